@@ -1,0 +1,86 @@
+"""Servables, their identities and public states, and what the core asks of the things that load and run them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+from serving.core.signature import Signature
+from serving.core.tensor import Tensor
+from serving.errors import ServingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ServableId:
+    """A model's name and one of its versions."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{{name: {self.name} version: {self.version}}}"
+
+
+class State(IntEnum):
+    """Public states of a version; the numbers are GetModelStatus's (docs/compatibility.md, "States")."""
+
+    UNKNOWN = 0
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServableState:
+    """What is known of one version: its state and, when loading failed, why."""
+
+    id: ServableId
+    state: State
+    error: ServingError | None = None
+
+
+class Run(Protocol):
+    """One combination of fed and fetched graph tensors of a servable, resolved once and called often."""
+
+    @property
+    def inline(self) -> bool:
+        """Whether calls are expected to be so short that a door may call directly instead of handing over to a thread."""
+        ...
+
+    def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
+        """Feed ``tensors`` in the order of the feeds, return the fetches in theirs; blocks.
+
+        ``timeout_ms`` <= 0 is no time limit. Raises ServingError with TensorFlow's own code and text.
+        """
+        ...
+
+    def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> "Future[list[Tensor]]":
+        """The same off the caller's thread. Cancelling the future gives up waiting; work that has begun finishes."""
+        ...
+
+
+class Servable(Protocol):
+    """A loaded model version that answers. Wrappers (batching, logging) implement this and hold what they wrap."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]: ...
+
+    @property
+    def signature_defs(self) -> Mapping[str, Any]:
+        """The SignatureDef messages as loaded, for metadata and error texts."""
+        ...
+
+    def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
+        """The callable for these graph tensors; the same pair gives the same object. Raises ServingError for unknown tensors."""
+        ...
+
+    def close(self) -> None:
+        """Free what the version holds. Called once, after the last handle was released."""
+        ...
+
+
+Loader = Callable[[], Servable]
+"""Loads one version, blocking, or raises ServingError; called on a load thread."""

@@ -1,0 +1,49 @@
+"""The one error type that crosses rooms, and the canonical codes it carries.
+
+Doors map a ``Code`` to their own wire (``rest/errors.py``, ``rpc/errors.py``); nothing else knows HTTP or gRPC statuses.
+"""
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """Canonical status codes; the numbers are gRPC's (docs/compatibility.md, "Status codes")."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class ServingError(Exception):
+    """A failure that a person reads: ``code`` says whose fault it is, ``message`` what was wrong, given and expected."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.message}"
+
+
+class ConfigurationError(ServingError):
+    """A start-up or reload setting that cannot be honoured; at start it ends the process with status 255."""
+
+
+def invalid_argument(message: str) -> ServingError:
+    """The commonest error: the caller sent something that cannot be used."""
+    return ServingError(Code.INVALID_ARGUMENT, message)
