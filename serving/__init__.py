@@ -1,3 +1,3 @@
-"""A server that answers TensorFlow Serving's REST and gRPC APIs; see README.md for its use and docs/adr for its shape."""
+"""A drop-in for TensorFlow Serving: its REST and gRPC APIs; README.md tells its use, docs/adr its shape."""
 
 __version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """The one error type that crosses rooms, and the canonical codes it carries.
 
-Doors map a ``Code`` to their own wire (``rest/errors.py``, ``rpc/errors.py``); nothing else knows HTTP or gRPC statuses.
+Doors map a ``Code`` to their own wire (``rest/errors.py``, ``rpc/errors.py``); nothing else knows HTTP or gRPC
+statuses.
 """
 
 from enum import IntEnum
@@ -29,7 +30,7 @@ class Code(IntEnum):
 
 
 class ServingError(Exception):
-    """A failure that a person reads: ``code`` says whose fault it is, ``message`` what was wrong, given and expected."""
+    """A failure that a person reads: ``code`` says whose fault it is, ``message`` what was wrong and expected."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)

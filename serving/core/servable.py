@@ -47,7 +47,7 @@ class Run(Protocol):
 
     @property
     def inline(self) -> bool:
-        """Whether calls are expected to be so short that a door may call directly instead of handing over to a thread."""
+        """Whether calls are so short that a door may call directly instead of handing over to a thread."""
         ...
 
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
@@ -66,7 +66,9 @@ class Servable(Protocol):
     """A loaded model version that answers. Wrappers (batching, logging) implement this and hold what they wrap."""
 
     @property
-    def signatures(self) -> Mapping[str, Signature]: ...
+    def signatures(self) -> Mapping[str, Signature]:
+        """Every signature by name; fixed for the life of the servable."""
+        ...
 
     @property
     def signature_defs(self) -> Mapping[str, Any]:
@@ -74,7 +76,10 @@ class Servable(Protocol):
         ...
 
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
-        """The callable for these graph tensors; the same pair gives the same object. Raises ServingError for unknown tensors."""
+        """The callable for these graph tensors; the same pair gives the same object.
+
+        Raises ServingError for a tensor that the graph does not have.
+        """
         ...
 
     def close(self) -> None:

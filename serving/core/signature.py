@@ -14,7 +14,10 @@ REGRESS_METHOD_NAME = "tensorflow/serving/regress"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
-    """A named end of the graph: ``name`` is the graph tensor (``x:0``), ``shape`` has -1 for unknown sizes, None for unknown rank."""
+    """A named end of the graph.
+
+    ``name`` is the graph tensor (``x:0``); ``shape`` has -1 for an unknown size and is None for an unknown rank.
+    """
 
     name: str
     dtype: DataType

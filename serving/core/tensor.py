@@ -1,7 +1,7 @@
 """Tensors as the server moves them: a TensorFlow data type and a numpy array of its storage.
 
-Not an array library: types that numpy lacks (bfloat16, the quantised and 8-bit float types) travel as bit patterns, for no
-room of this server computes with them.
+Not an array library: types that numpy lacks (bfloat16, the quantised and 8-bit float types) travel as bit patterns, for
+no room of this server computes with them.
 """
 
 from collections.abc import Mapping
