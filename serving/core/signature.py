@@ -1,15 +1,22 @@
-"""What a servable accepts and returns, resolved once when it is loaded."""
+"""What a servable accepts and returns, and how a request's names become graph tensors: resolved once, then kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from serving.core.tensor import DataType, Tensor
+from serving.errors import invalid_argument
+
+_T = TypeVar("_T")
 
 DEFAULT_SIGNATURE_NAME = "serving_default"
 
 PREDICT_METHOD_NAME = "tensorflow/serving/predict"
 CLASSIFY_METHOD_NAME = "tensorflow/serving/classify"
 REGRESS_METHOD_NAME = "tensorflow/serving/regress"
+
+_KEPT = 256
+"""Resolved combinations kept per signature; clients use a handful, and a hostile one must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +31,95 @@ class TensorInfo:
     shape: tuple[int, ...] | None = None
 
 
+class Feeds(NamedTuple):
+    """The inputs of one kind of request: ``aliases`` come from it, ``defaults`` follow from the signature.
+
+    ``names`` are the graph tensors, those of ``aliases`` first.
+    """
+
+    aliases: tuple[str, ...]
+    defaults: tuple[Tensor, ...]
+    names: tuple[str, ...]
+
+
+class Fetches(NamedTuple):
+    """The outputs of one kind of request: aliases and, in the same order, their graph tensors."""
+
+    aliases: tuple[str, ...]
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """A way to call a servable: aliases of inputs and outputs, in the order of the SignatureDef's sorted aliases."""
+    """A way to call a servable. ``defaults`` stand in for inputs that a request leaves out."""
 
     name: str
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     method_name: str = PREDICT_METHOD_NAME
     defaults: Mapping[str, Tensor] = field(default_factory=dict)
+    _feeds: dict[tuple[str, ...], Feeds] = field(default_factory=dict, repr=False, compare=False)
+    _fetches: dict[tuple[str, ...], Fetches] = field(default_factory=dict, repr=False, compare=False)
+
+    def feeds(self, sent: tuple[str, ...]) -> Feeds:
+        """What to feed for a request with these input aliases; INVALID_ARGUMENT as docs/compatibility.md, "Predict"."""
+        known = self._feeds.get(sent)
+        return known if known is not None else _keep(self._feeds, sent, self._resolve_feeds(sent))
+
+    def fetches(self, output_filter: tuple[str, ...]) -> Fetches:
+        """What to fetch for this output filter, everything if it is empty; INVALID_ARGUMENT for unknown or repeated."""
+        known = self._fetches.get(output_filter)
+        return known if known is not None else _keep(self._fetches, output_filter, self._resolve_fetches(output_filter))
+
+    def _resolve_feeds(self, sent: tuple[str, ...]) -> Feeds:
+        if len(sent) > len(self.inputs) or (len(sent) < len(self.inputs) and not self.defaults):
+            raise invalid_argument(_size_mismatch(set(sent), set(self.inputs)))
+        given = [alias for alias in self.inputs if alias in sent]
+        missing = [alias for alias in self.inputs if alias not in sent]
+        for alias in missing:
+            if alias not in self.defaults:
+                raise invalid_argument(
+                    f"Signature input alias: {alias}(feed name: {self.inputs[alias].name}) not found in request and no "
+                    f"default value provided. Inputs expected to be in the request {_names(sent)}, or default input "
+                    f"alias set: {','.join(sorted(self.defaults))}"
+                )
+        if len(given) < len(sent):
+            used = _names(self.inputs)
+            raise invalid_argument(
+                f"Inputs contains invalid name. Used request inputs: {used}, request input: {_names(sent)}"
+            )
+        return Feeds(
+            aliases=tuple(given),
+            defaults=tuple(self.defaults[alias] for alias in missing),
+            names=tuple(self.inputs[alias].name for alias in (*given, *missing)),
+        )
+
+    def _resolve_fetches(self, output_filter: tuple[str, ...]) -> Fetches:
+        for index, alias in enumerate(output_filter):
+            if alias not in self.outputs:
+                raise invalid_argument(
+                    f"output tensor alias not found in signature: {alias} "
+                    f"Outputs expected to be in the set {_names(self.outputs)}."
+                )
+            if alias in output_filter[:index]:
+                raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        aliases = output_filter or tuple(self.outputs)
+        return Fetches(aliases=aliases, names=tuple(self.outputs[alias].name for alias in aliases))
+
+
+def _keep(kept: dict[tuple[str, ...], _T], key: tuple[str, ...], value: _T) -> _T:
+    if len(kept) < _KEPT:
+        kept[key] = value
+    return value
+
+
+def _names(aliases: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(aliases)) + "}"
+
+
+def _size_mismatch(sent: set[str], expected: set[str]) -> str:
+    return (
+        f"input size does not match signature: {len(sent)}!={len(expected)} len({_names(sent)}) != "
+        f"len({_names(expected)}). Sent extra: {_names(sent - expected)}. "
+        f"Missing but required: {_names(expected - sent)}."
+    )

@@ -1,0 +1,161 @@
+"""TensorFlow's public C API (``c_api.h``) through ctypes: declarations and the status check, nothing about models.
+
+Accessors that take nanoseconds keep the GIL (``PyDLL``), loading and running release it (``CDLL``): a dozen hand-overs
+per request would cost more than the work. The library is loaded without RTLD_GLOBAL; with it, later imports crash.
+"""
+
+import ctypes
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from serving.errors import Code, ServingError
+
+
+class Output(ctypes.Structure):
+    """``TF_Output``: an operation and the index of one of its results."""
+
+    _fields_ = (("operation", c_void_p), ("index", c_int))
+
+
+class Buffer(ctypes.Structure):
+    """``TF_Buffer``: bytes that TensorFlow owns."""
+
+    _fields_ = (("data", c_void_p), ("length", c_size_t), ("deallocator", c_void_p))
+
+
+Deallocator = ctypes.CFUNCTYPE(None, c_void_p, c_size_t, c_void_p)
+
+_QUICK: dict[str, tuple[Any, ...]] = {  # name: result, arguments
+    "TF_Version": (c_char_p,),
+    "TF_NewStatus": (c_void_p,),
+    "TF_SetStatus": (None, c_void_p, c_int, c_char_p),
+    "TF_GetCode": (c_int, c_void_p),
+    "TF_Message": (c_char_p, c_void_p),
+    "TF_NewBuffer": (POINTER(Buffer),),
+    "TF_NewBufferFromString": (POINTER(Buffer), c_char_p, c_size_t),
+    "TF_DeleteBuffer": (None, POINTER(Buffer)),
+    "TF_NewGraph": (c_void_p,),
+    "TF_DeleteGraph": (None, c_void_p),
+    "TF_GraphOperationByName": (c_void_p, c_void_p, c_char_p),
+    "TF_OperationNumOutputs": (c_int, c_void_p),
+    "TF_NewSessionOptions": (c_void_p,),
+    "TF_DeleteSessionOptions": (None, c_void_p),
+    "TF_SetConfig": (None, c_void_p, c_char_p, c_size_t, c_void_p),
+    "TF_AllocateTensor": (c_void_p, c_int, c_void_p, c_int, c_size_t),
+    "TF_NewTensor": (c_void_p, c_int, c_void_p, c_int, c_void_p, c_size_t, Deallocator, c_void_p),
+    "TF_DeleteTensor": (None, c_void_p),
+    "TF_TensorType": (c_int, c_void_p),
+    "TF_NumDims": (c_int, c_void_p),
+    "TF_Dim": (c_int64, c_void_p, c_int),
+    "TF_TensorData": (c_void_p, c_void_p),
+    "TF_TensorByteSize": (c_size_t, c_void_p),
+    "TF_StringCopy": (None, c_void_p, c_char_p, c_size_t),
+    "TF_StringDealloc": (None, c_void_p),
+    "TF_StringGetSize": (c_size_t, c_void_p),
+    "TF_StringGetDataPointer": (c_void_p, c_void_p),
+}
+_LONG: dict[str, tuple[Any, ...]] = {
+    "TF_LoadSessionFromSavedModel": (
+        c_void_p,
+        c_void_p,
+        POINTER(Buffer),
+        c_char_p,
+        POINTER(c_char_p),
+        c_int,
+        c_void_p,
+        POINTER(Buffer),
+        c_void_p,
+    ),
+    "TF_SessionRun": (
+        None,
+        c_void_p,
+        POINTER(Buffer),
+        c_void_p,
+        c_void_p,
+        c_int,
+        c_void_p,
+        c_void_p,
+        c_int,
+        c_void_p,
+        c_int,
+        c_void_p,
+        c_void_p,
+    ),
+    "TF_CloseSession": (None, c_void_p, c_void_p),
+    "TF_DeleteSession": (None, c_void_p, c_void_p),
+}
+
+
+class Library:
+    """The loaded library; each declared function is an attribute of its C name without ``TF_``."""
+
+    def __init__(self, path: Path) -> None:
+        for handle, table in ((ctypes.PyDLL(str(path)), _QUICK), (ctypes.CDLL(str(path)), _LONG)):
+            for name, (result, *arguments) in table.items():
+                function = getattr(handle, name)
+                function.restype, function.argtypes = result, arguments
+                setattr(self, name.removeprefix("TF_"), function)
+        self._statuses: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"TF_{name} is not declared in {__name__}")
+
+    @contextmanager
+    def checked(self) -> Iterator[int]:
+        """A ``TF_Status`` to pass to one call; on leaving, an error in it is raised with TensorFlow's code and text."""
+        status = self.take_status()
+        try:
+            yield status
+            self.check(status)
+        finally:
+            self.give_status(status)
+
+    def take_status(self) -> int:
+        """A status from the kept ones; give it back with ``give_status``."""
+        try:
+            return self._statuses.pop()
+        except IndexError:
+            return int(self.NewStatus())
+
+    def give_status(self, status: int) -> None:
+        """Keep a status for the next call. It must be OK: ``check`` makes it so, and not every function does."""
+        self._statuses.append(status)
+
+    def check(self, status: int) -> None:
+        """Raise what the status says, if it is an error."""
+        code = self.GetCode(status)
+        if code:
+            message = self.Message(status).decode("utf-8", "surrogateescape")
+            self.SetStatus(status, 0, b"")
+            raise ServingError(Code(code) if code <= max(Code) else Code.UNKNOWN, message)
+
+    def take_buffer(self, buffer: Any) -> bytes:
+        """The bytes of a ``TF_Buffer``, which is then deleted."""
+        data = ctypes.string_at(buffer.contents.data, buffer.contents.length) if buffer.contents.length else b""
+        self.DeleteBuffer(buffer)
+        return data
+
+
+@cache
+def load() -> Library:
+    """The installed TensorFlow's library, found and loaded once, without executing any of its Python."""
+    spec = importlib.util.find_spec("tensorflow")
+    if spec is None or not spec.submodule_search_locations:
+        raise ServingError(Code.FAILED_PRECONDITION, "TensorFlow is not installed; expected the package tensorflow-cpu")
+    root = Path(spec.submodule_search_locations[0])
+    for name in ("libtensorflow_cc.so.2", "libtensorflow_cc.2.dylib"):
+        if (root / name).exists():
+            return Library(root / name)
+    raise ServingError(
+        Code.FAILED_PRECONDITION, f"TensorFlow in {root} has no C library; expected libtensorflow_cc.so.2"
+    )
+
+
+def version() -> str:
+    """TensorFlow's version, as the library says it."""
+    return str(load().Version().decode())

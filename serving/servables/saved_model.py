@@ -1,0 +1,215 @@
+"""A SavedModel as a servable: loaded into a session of TensorFlow's C API and run from there, TF1 and TF2 alike.
+
+Feeds and fetches are graph tensors, resolved once per combination. Shapes are not checked and dtypes not cast here:
+TensorFlow does the first where it matters and refuses the second, in its own words (docs/compatibility.md, "Predict").
+"""
+
+import ctypes
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serving.codecs import signature_def
+from serving.core.servable import Run
+from serving.core.signature import Signature
+from serving.core.tensor import Tensor
+from serving.errors import Code, ServingError, invalid_argument
+from serving.protos import ConfigProto, MetaGraphDef, RunOptions
+from serving.servables.libtensorflow import Library, Output, load
+from serving.servables.tensors import from_tensorflow, to_tensorflow
+
+INLINE_SECONDS = 0.001
+"""Below this mean a call is cheaper than the thread hop of 50-100 µs is worth."""
+
+_MEAN_WEIGHT = 0.1
+_RESOLVED = 256
+"""Combinations of feeds and fetches kept per servable; beyond it each call resolves anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedModelOptions:
+    """How SavedModels are loaded: MetaGraph tags and the serialised ConfigProto of the session."""
+
+    tags: tuple[str, ...] = ("serve",)
+    session_config: bytes = b""
+
+
+def session_config(*, intra_op_threads: int, inter_op_threads: int) -> bytes:
+    """The session's ConfigProto; 0 threads lets TensorFlow decide."""
+    config = ConfigProto(intra_op_parallelism_threads=intra_op_threads, inter_op_parallelism_threads=inter_op_threads)
+    return bytes(config.SerializeToString())
+
+
+class SavedModelServable:
+    """One loaded version. Thread-safe; ``close`` must come after the last call has returned."""
+
+    def __init__(self, session: "_Session", signature_defs: Mapping[str, Any], executor: Executor) -> None:
+        self.signature_defs = signature_defs
+        self.signatures: Mapping[str, Signature] = signature_def.decode_all(signature_defs)
+        self._session = session
+        self._executor = executor
+        self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...]], Run] = {}
+
+    def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
+        """The call that feeds and fetches these graph tensors, such as ``x:0``."""
+        run = self._resolved.get((feeds, fetches))
+        if run is None:
+            run = _SessionRun(self._session, feeds, fetches, self._executor)
+            if len(self._resolved) < _RESOLVED:
+                self._resolved[feeds, fetches] = run
+        return run
+
+    def close(self) -> None:
+        """Free the session and its graph."""
+        self._resolved.clear()
+        self._session.close()
+
+
+def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor) -> SavedModelServable:
+    """Load the version directory ``path``; ``executor`` runs its slow calls. Blocks without holding the GIL."""
+    _check_contents(path)
+    library = load()
+    graph = library.NewGraph()
+    meta_graph = library.NewBuffer()
+    session_options = library.NewSessionOptions()
+    try:
+        with library.checked() as status:
+            library.SetConfig(session_options, options.session_config, len(options.session_config), status)
+        tags = (ctypes.c_char_p * len(options.tags))(*[tag.encode() for tag in options.tags])
+        with library.checked() as status:
+            session = library.LoadSessionFromSavedModel(
+                session_options, None, bytes(path), tags, len(tags), graph, meta_graph, status
+            )
+    except ServingError:
+        library.DeleteGraph(graph)
+        library.DeleteBuffer(meta_graph)
+        raise
+    finally:
+        library.DeleteSessionOptions(session_options)
+    signatures = MetaGraphDef.FromString(library.take_buffer(meta_graph)).signature_def
+    return SavedModelServable(_Session(library, session, graph), signatures, executor)
+
+
+def _check_contents(path: Path) -> None:
+    """The two mistakes that TensorFlow Serving words itself."""
+    if any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        return
+    if (path / "export.meta").exists():
+        raise ServingError(Code.UNIMPLEMENTED, "Session Bundle is deprecated and removed.")
+    raise ServingError(
+        Code.NOT_FOUND,
+        "Specified file path does not appear to contain a SavedModel bundle (should have a file called "
+        f"`saved_model.pb`)\nSpecified file path: {path}",
+    )
+
+
+class _Session:
+    """The TensorFlow session and graph of one version."""
+
+    def __init__(self, library: Library, handle: int, graph: int) -> None:
+        self.library = library
+        self.handle = handle
+        self._graph = graph
+
+    def output(self, name: str) -> Output:
+        """The graph tensor called ``name``: ``operation:index``, or an operation for its first."""
+        operation, _, index = name.partition(":")
+        found = self.library.GraphOperationByName(self._graph, operation.encode("utf-8", "surrogateescape"))
+        position = int(index) if index.isdecimal() else 0
+        if not found or position >= self.library.OperationNumOutputs(found):
+            raise invalid_argument(
+                f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the Graph"
+            )
+        return Output(found, position)
+
+    def close(self) -> None:
+        library = self.library
+        for action in (library.CloseSession, library.DeleteSession):
+            with library.checked() as status:
+                action(self.handle, status)
+        library.DeleteGraph(self._graph)
+
+
+class _SessionRun:
+    """One resolved combination of feeds and fetches, and how long its calls take."""
+
+    def __init__(self, session: _Session, feeds: tuple[str, ...], fetches: tuple[str, ...], executor: Executor) -> None:
+        self._session = session
+        self._library = session.library
+        self._executor = executor
+        self._feeds = (Output * len(feeds))(*[session.output(name) for name in feeds])
+        self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
+        self._input_handles = ctypes.c_void_p * len(feeds)
+        self._output_handles = ctypes.c_void_p * len(fetches)
+        # RunOptions{inter_op_thread_pool: -1}: the whole step runs in the caller's thread.
+        self._inline_options = _run_options(self._library, inter_op_thread_pool=-1)
+        self._mean_seconds = float("inf")
+
+    @property
+    def inline(self) -> bool:
+        """Whether the running mean is below ``INLINE_SECONDS``; not before the second call, for the first one plans."""
+        return self._mean_seconds < INLINE_SECONDS
+
+    def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
+        """Run the step. A step that has been short runs in this thread, without a time limit that could not act."""
+        started = time.perf_counter()
+        if self.inline or timeout_ms <= 0:
+            outputs = self._run(tensors, self._inline_options)
+        else:
+            options = _run_options(self._library, timeout_in_ms=min(timeout_ms, 2**63 - 1))
+            try:
+                outputs = self._run(tensors, options)
+            finally:
+                self._library.DeleteBuffer(options)
+        self._note(time.perf_counter() - started)
+        return outputs
+
+    def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> Future[list[Tensor]]:
+        """The same on the servable's pool."""
+        return self._executor.submit(self, tensors, timeout_ms)
+
+    def _note(self, seconds: float) -> None:
+        mean = self._mean_seconds
+        if mean == float("inf"):
+            self._mean_seconds = 1.0  # the first call plans the step: it says nothing about the next one
+        elif mean == 1.0:
+            self._mean_seconds = seconds
+        else:
+            self._mean_seconds = mean + (seconds - mean) * _MEAN_WEIGHT
+
+    def _run(self, tensors: Sequence[Tensor], options: Any) -> list[Tensor]:
+        library = self._library
+        inputs, outputs = self._input_handles(), self._output_handles()
+        status = library.take_status()
+        try:
+            for index, tensor in enumerate(tensors):
+                inputs[index] = to_tensorflow(library, tensor)
+            library.SessionRun(
+                self._session.handle,
+                options,
+                self._feeds,
+                inputs,
+                len(inputs),
+                self._fetches,
+                outputs,
+                len(outputs),
+                None,
+                0,
+                None,
+                status,
+            )
+            library.check(status)
+            return [from_tensorflow(library, handle or 0) for handle in outputs]
+        finally:
+            library.give_status(status)
+            for handle in (*inputs, *outputs):
+                if handle:
+                    library.DeleteTensor(handle)
+
+
+def _run_options(library: Library, **fields: int) -> Any:
+    data = RunOptions(**fields).SerializeToString()
+    return library.NewBufferFromString(data, len(data))
