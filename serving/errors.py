@@ -38,7 +38,12 @@ class ServingError(Exception):
         self.message = message
 
     def __str__(self) -> str:
-        return f"{self.code.name}: {self.message}"
+        return f"{self.code.name}: {self.text}"
+
+    @property
+    def text(self) -> str:
+        """The message as valid Unicode; ``message`` may hold a client's undecodable bytes as surrogates."""
+        return self.message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class ConfigurationError(ServingError):

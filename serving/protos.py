@@ -1,7 +1,7 @@
 """The only place that decides where message classes come from.
 
-The official packages import all of TensorFlow. The same descriptors, taken from them by ``build/descriptors.py``, go into
-a private pool here, so that they never meet the ones that a real ``import tensorflow`` registers.
+The official packages import all of TensorFlow. The same descriptors, taken from them by ``build/descriptors.py``, go
+into a private pool here, so that they never meet the ones that a real ``import tensorflow`` registers.
 """
 
 from pathlib import Path

@@ -1,0 +1,73 @@
+"""The command line: argument vector to settings, settings to a running server, its end to an exit status."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import serving
+from serving.errors import ServingError
+from serving.settings import FLAGS, BadFlagError, CommandLine, parse, usage
+from serving.telemetry import limits, log
+
+_PROGRAM = "tensorflow_model_server"
+_FAILED = 255
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop. Exit status 0 after a drain, 255 for settings or models that cannot be served."""
+    given = sys.argv[1:] if arguments is None else arguments
+    cpus = limits.cpus()
+    try:
+        command_line = parse(given, cpus)
+    except BadFlagError as error:
+        print(error, file=sys.stderr)
+        print(usage(_PROGRAM, cpus), end="")
+        return _FAILED
+    if command_line.settings.version:
+        print(_versions())
+        return 0
+    if command_line.unknown:
+        print(f"unknown argument: {command_line.unknown[0]}\n{usage(_PROGRAM, cpus)}", end="")
+        if command_line.unknown[0] == "--help":
+            return _FAILED
+    return _serve(command_line, cpus)
+
+
+def console() -> None:
+    """The program: ``main``, and an end that waits for nobody.
+
+    A call that outlived its drain keeps a thread busy, and TensorFlow's destructors race with its own threads; neither
+    may keep the process from ending.
+    """
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _serve(command_line: CommandLine, cpus: int) -> int:
+    # TensorFlow's library reads these; what it says below a warning is noise in a server's log.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    log.set_up()
+    for argument in command_line.unknown:
+        log.logger.warning(
+            "Argument %s is not understood and passed over; flags have the form --name=value, --help lists them",
+            argument,
+        )
+    for flag in FLAGS:
+        if flag.note and flag.name in command_line.given:
+            log.logger.warning("--%s: %s", flag.name, flag.note)
+    from serving.server import run  # after the flags: --help and --version need no server
+
+    try:
+        return run(command_line.settings, cpus)
+    except ServingError as error:
+        sys.stderr.flush()
+        print(f"Failed to start server. Error: {error}", flush=True)
+        return _FAILED
+
+
+def _versions() -> str:
+    from serving.servables.libtensorflow import version  # loads the library, which takes a moment
+
+    return f"TensorFlow ModelServer: {serving.__version__}\nTensorFlow Library: {version()}"

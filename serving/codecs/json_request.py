@@ -1,0 +1,112 @@
+"""Predict requests in JSON to tensors, in the two steps between which a door looks the model up.
+
+Every rule, order and text is TensorFlow Serving's (docs/compatibility.md, "Predict request"). Not the lookup itself:
+unknown signatures and signatures without inputs are the caller's to refuse.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from serving.codecs import json_fast, json_rows
+from serving.codecs.json_echo import echo
+from serving.codecs.json_fast import Layout
+from serving.codecs.json_strings import decoded, encoded
+from serving.codecs.json_tensor import elements, is_base64, tensor
+from serving.codecs.json_text import JsonObject, JsonValue, parse
+from serving.core.signature import TensorInfo
+from serving.core.tensor import Tensor
+from serving.errors import invalid_argument
+
+__all__ = ["Layout", "PredictDocument", "read", "read_exactly"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictDocument:
+    """A body that is a JSON object. ``signature_name`` is empty when the body names none."""
+
+    signature_name: str
+    body: bytes
+    parsed: json_fast.FastDocument | JsonObject
+
+    def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
+        """The tensors of the request by alias, and the layout the answer is to have.
+
+        ``inputs`` are the declared inputs, at least one; their shapes are not looked at. Row layout gives every tensor
+        one leading dimension, the number of instances. Raises ServingError.
+        """
+        if isinstance(self.parsed, JsonObject):
+            return _tensors(self.parsed, inputs)
+        found = self.parsed.tensors(inputs)
+        if found is None:
+            return read_exactly(self.body).tensors(inputs)
+        return self.parsed.layout, found
+
+
+def read(body: bytes) -> PredictDocument:
+    """Read a request body as far as no model is needed.
+
+    Raises ServingError, INVALID_ARGUMENT: not JSON, not an object, or ``signature_name`` not a string.
+    """
+    fast = json_fast.scan(body)
+    if fast is None:
+        return read_exactly(body)
+    return PredictDocument(signature_name=decoded(fast.signature_name), body=body, parsed=fast)
+
+
+def read_exactly(body: bytes) -> PredictDocument:
+    """The same as ``read``, by the slow road only: what ``read`` must agree with."""
+    document = parse(body)
+    if not isinstance(document, JsonObject):
+        raise invalid_argument(f"JSON Value: {echo(document)} Is not object")
+    name = document[b"signature_name"] if b"signature_name" in document else b""
+    if not isinstance(name, bytes):
+        raise invalid_argument(
+            f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value."
+        )
+    return PredictDocument(signature_name=decoded(name), body=body, parsed=document)
+
+
+def _tensors(document: JsonObject, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
+    if b"instances" in document:
+        return Layout.ROW, json_rows.tensors(_instances(document), inputs)
+    if b"inputs" in document:
+        return Layout.COLUMNAR, _columns(document[b"inputs"], inputs)
+    raise invalid_argument("Missing 'inputs' or 'instances' key")
+
+
+def _instances(document: JsonObject) -> list[JsonValue]:
+    if b"inputs" in document:
+        raise invalid_argument(
+            f"JSON Value: {echo(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys "
+            "to exist "
+        )
+    instances = document[b"instances"]
+    if not isinstance(instances, list):
+        raise invalid_argument(f"JSON Value: {echo(document)} Expecting 'instances' to be an list/array")
+    if not instances:
+        raise invalid_argument(f"JSON Value: {echo(document)} No values in 'instances' array")
+    return instances
+
+
+def _columns(value: JsonValue, inputs: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
+    """One value for the only input, or an object with a member for every input; other members are ignored."""
+    if isinstance(value, JsonObject) and not is_base64(value):
+        return {name: _tensor(name, _member(value, name), info) for name, info in inputs.items()}
+    if len(inputs) > 1:
+        raise invalid_argument(
+            "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
+            "tensorinfo_map"
+        )
+    return {name: _tensor(name, value, info) for name, info in inputs.items()}
+
+
+def _member(value: JsonObject, name: str) -> JsonValue:
+    key = encoded(name)
+    if key not in value:
+        raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
+    return value[key]
+
+
+def _tensor(name: str, value: JsonValue, info: TensorInfo) -> Tensor:
+    found = elements(value, info.dtype)
+    return tensor(name, info.dtype, found.shape, found.leaves)

@@ -1,0 +1,138 @@
+"""Leases on loaded versions, and the map in which requests find them. Nothing here loads or unloads."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from types import TracebackType
+
+from serving.core.servable import Servable, ServableId
+from serving.errors import Code, ServingError, invalid_argument
+
+
+class Handle:
+    """One request's hold on a version, a context manager; the version is not unloaded before ``release``.
+
+    A handle belongs to one request and is released by one thread at a time. Releasing it again does nothing.
+    """
+
+    __slots__ = ("_lease", "id", "servable")
+
+    def __init__(self, lease: "Lease") -> None:
+        self._lease: Lease | None = lease
+        self.id = lease.id
+        self.servable = lease.servable
+
+    def release(self) -> None:
+        """Let go; the last one to do so on a quiescing version sets its unloading off."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.give_back()
+
+    def __enter__(self) -> "Handle":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class Lease:
+    """Counts the handles on one loaded version. Every method may be called from any thread."""
+
+    __slots__ = ("_closed", "_handles", "_lock", "_on_idle", "id", "servable")
+
+    def __init__(self, servable_id: ServableId, servable: Servable, on_idle: Callable[[], None]) -> None:
+        self.id = servable_id
+        self.servable = servable
+        self._on_idle = on_idle
+        self._lock = Lock()
+        self._handles = 0
+        self._closed = False
+
+    def take(self) -> Handle | None:
+        """A handle, or None once the version is quiescing."""
+        with self._lock:
+            if self._closed:
+                return None
+            self._handles += 1
+        return Handle(self)
+
+    def give_back(self) -> None:
+        """What ``Handle.release`` calls, once per handle; calls ``on_idle`` for the last one after ``close``."""
+        with self._lock:
+            self._handles -= 1
+            idle = self._closed and not self._handles
+        if idle:
+            self._on_idle()
+
+    def close(self) -> None:
+        """Give no more handles. ``on_idle`` is not called when there are none left to wait for."""
+        with self._lock:
+            self._closed = True
+
+    @property
+    def idle(self) -> bool:
+        """Whether no handle is held and none can be taken any more."""
+        with self._lock:
+            return self._closed and not self._handles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingMap:
+    """What can be asked for at one moment. It is replaced whole and never edited; its mappings are read only."""
+
+    models: Mapping[str, Mapping[int, Lease]] = field(default_factory=dict)
+    latest: Mapping[str, Lease] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def find(self, name: str, version: int | None, label: str | None) -> Lease:
+        """The lease that a request means: of ``label``, of ``version``, or of the highest version when both are None.
+
+        INVALID_ARGUMENT for an unknown label, NOT_FOUND for what is not available; texts as docs/compatibility.md.
+        """
+        if label is not None:
+            version = self._labelled(name, label)
+        if version is None:
+            lease = self.latest.get(name)
+        else:
+            versions = self.models.get(name)
+            lease = None if versions is None else versions.get(version)
+        if lease is None:
+            wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+            raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
+        return lease
+
+    def available(self, name: str) -> tuple[int, ...]:
+        """The available versions of ``name``, highest first."""
+        return tuple(sorted(self.models.get(name, ()), reverse=True))
+
+    def with_lease(self, lease: Lease) -> "ServingMap":
+        """The same map with one version more."""
+        name = lease.id.name
+        return self._with_versions(name, {**self.models.get(name, {}), lease.id.version: lease})
+
+    def without(self, servable_id: ServableId) -> "ServingMap":
+        """The same map with one version less."""
+        others = {each: lease for each, lease in self.models[servable_id.name].items() if each != servable_id.version}
+        return self._with_versions(servable_id.name, others)
+
+    def with_labels(self, name: str, labels: Mapping[str, int]) -> "ServingMap":
+        """The same map with these labels of ``name`` and no others."""
+        others = {each: known for each, known in self.labels.items() if each != name}
+        return replace(self, labels={**others, name: dict(labels)} if labels else others)
+
+    def _labelled(self, name: str, label: str) -> int:
+        labels = self.labels.get(name)
+        version = None if labels is None else labels.get(label)
+        if version is None:
+            raise invalid_argument(f"Unrecognized servable version label: {label}")
+        return version
+
+    def _with_versions(self, name: str, leases: Mapping[int, Lease]) -> "ServingMap":
+        models = {each: versions for each, versions in self.models.items() if each != name}
+        latest = {each: lease for each, lease in self.latest.items() if each != name}
+        if leases:
+            models[name] = leases
+            latest[name] = leases[max(leases)]
+        return replace(self, models=models, latest=latest)

@@ -1,0 +1,122 @@
+"""The life of one version: its states, the table of transitions between them, and the harness that holds them.
+
+It neither loads nor waits; the manager feeds it events.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import MappingProxyType
+
+from serving.core.servable import Loader, ServableId, ServableState, State
+from serving.errors import Code, ServingError
+
+
+class HarnessState(Enum):
+    """Where a version is in its life, finer than the public states."""
+
+    NEW = auto()
+    LOADING = auto()
+    WAITING = auto()
+    """Between two attempts to load."""
+    READY = auto()
+    QUIESCING = auto()
+    """Out of the serving map; handles are still held."""
+    UNLOADING = auto()
+    UNWANTED = auto()
+    """Loaded, but no longer aspired: never served."""
+    DISCARDING = auto()
+    """An unwanted version on its way out."""
+    DISABLED = auto()
+    ERROR = auto()
+
+
+class Event(Enum):
+    """What happens to a version."""
+
+    LOAD = auto()
+    LOADED = auto()
+    LOADED_UNWANTED = auto()
+    RETRY = auto()
+    FAIL = auto()
+    DROP = auto()
+    QUIESCE = auto()
+    UNLOAD = auto()
+    UNLOADED = auto()
+
+
+TRANSITIONS: Mapping[tuple[HarnessState, Event], HarnessState] = MappingProxyType(
+    {
+        (HarnessState.NEW, Event.LOAD): HarnessState.LOADING,
+        (HarnessState.NEW, Event.DROP): HarnessState.DISABLED,
+        (HarnessState.LOADING, Event.LOADED): HarnessState.READY,
+        (HarnessState.LOADING, Event.LOADED_UNWANTED): HarnessState.UNWANTED,
+        (HarnessState.LOADING, Event.RETRY): HarnessState.WAITING,
+        (HarnessState.LOADING, Event.FAIL): HarnessState.ERROR,
+        (HarnessState.WAITING, Event.LOAD): HarnessState.LOADING,
+        (HarnessState.WAITING, Event.FAIL): HarnessState.ERROR,
+        (HarnessState.READY, Event.QUIESCE): HarnessState.QUIESCING,
+        (HarnessState.QUIESCING, Event.UNLOAD): HarnessState.UNLOADING,
+        (HarnessState.UNLOADING, Event.UNLOADED): HarnessState.DISABLED,
+        (HarnessState.UNWANTED, Event.UNLOAD): HarnessState.DISCARDING,
+        (HarnessState.DISCARDING, Event.UNLOADED): HarnessState.ERROR,
+    }
+)
+"""Every transition there is. What is not in it is an error."""
+
+PUBLIC: Mapping[HarnessState, State] = MappingProxyType(
+    {
+        HarnessState.NEW: State.START,
+        HarnessState.LOADING: State.LOADING,
+        HarnessState.WAITING: State.LOADING,
+        HarnessState.READY: State.AVAILABLE,
+        HarnessState.QUIESCING: State.UNLOADING,
+        HarnessState.UNLOADING: State.UNLOADING,
+        HarnessState.UNWANTED: State.LOADING,
+        HarnessState.DISCARDING: State.LOADING,
+        HarnessState.DISABLED: State.END,
+        HarnessState.ERROR: State.END,
+    }
+)
+"""The public state of each harness state (docs/compatibility.md, "States")."""
+
+FINISHED = frozenset({HarnessState.DISABLED, HarnessState.ERROR})
+"""States that nothing leaves."""
+
+
+class ReservationError(ServingError):
+    """Nothing was loaded because resources could not be set aside for it; final, a retry would not help."""
+
+
+def transition(state: HarnessState, event: Event) -> HarnessState:
+    """The state after ``event``; INTERNAL when the table does not have it."""
+    after = TRANSITIONS.get((state, event))
+    if after is None:
+        raise ServingError(Code.INTERNAL, f"A version in state {state.name} cannot take the event {event.name}")
+    return after
+
+
+@dataclass(slots=True, kw_only=True)
+class Harness:
+    """One version under management: what loads it, where it is in its life, and what came of it.
+
+    ``attempt`` counts from 1 once loading has begun. ``retry_at`` is the manager's time, in seconds.
+    """
+
+    id: ServableId
+    loader: Loader
+    aspired: bool = True
+    state: HarnessState = HarnessState.NEW
+    attempt: int = 0
+    retry_at: float = 0.0
+    error: ServingError | None = None
+
+    def take(self, event: Event) -> None:
+        """Move to the next state; INTERNAL for an event that cannot happen here."""
+        self.state = transition(self.state, event)
+
+    @property
+    def public(self) -> ServableState:
+        """The state as the status calls show it; an error shows only at the end."""
+        error = self.error if self.state is HarnessState.ERROR else None
+        return ServableState(id=self.id, state=PUBLIC[self.state], error=error)

@@ -1,0 +1,51 @@
+"""Whether a set of models serves yet: a pure function of their versions' states, asked at start and after a reload."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from serving.core.servable import ServableState, State
+
+
+class Progress(Enum):
+    """How far a set of models is from serving."""
+
+    WAITING = auto()
+    READY = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Startup:
+    """READY when each model has an available version, FAILED when one has none and a version of it has failed.
+
+    ``failed`` has the highest failed version of each such model, ``waiting`` the names of which nothing has finished.
+    """
+
+    progress: Progress
+    failed: tuple[ServableState, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> str:
+        """The failed versions as TFS lists them after ``did not become available: ``, outer braces included."""
+        return "{" + "".join(f"{{{state.id} due to error: {state.error}}}, " for state in self.failed) + "}"
+
+
+def judge(managed: Mapping[str, Sequence[ServableState]]) -> Startup:
+    """How far the named models are, given the states of those of their versions that are under management now.
+
+    A version that is gone does not count: removing a broken version at start lets the server wait for a good one.
+    """
+    failed: list[ServableState] = []
+    waiting: list[str] = []
+    for name, states in managed.items():
+        errors = [state for state in states if state.error is not None]
+        if any(state.state is State.AVAILABLE for state in states):
+            continue
+        if errors:
+            failed.append(max(errors, key=lambda state: state.id))
+        else:
+            waiting.append(name)
+    progress = Progress.FAILED if failed else Progress.WAITING if waiting else Progress.READY
+    return Startup(progress=progress, failed=tuple(failed), waiting=tuple(waiting))

@@ -1,0 +1,29 @@
+"""Status: the states of a model's versions (docs/compatibility.md, "Status")."""
+
+from typing import Any
+
+from serving.core.manager import Manager
+from serving.core.servable import ServableState
+from serving.errors import Code, ServingError
+
+
+def model_status(manager: Manager, name: str, version: int | None) -> tuple[ServableState, ...]:
+    """Every version ever seen, highest first, or the one asked for. NOT_FOUND if there is nothing to tell."""
+    states = manager.states(name)
+    if version is not None:
+        states = tuple(state for state in states if state.id.version == version)
+        if not states:
+            raise ServingError(Code.NOT_FOUND, f"Could not find version {version} of model {name}")
+    if not states:
+        raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
+    return states
+
+
+def fill(response: Any, states: tuple[ServableState, ...]) -> None:
+    """Write the states into a GetModelStatusResponse message."""
+    for state in states:
+        version = response.model_version_status.add(version=state.id.version, state=int(state.state))
+        version.status.SetInParent()
+        if state.error is not None:
+            version.status.error_code = int(state.error.code)
+            version.status.error_message = state.error.text

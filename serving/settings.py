@@ -1,0 +1,186 @@
+"""FLAGS, the one table of flags, and the frozen Settings that a command line becomes (docs/compatibility.md, "Flags").
+
+The syntax is TensorFlow's: ``--name=value`` only, the last occurrence wins, unknown arguments are passed over.
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Value = str | bool | int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """One flag. ``kind`` is the word of the usage text; ``per_cpu`` makes the default a multiple of the CPUs.
+
+    ``note`` says what a flag does not do here; it is printed when the flag is given, and shown in docs/flags.md.
+    """
+
+    name: str
+    kind: str
+    default: Value
+    group: str
+    help: str
+    per_cpu: int = 0
+    ours: bool = False
+    note: str = ""
+
+
+def _flag(kind: str, default: Value, group: str, help: str, **more: Any) -> Any:
+    flag = {"kind": kind, "group": group, "help": help, **more}
+    return dataclasses.field(default=default, metadata={"flag": flag})
+
+
+_NOT_YET = "accepted; does nothing in this version"
+_GRPC, _REST, _MODELS, _BATCHING = "gRPC", "REST", "Models", "Batching"
+_RUNTIME, _OTHER = "TensorFlow runtime", "Other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting of the process. Each field is a flag of the same name; the order is that of the usage text."""
+
+    # fmt: off
+    port: int = _flag("int32", 8500, _GRPC, "TCP port to listen on for the gRPC API, on 0.0.0.0. Disabled if 0.")
+    grpc_socket_path: str = _flag("string", "", _GRPC, "If non-empty, also listen on this UNIX socket for the gRPC API.", note=_NOT_YET)
+    rest_api_port: int = _flag("int32", 0, _REST, "TCP port to listen on for the REST API. Disabled if 0; must differ from --port.")
+    rest_api_num_threads: int = _flag("int32", 0, _REST, "Threads for calls that are too slow to run in the REST loop. Default: 4 times the CPUs.", per_cpu=4)
+    rest_api_timeout_in_ms: int = _flag("int32", 30000, _REST, "Time limit of a session run for a REST call, in milliseconds; none if not positive.")
+    rest_api_enable_cors_support: bool = _flag("bool", False, _REST, "Add CORS headers to REST responses.")
+    enable_batching: bool = _flag("bool", False, _BATCHING, "Merge requests into batches.", note=_NOT_YET)
+    allow_version_labels_for_unavailable_models: bool = _flag("bool", False, _MODELS, "Allow a new version label to point to a version that is not available yet.")
+    batching_parameters_file: str = _flag("string", "", _BATCHING, "Text BatchingParameters; needs --enable_batching.", note=_NOT_YET)
+    model_config_file: str = _flag("string", "", _MODELS, "Text ModelServerConfig of the models to serve; replaces --model_name and --model_base_path.")
+    model_config_file_poll_wait_seconds: int = _flag("int32", 0, _MODELS, "Seconds between re-readings of --model_config_file; never if not positive.", note=_NOT_YET)
+    model_name: str = _flag("string", "default", _MODELS, "Name of the one model to serve.")
+    model_base_path: str = _flag("string", "", _MODELS, "Directory that contains the version directories of the one model to serve; absolute.")
+    num_load_threads: int = _flag("int32", 0, _MODELS, "Threads that load versions after the start; 0 is one.")
+    num_unload_threads: int = _flag("int32", 0, _MODELS, "Threads that unload versions; 0 is one.")
+    max_num_load_retries: int = _flag("int32", 5, _MODELS, "How often a failed load of a version is tried again.")
+    load_retry_interval_micros: int = _flag("int64", 60_000_000, _MODELS, "Microseconds between the attempts to load a version; no wait if negative.")
+    file_system_poll_wait_seconds: int = _flag("int32", 1, _MODELS, "Seconds between scans for versions; 0 scans once, negative never.")
+    flush_filesystem_caches: bool = _flag("bool", True, _MODELS, "Flush file-system caches after loads.", note="accepted; without effect: local file systems need no flush")
+    tensorflow_session_parallelism: int = _flag("int64", 0, _RUNTIME, "Threads within and between operations; 0 lets TensorFlow decide.")
+    tensorflow_intra_op_parallelism: int = _flag("int64", 0, _RUNTIME, "Threads within an operation; 0 lets TensorFlow decide.")
+    tensorflow_inter_op_parallelism: int = _flag("int64", 0, _RUNTIME, "Threads between operations; 0 lets TensorFlow decide.")
+    use_alts_credentials: bool = _flag("bool", False, _GRPC, "Use Google ALTS credentials.", note="accepted; has no effect outside Google Cloud")
+    ssl_config_file: str = _flag("string", "", _GRPC, "Text SSLConfig for the gRPC API.", note=_NOT_YET)
+    platform_config_file: str = _flag("string", "", _MODELS, "Text PlatformConfigMap; replaces the session, batching and warm-up flags.", note=_NOT_YET)
+    per_process_gpu_memory_fraction: float = _flag("float", 0.0, _RUNTIME, "Share of a GPU's memory to use; 0 lets TensorFlow decide.", note=_NOT_YET)
+    saved_model_tags: str = _flag("string", "serve", _MODELS, "Comma-separated tags of the MetaGraph to load; the sets must be equal.")
+    grpc_channel_arguments: str = _flag("string", "", _GRPC, "Comma-separated key=value arguments for the gRPC server.")
+    grpc_max_threads: int = _flag("int32", 0, _GRPC, "Threads that answer gRPC calls. Default: 4 times the CPUs.", per_cpu=4)
+    enable_model_warmup: bool = _flag("bool", True, _MODELS, "Replay assets.extra/tf_serving_warmup_requests before a version is available.", note=_NOT_YET)
+    num_request_iterations_for_warmup: int = _flag("int32", 0, _MODELS, "How often each warm-up record is replayed, if positive.", note=_NOT_YET)
+    version: bool = _flag("bool", False, _OTHER, "Print the versions of the server and of TensorFlow, and exit.")
+    monitoring_config_file: str = _flag("string", "", _OTHER, "Text MonitoringConfig.", note=_NOT_YET)
+    remove_unused_fields_from_bundle_metagraph: bool = _flag("bool", True, _MODELS, "Keep only the signatures of the MetaGraph.", note="accepted; without effect: only the signatures are ever kept")
+    prefer_tflite_model: bool = _flag("bool", False, _MODELS, "Serve model.tflite of a version directory if it is there.", note=_NOT_YET)
+    num_tflite_pools: int = _flag("int32", 0, _MODELS, "TFLite interpreters per model. Default: the CPUs.", per_cpu=1, note=_NOT_YET)
+    num_tflite_interpreters_per_pool: int = _flag("int32", 1, _MODELS, "TFLite interpreters per pool.", note=_NOT_YET)
+    enable_signature_method_name_check: bool = _flag("bool", False, _MODELS, "Refuse signatures whose method name does not fit the call.")
+    enable_profiler: bool = _flag("bool", True, _GRPC, "Register the profiler service on the gRPC port.", note=_NOT_YET)
+    enable_grpc_healthcheck_service: bool = _flag("bool", False, _GRPC, "Register the standard gRPC health service.", note=_NOT_YET)
+    enable_per_model_batching_parameters: bool = _flag("bool", False, _BATCHING, "Read batching_params.pbtxt of each version directory.", note=_NOT_YET)
+    enable_serialization_as_tensor_content: bool = _flag("bool", False, _GRPC, "Answer Predict with tensor_content instead of the typed fields.")
+    mixed_precision: str = _flag("string", "", _RUNTIME, "bfloat16 turns on automatic mixed precision.", note=_NOT_YET)
+    skip_initialize_tpu: bool = _flag("bool", False, _RUNTIME, "For TPU builds.", note="accepted; without effect: there are no TPU builds")
+    thread_pool_factory_config_file: str = _flag("string", "", _RUNTIME, "Text ThreadPoolFactoryConfig.", note=_NOT_YET)
+    tensorflow_session_config_file: str = _flag("string", "", _RUNTIME, "Text ConfigProto of the sessions.", note=_NOT_YET)
+    xla_cpu_compilation_enabled: bool = _flag("bool", False, _RUNTIME, "Allow XLA on the CPU.", note=_NOT_YET)
+    xla_gpu_compilation_enabled: bool = _flag("bool", False, _RUNTIME, "Allow XLA on GPUs.", note=_NOT_YET)
+    # Ours: what tensorflow_model_server lacks.
+    grpc_transport: str = _flag("string", "grpcio", _GRPC, "What carries the gRPC API: grpcio, or native (HTTP/2 outside the GIL; young).", ours=True)
+    max_request_bytes: int = _flag("int64", 2**31 - 1, _OTHER, "Largest request at either API, in bytes.", ours=True)
+    drain_grace_seconds: int = _flag("int32", 8, _OTHER, "Seconds that SIGTERM leaves for requests in flight to finish.", ours=True)
+    # fmt: on
+
+
+def _table() -> tuple[Flag, ...]:
+    fields = dataclasses.fields(Settings)
+    return tuple(Flag(name=f.name, default=f.default, **f.metadata["flag"]) for f in fields)  # type: ignore[arg-type]
+
+
+FLAGS: tuple[Flag, ...] = _table()
+_BY_NAME = {flag.name: flag for flag in FLAGS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """What an argument vector says: settings, arguments not understood, and the flags that were given."""
+
+    settings: Settings
+    unknown: tuple[str, ...]
+    given: frozenset[str]
+
+
+class BadFlagError(Exception):
+    """A value that a flag cannot take; the text is TensorFlow's, and what was expected."""
+
+
+def parse(arguments: Sequence[str], cpus: int) -> CommandLine:
+    """Settings from ``arguments`` (without the program's name). Raises BadFlagError."""
+    values: dict[str, Value] = {flag.name: flag.per_cpu * cpus for flag in FLAGS if flag.per_cpu}
+    unknown: list[str] = []
+    given: set[str] = set()
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            unknown.extend(arguments[position + 1 :])
+            break
+        name, equals, text = argument.removeprefix("--").partition("=")
+        flag = _BY_NAME.get(name) if argument.startswith("--") else None
+        if flag is None or not (equals or flag.kind == "bool"):
+            unknown.append(argument)
+            continue
+        values[name] = _value(flag, text if equals else "true")
+        given.add(name)
+    return CommandLine(settings=Settings(**values), unknown=tuple(unknown), given=frozenset(given))  # type: ignore[arg-type]
+
+
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+")
+_FLOAT = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_RANGE = {"int32": 2**31, "int64": 2**63}
+_EXPECTED = {
+    "bool": "true, false, 1 or 0",
+    "int32": "a decimal 32-bit integer",
+    "int64": "a decimal 64-bit integer",
+    "float": "a decimal number",
+}
+
+
+def _value(flag: Flag, text: str) -> Value:
+    match flag.kind:
+        case "string":
+            return text
+        case "bool" if text.lower() in ("true", "1"):
+            return True
+        case "bool" if text.lower() in ("false", "0"):
+            return False
+        case "float" if _FLOAT.fullmatch(text):
+            return float(text)
+        case "int32" | "int64" if _INTEGER.fullmatch(text):
+            number = int(text)
+            if -_RANGE[flag.kind] <= number < _RANGE[flag.kind]:
+                return number
+    raise BadFlagError(
+        f"Couldn't interpret value {text} for flag {flag.name}. Expected {_EXPECTED[flag.kind]}, as in "
+        f"--{flag.name}={_shown(flag.default)}"
+    )
+
+
+def _shown(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def usage(program: str, cpus: int) -> str:
+    """The usage text, laid out as TensorFlow's flag parser does."""
+    lines = [f"usage: {program}", "Flags:"]
+    for flag in FLAGS:
+        default: Value = flag.per_cpu * cpus if flag.per_cpu else flag.default
+        shown = f'"{default}"' if flag.kind == "string" else _shown(default)
+        text = f"{flag.help} ({flag.note})" if flag.note else flag.help
+        lines.append(f"\t{f'--{flag.name}={shown}':<33}\t{flag.kind}\t{text}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,83 @@
+"""The last lines of a start: what is served, where, and a command to try that works as printed."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from serving.core.manager import Manager
+from serving.core.servable import State
+from serving.core.signature import DEFAULT_SIGNATURE_NAME, Signature, TensorInfo
+from serving.core.tensor import DataType
+
+_MOST_NUMBERS = 64
+"""A longer example is nothing to copy from a terminal."""
+
+_FLOATS = frozenset((DataType.FLOAT, DataType.DOUBLE))
+_INTEGERS = frozenset(
+    (
+        DataType.INT8,
+        DataType.UINT8,
+        DataType.INT16,
+        DataType.INT32,
+        DataType.UINT32,
+        DataType.INT64,
+        DataType.UINT64,
+    )
+)
+
+
+def lines(manager: Manager, names: Sequence[str], rest_port: int, grpc_port: int) -> list[str]:
+    """The lines, without log prefixes; ``rest_port`` 0 is no REST API."""
+    served = [(name, _available(manager, name)) for name in names]
+    width = max((len(name) for name, _ in served), default=0)
+    text = [
+        "Serving over gRPC on port " + str(grpc_port) + (f" and REST on port {rest_port}" if rest_port else "") + ":"
+    ]
+    text += [f"  {name:<{width}}  {versions}" for name, versions in served]
+    if rest_port and served:
+        text += ["Try it:", "  " + _command(manager, names, f"http://localhost:{rest_port}/v1/models/")]
+    return text
+
+
+def _available(manager: Manager, name: str) -> str:
+    versions = [str(state.id.version) for state in manager.states(name) if state.state is State.AVAILABLE]
+    return ("version " if len(versions) == 1 else "versions ") + ", ".join(versions)
+
+
+def _command(manager: Manager, names: Sequence[str], url: str) -> str:
+    for name in names:
+        with manager.acquire(name) as handle:
+            signature = handle.servable.signatures.get(DEFAULT_SIGNATURE_NAME)
+        body = example_body(signature) if signature is not None else None
+        if body is not None:
+            return f"curl -d '{json.dumps(body)}' '{url}{name}:predict'"
+    return f"curl '{url}{names[0]}'"
+
+
+def example_body(signature: Signature) -> dict[str, Any] | None:
+    """A small predict body that fits the signature's dtypes and shapes, or None if one cannot be made up."""
+    examples = {alias: _example(info) for alias, info in signature.inputs.items()}
+    if not examples or any(example is None for example in examples.values()):
+        return None
+    if len(examples) == 1:
+        (info,), (example,) = signature.inputs.values(), examples.values()
+        if not info.shape or len(info.shape) == 1:
+            return {"instances": [1.0, 2.0, 5.0] if info.dtype in _FLOATS else [1, 2, 5]}
+        return {"instances": [example]}
+    return {"instances": [examples]}
+
+
+def _example(info: TensorInfo) -> Any:
+    """One instance: a scalar, or nested lists of the shape without its batch dimension."""
+    if info.dtype not in _FLOATS | _INTEGERS:
+        return None
+    sizes = [size if size > 0 else 1 for size in (info.shape or ())[1:]]
+    count = 1
+    for size in sizes:
+        count *= size
+    if count > _MOST_NUMBERS:
+        return None
+    value: Any = 1.0 if info.dtype in _FLOATS else 1
+    for size in reversed(sizes):
+        value = [value] * size
+    return value
