@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import serving
 from serving.errors import ServingError
 from serving.settings import FLAGS, BadFlagError, CommandLine, parse, usage
 from serving.telemetry import limits, log
@@ -23,13 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         print(usage(_PROGRAM, cpus), end="")
         return _FAILED
+    if command_line.unknown[:1] == ("--help",):
+        print(usage(_PROGRAM, cpus), end="")
+        return _FAILED
     if command_line.settings.version:
-        print(_versions())
+        from serving.server import versions  # loads the library, which takes a moment
+
+        print(versions())
         return 0
     if command_line.unknown:
         print(f"unknown argument: {command_line.unknown[0]}\n{usage(_PROGRAM, cpus)}", end="")
-        if command_line.unknown[0] == "--help":
-            return _FAILED
     return _serve(command_line, cpus)
 
 
@@ -65,9 +67,3 @@ def _serve(command_line: CommandLine, cpus: int) -> int:
         sys.stderr.flush()
         print(f"Failed to start server. Error: {error}", flush=True)
         return _FAILED
-
-
-def _versions() -> str:
-    from serving.servables.libtensorflow import version  # loads the library, which takes a moment
-
-    return f"TensorFlow ModelServer: {serving.__version__}\nTensorFlow Library: {version()}"

@@ -16,8 +16,8 @@ from serving.core.servable import Loader, ServableId, ServableState, State
 from serving.core.startup import Progress, Startup
 from serving.errors import Code, ServingError
 from serving.performer import Performer, Report
-from serving.sources import Source
 from serving.sources.file_system import NotADirectory, reservable
+from serving.sources.poll import Source
 
 LoaderFor = Callable[[str, int, Path], Loader]
 """Makes the loader of a model's version at a path; called on the loop's thread on every poll, so it must be cheap."""
@@ -208,8 +208,8 @@ class ManagerLoop:
 
     def _run(self) -> None:
         try:
-            while not self._done():
-                self._rest(self.turn(self._clock()))
+            while self._rest(self.turn(self._clock())):
+                pass
         except Exception as death:  # noqa: BLE001 - a dead loop must be known, whatever killed it
             self._log.exception("The manager loop died; models are neither loaded nor unloaded any more")
             with self._changed:
@@ -218,13 +218,15 @@ class ManagerLoop:
             if self._on_death is not None:
                 self._on_death(death)
 
-    def _done(self) -> bool:
+    def _rest(self, seconds: float | None) -> bool:
+        """Wait for ``seconds``, a wake or the end; False at the end."""
         with self._changed:
-            return self._stopping and not self._running
+            self._changed.wait_for(lambda: self._woken or self._finished, seconds)
+            return not self._finished
 
-    def _rest(self, seconds: float | None) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._woken, seconds)
+    @property
+    def _finished(self) -> bool:
+        return self._stopping and not self._running
 
     def _wait(self, done: Callable[[], bool], timeout: float | None) -> None:
         """Block until ``done``, looked at again after each turn, or until the loop ends or the time is over."""

@@ -124,4 +124,5 @@ def _policy(message: Any) -> VersionPolicy:
             return Specific(versions=frozenset(message.specific.versions))
         case "latest":
             return Latest(num_versions=message.latest.num_versions)
-    return Latest()
+        case _:
+            return Latest()

@@ -5,13 +5,14 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import uvloop
 
+import serving
 from serving import model_config, welcome
 from serving.core.manager import Manager
 from serving.core.servable import Loader, ServableState, State
@@ -26,6 +27,7 @@ from serving.rpc.model_service import ModelService
 from serving.rpc.prediction_service import PredictionService
 from serving.rpc.routes import routes
 from serving.rpc.transports import Transport, open_transport
+from serving.servables import libtensorflow
 from serving.servables.saved_model import SavedModelOptions, load_saved_model, session_config
 from serving.settings import Settings
 from serving.sources.file_system import FileSystemSource, ModelPath
@@ -39,6 +41,11 @@ def run(settings: Settings, cpus: int) -> int:
     models = configured_models(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Server(settings, models, cpus).run())
+
+
+def versions() -> str:
+    """The server's version and TensorFlow's, in TensorFlow Serving's words."""
+    return f"TensorFlow ModelServer: {serving.__version__}\nTensorFlow Library: {libtensorflow.version()}"
 
 
 def configured_models(settings: Settings) -> tuple[ModelConfig, ...]:
@@ -112,7 +119,7 @@ class Server:
         event_loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             event_loop.add_signal_handler(number, self._stop, number)
-        self._manager.monitor.subscribe(lambda state: event_loop.call_soon_threadsafe(self._state_changed, state))
+        self._manager.monitor.subscribe(self._tell(event_loop))
         app = self._rest_app()
         door = await self._open_rest(app)
         manager_loop = self._start_loading()
@@ -170,13 +177,13 @@ class Server:
         port = self._settings.rest_api_port
         if not port:
             return None
-        if port == self._settings.port:
+        if port == self._settings.port > 0:
             logger.error(
                 "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API. "
                 "Skipped exporting HTTP/REST API."
             )
             return None
-        door = RestDoor(app, port, self._settings.max_request_bytes)
+        door = RestDoor(app, max(port, 0), self._settings.max_request_bytes)
         try:
             await door.start()
         except OSError as error:
@@ -218,7 +225,7 @@ class Server:
             if startup.progress is Progress.FAILED:
                 raise ServingError(
                     Code.UNKNOWN,
-                    f"{len(startup.failed)} servable(s) did not become available: {{{startup.reasons}}}",
+                    f"{len(startup.failed)} servable(s) did not become available: {startup.reasons}",
                 )
             await self._changed.wait()
         return False
@@ -248,6 +255,14 @@ class Server:
         logger.info("%s: ending", signal.Signals(number).name)
         self._stopping.set()
         self._changed.set()
+
+    def _tell(self, event_loop: asyncio.AbstractEventLoop) -> Callable[[ServableState], None]:
+        """Passes state changes on to the event loop, from whichever thread makes them."""
+
+        def tell(state: ServableState) -> None:
+            event_loop.call_soon_threadsafe(self._state_changed, state)
+
+        return tell
 
     def _state_changed(self, state: ServableState) -> None:
         self._changed.set()

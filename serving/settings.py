@@ -44,9 +44,9 @@ class Settings:
     """Every setting of the process. Each field is a flag of the same name; the order is that of the usage text."""
 
     # fmt: off
-    port: int = _flag("int32", 8500, _GRPC, "TCP port to listen on for the gRPC API, on 0.0.0.0. Disabled if 0.")
+    port: int = _flag("int32", 8500, _GRPC, "TCP port to listen on for the gRPC API, on 0.0.0.0. Disabled if 0; negative takes a free port and prints it.")
     grpc_socket_path: str = _flag("string", "", _GRPC, "If non-empty, also listen on this UNIX socket for the gRPC API.", note=_NOT_YET)
-    rest_api_port: int = _flag("int32", 0, _REST, "TCP port to listen on for the REST API. Disabled if 0; must differ from --port.")
+    rest_api_port: int = _flag("int32", 0, _REST, "TCP port to listen on for the REST API. Disabled if 0; must differ from --port; negative takes a free port and prints it.")
     rest_api_num_threads: int = _flag("int32", 0, _REST, "Threads for calls that are too slow to run in the REST loop. Default: 4 times the CPUs.", per_cpu=4)
     rest_api_timeout_in_ms: int = _flag("int32", 30000, _REST, "Time limit of a session run for a REST call, in milliseconds; none if not positive.")
     rest_api_enable_cors_support: bool = _flag("bool", False, _REST, "Add CORS headers to REST responses.")

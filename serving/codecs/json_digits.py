@@ -39,10 +39,8 @@ def _grisu2(value: float) -> tuple[str, int]:
     mantissa, exponent = math.frexp(value)
     significand, exponent = int(mantissa * 2**53), exponent - 53
     upper, upper_exponent = (2 * significand + 1) << 10, exponent - 11
-    if significand == 2**52:
-        lower = (4 * significand - 1) << 9
-    else:
-        lower = (2 * significand - 1) << 10
+    # Below a power of two the neighbour is half as far away.
+    lower = (4 * significand - 1) << 9 if significand == 2**52 else (2 * significand - 1) << 10
     power, power_exponent, scale = _cached_power(upper_exponent)
     product_exponent = upper_exponent + power_exponent + 64
     high = _multiply(upper, power) - 1

@@ -68,7 +68,7 @@ def _write(out: bytearray, levels: list[_Level], value: JsonValue) -> bool:
     return True
 
 
-def _scalar(value: None | bool | int | float | bytes) -> bytes:
+def _scalar(value: bool | int | float | bytes | None) -> bytes:
     match value:
         case None:
             return b"null"

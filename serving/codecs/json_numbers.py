@@ -6,7 +6,7 @@ literals beyond the largest double are infinite or refused (docs/compatibility.m
 
 import math
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,18 +57,14 @@ def scan(body: bytes, start: int) -> tuple[int | float, int]:
 
 
 def to_float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Narrow as the original does: beyond the range infinite, subnormal results zero; signs are kept."""
+    """Narrow a vector as the original does: beyond the range infinite, subnormal results zero; signs are kept."""
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
-    tiny = np.abs(values) < _SMALLEST_NORMAL_FLOAT
-    if tiny.any():
+    small = np.flatnonzero(np.abs(narrow) <= np.finfo(np.float32).tiny)
+    if small.size:
+        tiny = small[np.abs(values[small]) < _SMALLEST_NORMAL_FLOAT]
         narrow[tiny] = np.copysign(np.float32(0), narrow[tiny])
     return narrow
-
-
-def from_numbers(numbers: list[Any]) -> NDArray[np.float64]:
-    """Python numbers as doubles, shape ``[len(numbers)]``."""
-    return np.array(numbers, dtype=np.float64)
 
 
 def _scan_special(body: bytes, start: int) -> tuple[float, int]:

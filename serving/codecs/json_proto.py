@@ -72,9 +72,8 @@ def _value(field: Any, value: Any, level: int) -> str:
             return quote(known.name) if known is not None else str(value)
         case Field.TYPE_FLOAT | Field.TYPE_DOUBLE:
             return _number(value, single=field.type == Field.TYPE_FLOAT)
-        case number if number in _QUOTED_NUMBERS:
-            return f'"{value}"'
-    return str(value)
+        case kind:
+            return f'"{value}"' if kind in _QUOTED_NUMBERS else str(value)
 
 
 def _number(value: float, *, single: bool) -> str:

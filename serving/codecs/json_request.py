@@ -58,7 +58,7 @@ def read_exactly(body: bytes) -> PredictDocument:
     document = parse(body)
     if not isinstance(document, JsonObject):
         raise invalid_argument(f"JSON Value: {echo(document)} Is not object")
-    name = document[b"signature_name"] if b"signature_name" in document else b""
+    name = document.get(b"signature_name", b"")
     if not isinstance(name, bytes):
         raise invalid_argument(
             f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value."
@@ -70,7 +70,7 @@ def _tensors(document: JsonObject, inputs: Mapping[str, TensorInfo]) -> tuple[La
     if b"instances" in document:
         return Layout.ROW, json_rows.tensors(_instances(document), inputs)
     if b"inputs" in document:
-        return Layout.COLUMNAR, _columns(document[b"inputs"], inputs)
+        return Layout.COLUMNAR, _columns(document.get(b"inputs"), inputs)
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
@@ -80,7 +80,7 @@ def _instances(document: JsonObject) -> list[JsonValue]:
             f"JSON Value: {echo(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys "
             "to exist "
         )
-    instances = document[b"instances"]
+    instances = document.get(b"instances")
     if not isinstance(instances, list):
         raise invalid_argument(f"JSON Value: {echo(document)} Expecting 'instances' to be an list/array")
     if not instances:
@@ -91,22 +91,19 @@ def _instances(document: JsonObject) -> list[JsonValue]:
 def _columns(value: JsonValue, inputs: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
     """One value for the only input, or an object with a member for every input; other members are ignored."""
     if isinstance(value, JsonObject) and not is_base64(value):
-        return {name: _tensor(name, _member(value, name), info) for name, info in inputs.items()}
-    if len(inputs) > 1:
+        found = {name: elements(_member(value, name), info.dtype) for name, info in inputs.items()}
+    elif len(inputs) > 1:
         raise invalid_argument(
             "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
             "tensorinfo_map"
         )
-    return {name: _tensor(name, value, info) for name, info in inputs.items()}
+    else:
+        found = {name: elements(value, info.dtype) for name, info in inputs.items()}
+    return {name: tensor(name, inputs[name].dtype, values.shape, values.leaves) for name, values in found.items()}
 
 
 def _member(value: JsonObject, name: str) -> JsonValue:
     key = encoded(name)
     if key not in value:
         raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
-    return value[key]
-
-
-def _tensor(name: str, value: JsonValue, info: TensorInfo) -> Tensor:
-    found = elements(value, info.dtype)
-    return tensor(name, info.dtype, found.shape, found.leaves)
+    return value.get(key)

@@ -80,9 +80,7 @@ def _add_members(
         )
 
 
-def _add_plain(
-    columns: dict[str, _Column], inputs: Mapping[str, TensorInfo], index: int, instance: JsonValue
-) -> None:
+def _add_plain(columns: dict[str, _Column], inputs: Mapping[str, TensorInfo], index: int, instance: JsonValue) -> None:
     try:
         _add(columns, inputs, next(iter(inputs)), instance, repeated=False)
     except ServingError as error:

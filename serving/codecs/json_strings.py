@@ -1,4 +1,7 @@
-"""Byte strings inside JSON: escaping as TensorFlow Serving writes it, base64 as it reads it. Nothing validates UTF-8."""
+"""Byte strings inside JSON: escaping as TensorFlow Serving writes it, base64 as it reads it.
+
+Nothing here validates UTF-8.
+"""
 
 import binascii
 import re

@@ -33,12 +33,7 @@ class Elements:
 
 def is_base64(value: JsonValue) -> bool:
     """Whether ``value`` stands for a string: an object with the one member ``b64``, a string."""
-    return (
-        isinstance(value, JsonObject)
-        and len(value.members) == 1
-        and value.members[0][0] == _B64
-        and isinstance(value.members[0][1], bytes)
-    )
+    return isinstance(value, JsonObject) and len(value.members) == 1 and isinstance(value.get(_B64), bytes)
 
 
 def elements(value: JsonValue, dtype: DataType) -> Elements:
@@ -70,8 +65,11 @@ def elements(value: JsonValue, dtype: DataType) -> Elements:
 
 
 def tensor(alias: str, dtype: DataType, shape: tuple[int, ...], leaves: list[Any]) -> Tensor:
-    """The tensor of ``shape`` with ``leaves``, row-major. Raises ServingError for too many dimensions."""
-    if len(shape) > MAX_DIMENSIONS:
+    """The tensor of ``shape`` with ``leaves``, row-major.
+
+    Raises ServingError, INVALID_ARGUMENT: too many dimensions, or a type without storage (resources, variants).
+    """
+    if len(shape) > MAX_DIMENSIONS or dtype not in STORAGE:
         raise invalid_argument(f"tensor parsing error: {alias}")
     return Tensor(dtype, _array(dtype, leaves).reshape(shape))
 
@@ -108,10 +106,10 @@ def _leaf(value: JsonValue, dtype: DataType) -> Any:
 
 
 def _base64_leaf(value: JsonObject) -> bytes:
-    if not is_base64(value):
+    text = value.get(_B64)
+    if not isinstance(text, bytes) or len(value.members) != 1:
         raise invalid_argument(f"JSON Value: {echo(value)} not formatted correctly for base64 data")
-    text = value[_B64]
-    data = base64_decoded(text) if isinstance(text, bytes) else None
+    data = base64_decoded(text)
     if data is None:
         raise invalid_argument("Unable to base64 decode")
     return data

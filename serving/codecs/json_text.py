@@ -12,7 +12,7 @@ from typing import NoReturn, TypeAlias
 from serving.codecs.json_numbers import consume, parse_error, scan
 from serving.errors import invalid_argument
 
-JsonValue: TypeAlias = "None | bool | int | float | bytes | list[JsonValue] | JsonObject"
+JsonValue: TypeAlias = "bool | int | float | bytes | list[JsonValue] | JsonObject | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,9 @@ class JsonObject:
     def __contains__(self, key: bytes) -> bool:
         return any(name == key for name, _ in self.members)
 
-    def __getitem__(self, key: bytes) -> JsonValue:
-        """The value of the first member named ``key``; raises KeyError."""
-        for name, value in self.members:
-            if name == key:
-                return value
-        raise KeyError(key)
+    def get(self, key: bytes, default: JsonValue = None) -> JsonValue:
+        """The value of the first member named ``key``."""
+        return next((value for name, value in self.members if name == key), default)
 
 
 def parse(body: bytes) -> JsonValue:
@@ -127,7 +124,7 @@ class _Reader:
             return _State.KEY
         if token == b"}" and state is _State.OBJECT_START:
             return self._close()
-        self._fail(state)
+        return self._fail(state)
 
     def _colon(self, state: _State, token: bytes) -> _State:
         return self._step(_State.COLON) if token == b":" else self._fail(state)

@@ -1,17 +1,23 @@
 """ModelSpec messages <-> the address of a request (docs/compatibility.md, "gRPC Predict", steps 1-3)."""
 
+from functools import lru_cache
 from typing import Any
 
 from serving.core.model_spec import ModelSpec
 from serving.core.servable import ServableId
 from serving.errors import invalid_argument
+from serving.protos import ModelSpec as ModelSpecMessage
 
 
 def decode(request: Any) -> ModelSpec:
     """The ``model_spec`` of a request message. INVALID_ARGUMENT if it is absent."""
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
-    spec = request.model_spec
+    return decode_spec(request.model_spec)
+
+
+def decode_spec(spec: Any) -> ModelSpec:
+    """One ModelSpec message."""
     choice = spec.WhichOneof("version_choice")
     return ModelSpec(
         spec.name,
@@ -27,8 +33,9 @@ def check_name(spec: ModelSpec) -> None:
         raise invalid_argument("ModelSpec has no name specified.")
 
 
-def encode(message: Any, servable_id: ServableId, signature_name: str) -> None:
-    """Fill the ``model_spec`` of a response: the version that answered, never a label."""
-    message.name = servable_id.name
+@lru_cache(maxsize=1024)
+def serialized(servable_id: ServableId, signature_name: str) -> bytes:
+    """The ``model_spec`` of a response: the version that answered, never a label."""
+    message = ModelSpecMessage(name=servable_id.name, signature_name=signature_name)
     message.version.value = servable_id.version
-    message.signature_name = signature_name
+    return bytes(message.SerializeToString())

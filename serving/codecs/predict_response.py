@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from serving.codecs import model_spec, tensor_proto
-from serving.codecs.tensor_proto import varint
+from serving.codecs.wire import field, varint
 from serving.core.servable import ServableId
 from serving.core.tensor import Tensor
-from serving.protos import ModelSpec
 
 _OUTPUTS, _MODEL_SPEC, _KEY, _VALUE = b"\x0a", b"\x12", b"\x0a", b"\x12"  # field numbers 1, 2 and a map entry's 1, 2
 
@@ -23,13 +22,7 @@ def encode(
     parts: list[bytes] = []
     for alias, tensor in zip(aliases, outputs, strict=True):
         value = tensor_proto.encode(tensor, as_content=as_content)
-        entry = _field(_KEY, alias.encode()) + _VALUE + varint(len(value))
+        entry = field(_KEY, alias.encode()) + _VALUE + varint(len(value))
         parts += (_OUTPUTS, varint(len(entry) + len(value)), entry, value)
-    spec = ModelSpec()
-    model_spec.encode(spec, servable_id, signature_name)
-    parts.append(_field(_MODEL_SPEC, bytes(spec.SerializeToString())))
+    parts.append(field(_MODEL_SPEC, model_spec.serialized(servable_id, signature_name)))
     return b"".join(parts)
-
-
-def _field(tag: bytes, value: bytes) -> bytes:
-    return tag + varint(len(value)) + value

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
+from serving.codecs.wire import varint
+from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.protos import TensorProto
 
 _LARGEST_EXPANSION = 2**31
 """Bytes that a message may ask for beyond what it carries ("the last is repeated"): one message's greatest size."""
+
+_MAX_DIMENSIONS = 64
+"""numpy's limit on the rank; TensorFlow's is 254."""
 
 FIELDS: Mapping[DataType, str] = MappingProxyType(
     {
@@ -62,13 +66,18 @@ def decode(proto: Any) -> Tensor | None:
     shape = tuple([dim.size for dim in proto.tensor_shape.dim])
     count = 1
     for size in shape:
-        if size < 0:
-            return None
         count *= size
-    if len(shape) > MAX_DIMENSIONS or count >= 2**63:
+        if size < 0 or count >= 2**63:  # as TensorFlow, also when a later dimension is 0
+            return None
+    if len(shape) > _MAX_DIMENSIONS:
         return None
     flat = _content(dtype, proto.tensor_content, count) if proto.tensor_content else _values(dtype, proto, count)
-    return None if flat is None else Tensor(dtype, flat.reshape(shape))
+    if flat is None:
+        return None
+    try:
+        return Tensor(dtype, flat.reshape(shape))
+    except ValueError:  # no elements, and yet dimensions beyond what numpy can address
+        return None
 
 
 def _data_type(number: int) -> DataType | None:
@@ -195,15 +204,3 @@ def _shape(shape: tuple[int, ...]) -> bytes:
         dim = b"\x08" + varint(size) if size else b""
         dims += b"\x12" + varint(len(dim)) + dim
     return b"\x12" + varint(len(dims)) + dims
-
-
-def varint(number: int) -> bytes:
-    """A non-negative number in protobuf's base-128 form."""
-    if number < 128:
-        return bytes((number,))
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

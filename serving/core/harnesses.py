@@ -20,9 +20,6 @@ class Harnesses:
         for versions in self._harnesses.values():
             yield from versions.values()
 
-    def __len__(self) -> int:
-        return sum(map(len, self._harnesses.values()))
-
     def names(self) -> tuple[str, ...]:
         """The models that have versions under management."""
         return tuple(self._harnesses)

@@ -39,14 +39,21 @@ class Work:
         Cancelling the answer gives up the wait. A call that has begun finishes, and holds its lease until then.
         """
         answer: Future[bytes] = Future()
-        call = self.prediction.run.submit(self.prediction.tensors, self.timeout_ms)
+        try:
+            call = self.prediction.run.submit(self.prediction.tensors, self.timeout_ms)
+        except BaseException:
+            self.handle.release()
+            raise
         call.add_done_callback(lambda done: self._settle(done, answer))
         answer.add_done_callback(lambda given: given.cancelled() and call.cancel())
         return answer
 
     def _settle(self, done: Future[list[Tensor]], answer: Future[bytes]) -> None:
         try:
-            if done.cancelled() or not answer.set_running_or_notify_cancel():
+            if done.cancelled():
+                answer.cancel()  # the threads were shut down before the call began: nobody may wait for it
+                return
+            if not answer.set_running_or_notify_cancel():
                 return
             error = done.exception()
             if error is None:

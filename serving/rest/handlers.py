@@ -1,13 +1,14 @@
 """What each route answers: decode, call the inference room, encode."""
 
-from serving.codecs import json_proto, json_request, json_response
+from serving.codecs import json_example, json_proto, json_request, json_response, json_results
 from serving.codecs.json_request import Layout
 from serving.core.manager import Manager
 from serving.core.servable import ServableState
 from serving.core.signature import DEFAULT_SIGNATURE_NAME, Signature
 from serving.core.tensor import Tensor
-from serving.errors import Code, ServingError, invalid_argument
-from serving.inference import metadata, predict, status
+from serving.errors import invalid_argument
+from serving.inference import classify, examples, metadata, predict, regress, status
+from serving.inference.examples import ExampleEncoder, Planner
 from serving.inference.work import Reply, Work
 from serving.protos import GetModelStatusResponse, ModelSpec, SignatureDefMap
 from serving.rest.routes import Route
@@ -20,12 +21,11 @@ class Handlers:
         self._manager = manager
         self._timeout_ms = timeout_ms
         self._check_method_name = check_method_name
+        self._inference = {"predict": self.predict, "classify": self.classify, "regress": self.regress}
 
     def post(self, route: Route, body: bytes) -> Reply:
         """An inference request."""
-        if route.method != "predict":
-            raise ServingError(Code.UNIMPLEMENTED, f"{route.method} is not implemented yet; expected predict")
-        return self.predict(route, body)
+        return self._inference[route.method](route, body)
 
     def get(self, route: Route) -> bytes:
         """Status or metadata."""
@@ -54,6 +54,30 @@ class Handlers:
             return write(dict(zip(outputs, tensors, strict=True)))
 
         return Work(prediction, encode, handle, self._timeout_ms)
+
+    def classify(self, route: Route, body: bytes) -> Work:
+        """Classify (docs/compatibility.md, "REST classify and regress")."""
+
+        def encode(outputs: dict[str, Tensor], count: int) -> bytes:
+            return json_results.classifications(classify.result(outputs, count))
+
+        return self._with_examples(route, body, classify.plan, encode)
+
+    def regress(self, route: Route, body: bytes) -> Work:
+        """Regress (docs/compatibility.md, "REST classify and regress")."""
+
+        def encode(outputs: dict[str, Tensor], count: int) -> bytes:
+            return json_results.regressions(regress.result(outputs, count))
+
+        return self._with_examples(route, body, regress.plan, encode)
+
+    def _with_examples(self, route: Route, body: bytes, plan: Planner, write: ExampleEncoder) -> Work:
+        document = json_example.read(body)
+        handle = self._manager.acquire(route.name, route.version, route.label)
+        name = document.signature_name or DEFAULT_SIGNATURE_NAME
+        return examples.work(
+            handle, name, document.examples, plan, write, self._timeout_ms, check_method_name=self._check_method_name
+        )
 
     def status(self, route: Route) -> bytes:
         """The versions of a model; a label is ignored, as TensorFlow Serving does."""

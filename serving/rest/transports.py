@@ -63,9 +63,14 @@ class _Protocol(RequestHandler):
     ) -> web.StreamResponse:
         if isinstance(exc, BadHttpMethod):
             status = 501
-        elif isinstance(exc, InvalidURLError):
+        elif isinstance(exc, InvalidURLError) and _is_relative(exc):
             status = 404
         return _Response(errors.page(status), keep_alive=False)
+
+
+def _is_relative(error: InvalidURLError) -> bool:
+    """Whether the target was `*` or began without a slash; aiohttp's parser tells only by its message."""
+    return error.message == "*" or error.message.startswith("Invalid characters in url")
 
 
 class _Server(web.Server):
@@ -80,7 +85,7 @@ class _Server(web.Server):
         return _Protocol(
             self,
             loop=self._running,
-            access_log=None,
+            access_log=None,  # type: ignore[arg-type]  # None is aiohttp's way to have no access log
             auto_decompress=False,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,

@@ -41,7 +41,7 @@ class NativeTransport:
     @property
     def port(self) -> int:
         """The bound port."""
-        return self._front.bound_port
+        return int(self._front.bound_port)
 
     def start(self) -> None:
         """Answer calls."""

@@ -4,13 +4,22 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from serving.codecs import model_spec, predict_response, tensor_proto
+from serving.codecs import example_input, inference_response, model_spec, predict_response, tensor_proto
 from serving.core.manager import Manager
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError, invalid_argument
-from serving.inference import metadata, predict
+from serving.inference import classify, examples, metadata, multi_inference, predict, regress
+from serving.inference.examples import ExampleEncoder, Planner
+from serving.inference.multi_inference import Task
 from serving.inference.work import Work
-from serving.protos import GetModelMetadataRequest, GetModelMetadataResponse, PredictRequest
+from serving.protos import (
+    ClassificationRequest,
+    GetModelMetadataRequest,
+    GetModelMetadataResponse,
+    MultiInferenceRequest,
+    PredictRequest,
+    RegressionRequest,
+)
 
 
 class PredictionService:
@@ -42,6 +51,64 @@ class PredictionService:
             return predict_response.encode(outputs, tensors, servable_id, name, as_content=as_content)
 
         return Work(prediction, encode, handle, timeout_ms)
+
+    def classify(self, payload: bytes, timeout_ms: int) -> Work:
+        """``Classify`` (docs/compatibility.md, "Classify and regress")."""
+
+        def result(outputs: dict[str, Tensor], count: int) -> bytes:
+            return inference_response.classification(classify.result(outputs, count))
+
+        return self._with_examples(ClassificationRequest, payload, timeout_ms, classify.plan, result)
+
+    def regress(self, payload: bytes, timeout_ms: int) -> Work:
+        """``Regress`` (docs/compatibility.md, "Classify and regress")."""
+
+        def result(outputs: dict[str, Tensor], count: int) -> bytes:
+            return inference_response.regression(regress.result(outputs, count))
+
+        return self._with_examples(RegressionRequest, payload, timeout_ms, regress.plan, result)
+
+    def _with_examples(
+        self, message: Any, payload: bytes, timeout_ms: int, plan: Planner, result: ExampleEncoder
+    ) -> Work:
+        request = parse(message, payload)
+        spec = model_spec.decode(request)
+        model_spec.check_name(spec)
+        serialized = example_input.decode(request.input)
+        handle = self._manager.acquire(spec.name, spec.version, spec.label)
+        servable_id, name = handle.id, spec.signature
+
+        def encode(outputs: dict[str, Tensor], count: int) -> bytes:
+            return inference_response.response(result(outputs, count), servable_id, name)
+
+        return examples.work(
+            handle, name, serialized, plan, encode, timeout_ms, check_method_name=self._check_method_name
+        )
+
+    def multi_inference(self, payload: bytes, timeout_ms: int) -> Work:
+        """``MultiInference`` (docs/compatibility.md, "MultiInference")."""
+        request = parse(MultiInferenceRequest, payload)
+        tasks = [Task(model_spec.decode_spec(task.model_spec), task.method_name) for task in request.tasks]
+        first = multi_inference.model_of(tasks)
+        serialized = example_input.decode(request.input)
+        handle = self._manager.acquire(first.name, first.version, first.label)
+        try:
+            planned = multi_inference.bind(
+                handle.servable, tasks, serialized, check_method_names=self._check_method_name
+            )
+        except BaseException:
+            handle.release()
+            raise
+        servable_id, count = handle.id, len(serialized)
+
+        def encode(tensors: list[Tensor]) -> bytes:
+            results = planned.results(tensors, count)
+            return b"".join(
+                inference_response.task(servable_id, task.signature_name, result)
+                for task, result in zip(planned.tasks, results, strict=True)
+            )
+
+        return Work(planned.prediction, encode, handle, timeout_ms)
 
     def get_model_metadata(self, payload: bytes, timeout_ms: int) -> bytes:
         """``GetModelMetadata``: the signatures, packed as SignatureDefMap."""

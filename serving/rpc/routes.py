@@ -16,6 +16,9 @@ def routes(prediction: PredictionService, model: ModelService) -> Mapping[str, H
     """Handlers by full method path. What is not here is UNIMPLEMENTED."""
     return {
         _PREDICTION + "Predict": prediction.predict,
+        _PREDICTION + "Classify": prediction.classify,
+        _PREDICTION + "Regress": prediction.regress,
+        _PREDICTION + "MultiInference": prediction.multi_inference,
         _PREDICTION + "GetModelMetadata": prediction.get_model_metadata,
         _MODEL + "GetModelStatus": model.get_model_status,
     }

@@ -28,7 +28,7 @@ class Transport(Protocol):
 
 def open_transport(settings: Settings, handlers: Mapping[str, Handler]) -> Transport:
     """The transport that --grpc_transport names, bound to --port."""
-    address = f"0.0.0.0:{settings.port}"
+    address = f"0.0.0.0:{max(settings.port, 0)}"
     match settings.grpc_transport:
         case "grpcio":
             return GrpcioTransport(
@@ -42,9 +42,8 @@ def open_transport(settings: Settings, handlers: Mapping[str, Handler]) -> Trans
             from serving.rpc.native import NativeTransport  # only here: grpcio needs no second HTTP/2 library
 
             return NativeTransport(handlers, address, max_request_bytes=settings.max_request_bytes)
-    raise ConfigurationError(
-        Code.INVALID_ARGUMENT, f"--grpc_transport is {settings.grpc_transport!r}; expected grpcio or native"
-    )
+        case other:
+            raise ConfigurationError(Code.INVALID_ARGUMENT, f"--grpc_transport is {other!r}; expected grpcio or native")
 
 
 def channel_arguments(text: str) -> dict[str, str | int]:

@@ -13,7 +13,7 @@ from serving.core.lifecycle import ReservationError
 from serving.core.servable import Servable, ServableId
 from serving.core.version_policy import Latest, VersionPolicy
 from serving.errors import Code
-from serving.sources import Notice, Poll
+from serving.sources.poll import Notice, Poll
 from serving.sources.scan import Scan, scan
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.sources import Poll
+from serving.sources.poll import Poll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,96 @@
+# The project's verbs; `make help` prints them. Needs make, Python 3.11 to 3.13 with venv, and a package registry.
+# The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test check lock image test-image
+
+# The first of these that is suitable makes the environment.
+PYTHON ?= python3 python3.13 python3.12 python3.11
+# What the image is called, and what it is built on when not on the Dockerfile's own base.
+IMAGE ?= tensorflow-serving-appliance:cpu
+BASE_IMAGE ?=
+# Passed on: make test ARGS="-k predict -x"
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+help: ## Print this list
+	@echo 'usage: make TARGET [VARIABLE=value ...]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+	@echo 'variables of serve: MODEL_NAME MODEL_BASE_PATH MODEL_CONFIG_FILE GRPC_PORT REST_PORT FLAGS="--name=value ..."'
+	@echo 'of the others: PYTHON (install), ARGS (test, image, test-image), IMAGE, BASE_IMAGE (image, test-image)'
+
+install: $(STAMP) ## Make .venv with everything in it; does nothing when nothing changed
+
+serve: $(STAMP) ## Serve two demo models, or yours: MODEL_NAME=name MODEL_BASE_PATH=/dir make serve
+	@exec sh examples/demo_models/serve.sh
+
+test: $(STAMP) ## Run every test that needs no Docker; ARGS="-k name" for some of them
+	$(BIN)/python -m pytest -m "not docker" $(ARGS)
+
+check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of the import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy examples/demo_models/make_models.py
+	$(BIN)/shellcheck $$(find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type f -name '*.sh' -print) \
+		$$(grep -lE '^#!.*[/ ](ba)?sh$$' $$(find build/images .ci -type f ! -name '*.sh' 2>/dev/null) /dev/null)
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
+	@$(COMPILE) --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+	@! grep -nE '://|--(find-links|index-url|extra-index-url)' requirements.lock requirements-dev.lock \
+		|| { echo 'error: the lines above name a host or a path; see docs/adr/0014-lock-files-without-hosts.md' >&2; exit 1; }
+
+image: ## Build the runtime image; BASE_IMAGE=name builds on another base, ARGS="--network=host" adds options
+	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag $(IMAGE) $(ARGS) .
+
+test-image: $(STAMP) ## Build the runtime image and test it running; IMAGE=name tests that image as it is
+	$(if $(filter file,$(origin IMAGE)),@$(MAKE) --no-print-directory image ARGS=)
+	IMAGE=$(IMAGE) $(BIN)/python -m pytest -m docker $(ARGS)
+
+# From here on: how the environment is made.
+
+SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+
+# uv does not read pip's settings, and without them it would miss a mirror or a proxy's certificate.
+UV = index="$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}"; \
+	cert="$${PIP_CERT:-$$($(BIN)/python -m pip config get global.cert 2>/dev/null || true)}"; \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
+	[ -z "$$cert" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
+	UV_HTTP_TIMEOUT="$${UV_HTTP_TIMEOUT:-180}" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
+
+$(STAMP): requirements-dev.lock pyproject.toml | $(BIN)/uv
+	@rm -f $@
+	@$(BIN)/python -c '$(SUITABLE)' \
+		|| { echo 'error: $(VENV) has an unsuitable '"$$($(BIN)/python --version)"'; remove it and try again.' >&2; exit 1; }
+	@echo 'Installing the locked packages; the first time TensorFlow (about 270 MB) is downloaded.'
+	@$(UV) pip sync --require-hashes requirements-dev.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "Ready: $(VENV), $$($(BIN)/python --version)"
+
+# uv's own version and hashes come from the lock as well.
+$(BIN)/uv: $(BIN)/python
+	@awk '/^[a-z]/ { keep = /^uv==/ } keep' requirements-dev.lock >$(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+		--requirement $(VENV)/uv.lock
+	@touch $@
+
+$(BIN)/python:
+	@for python in $(PYTHON); do \
+		if "$$python" -c '$(SUITABLE)' 2>/dev/null; then \
+			echo "Making $(VENV) with $$python ($$("$$python" --version))"; \
+			exec "$$python" -m venv --clear $(VENV); \
+		fi; \
+	done; \
+	echo 'error: none of these is a Python 3.11, 3.12 or 3.13 with the venv module: $(PYTHON)' >&2; \
+	echo '  On Debian and Ubuntu: apt-get install python3-venv.' >&2; \
+	echo '  Elsewhere name one: make install PYTHON=/path/to/python3.12' >&2; \
+	exit 1

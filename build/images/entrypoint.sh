@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# The image's entrypoint: starts the server on the model that MODEL_NAME and MODEL_BASE_PATH name.
+#
+#   docker run IMAGE                        the server on $MODEL_BASE_PATH/$MODEL_NAME
+#   docker run IMAGE --flag=value ...       the same, with flags added; the last of equal flags wins
+#   docker run IMAGE saved_model_cli ...    any other command instead of the server
+#
+# May be sourced: then only the functions are defined.
+set -Eeuo pipefail
+
+# check whether this file is run or sourced
+# usage: is_sourced
+is_sourced() {
+	[ "${BASH_SOURCE[0]}" != "$0" ]
+}
+
+# prints its arguments, one a line, on standard error, where the server's log goes too
+# usage: say LINE ...
+say() {
+	printf 'tf_serving_entrypoint: %s\n' "$@" >&2
+}
+
+# check whether the arguments are flags for the server, as opposed to a command of their own
+# usage: wants_server [ARGUMENT ...]
+wants_server() {
+	[ $# -eq 0 ] || [[ $1 == -* ]]
+}
+
+# check whether the arguments say themselves which models to serve
+# usage: names_models [ARGUMENT ...]
+names_models() {
+	local argument
+	for argument; do
+		case $argument in
+			--model_base_path=* | --model_config_file=* | --help | --version) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+# ends the container when a variable is empty, for the server would look at the wrong place without a word
+# usage: require_variable NAME EXAMPLE
+require_variable() {
+	if [ -z "${!1-}" ]; then
+		say "error: $1 is empty." \
+			"Give it a value, or leave it out to get the image's default, for example:" \
+			"    docker run -e $1=$2 IMAGE"
+		exit 255
+	fi
+}
+
+# prints the names in a directory in one line, the first ten of them, or "nothing"
+# usage: contents DIRECTORY
+contents() {
+	local names=() path
+	for path in "$1"/*; do
+		[ ! -e "$path" ] || names+=("${path##*/}")
+	done
+	case ${#names[@]} in
+		0) printf 'nothing' ;;
+		[1-9] | 10) printf '%s' "${names[*]}" ;;
+		*) printf '%s and %d more' "${names[*]:0:10}" "$((${#names[@]} - 10))" ;;
+	esac
+}
+
+# check whether a directory has a version that can be loaded: a directory named by a number
+# usage: has_version DIRECTORY
+has_version() {
+	local path
+	for path in "$1"/*/; do
+		path=${path%/}
+		[[ ! ${path##*/} =~ ^[0-9]+$ ]] || return 0
+	done
+	return 1
+}
+
+# says what was looked for and what is there when the model cannot be found; the server starts all the same and waits
+# for it, for a model may be copied to its place later
+# usage: explain_missing_model DIRECTORY
+explain_missing_model() {
+	local model=$1
+	# Another file system's path (gs://, s3://) cannot be looked at from here.
+	[[ $model != *://* ]] || return 0
+	if [ -e "$model" ] && { [ ! -r "$model" ] || [ ! -x "$model" ]; }; then
+		say "warning: $model cannot be read by user $(id -u)." \
+			"Make it readable on the host, or run as its owner, for example:" \
+			"    chmod -R a+rX /path/to/$MODEL_NAME" \
+			"    docker run --user \"\$(id -u):\$(id -g)\" -v /path/to/$MODEL_NAME:$model IMAGE"
+	elif [ ! -d "$model" ]; then
+		say "warning: there is no model directory $model (MODEL_BASE_PATH/MODEL_NAME)." \
+			"$MODEL_BASE_PATH contains: $(contents "$MODEL_BASE_PATH")." \
+			"Mount the model there, or name one that is there, for example:" \
+			"    docker run -v /path/to/$MODEL_NAME:$model -e MODEL_NAME=$MODEL_NAME IMAGE"
+	elif ! has_version "$model"; then
+		say "warning: $model has no version to serve: a version is a directory named by a number." \
+			"$model contains: $(contents "$model")." \
+			"Expected: $model/1/saved_model.pb. Mount the directory above the version, for example:" \
+			"    docker run -v /path/to/$MODEL_NAME:$model IMAGE    # with /path/to/$MODEL_NAME/1/saved_model.pb"
+	fi
+}
+
+# lets TMPDIR be a place that can be written to: with `docker run --read-only` and no `--tmpfs /tmp` only /dev/shm is,
+# and tools that import TensorFlow (saved_model_cli) end at once without a temporary directory
+# usage: find_temporary_directory
+find_temporary_directory() {
+	if [ ! -w "${TMPDIR:-/tmp}" ] && [ -w /dev/shm ]; then
+		export TMPDIR=/dev/shm
+	fi
+}
+
+# usage: main [ARGUMENT ...]
+main() {
+	find_temporary_directory
+	if ! wants_server "$@"; then
+		exec "$@"
+	fi
+	if ! names_models "$@"; then
+		require_variable MODEL_NAME my_model
+		require_variable MODEL_BASE_PATH /models
+		explain_missing_model "$MODEL_BASE_PATH/$MODEL_NAME"
+	fi
+	exec tensorflow_model_server \
+		--port=8500 \
+		--rest_api_port=8501 \
+		--model_name="${MODEL_NAME-}" \
+		--model_base_path="${MODEL_BASE_PATH-}/${MODEL_NAME-}" \
+		"$@"
+}
+
+if ! is_sourced; then
+	main "$@"
+fi

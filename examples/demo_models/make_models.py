@@ -1,0 +1,144 @@
+"""Makes the two models that `make serve` shows: half_plus_two, and digits, a small image classifier trained here.
+
+Not a training recipe: both exist to have something to call. A model that is already there is kept.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+SEED = 7
+EPOCHS = 12
+REQUIRED_ACCURACY = 0.95
+
+CONFIG = """model_config_list {{
+  config {{ name: "half_plus_two" base_path: "{directory}/half_plus_two" model_platform: "tensorflow" }}
+  config {{ name: "digits" base_path: "{directory}/digits" model_platform: "tensorflow" }}
+}}
+"""
+
+
+def main() -> int:
+    """Make what is missing below the given directory, then the config that names both; 1 if digits is bad."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path, help="gets models/half_plus_two, models/digits and models.config")
+    directory: Path = parser.parse_args().directory.absolute()
+    models = directory / "models"
+    if not _exported(models / "half_plus_two"):
+        _quiet()
+        make_half_plus_two(models / "half_plus_two")
+    if not _exported(models / "digits"):
+        _quiet()
+        accuracy = make_digits(models / "digits")
+        if accuracy < REQUIRED_ACCURACY:
+            print(f"error: digits is right on {accuracy:.1%}, expected {REQUIRED_ACCURACY:.0%}", file=sys.stderr)
+            return 1
+    (directory / "models.config").write_text(CONFIG.format(directory=models))
+    print(f"Demo models: {models} (remove it to make them anew)", flush=True)
+    return 0
+
+
+def make_half_plus_two(model: Path) -> None:
+    """Export version 1 of ``y = x / 2 + 2``: x and y are float [batch]."""
+    import tensorflow as tf
+
+    print("half_plus_two: exporting", flush=True)
+    module = tf.Module()
+    module.a = tf.Variable(0.5, name="a")
+    module.b = tf.Variable(2.0, name="b")
+
+    def half_plus_two(x: Any) -> dict[str, Any]:
+        return {"y": tf.add(tf.multiply(module.a, x), module.b)}
+
+    _export(module, half_plus_two, tf.TensorSpec([None], tf.float32, name="x"), model)
+
+
+def make_digits(model: Path) -> float:
+    """Train on two thirds of scikit-learn's digits, export version 1 if it is good, and return the held-out accuracy.
+
+    images: float [batch, 8, 8, 1], ink from 0 to 16; probabilities: float [batch, 10]; classes: int64 [batch].
+    """
+    import tensorflow as tf
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    images = digits.images[..., None].astype("float32")
+    train_x, test_x, train_y, test_y = train_test_split(images, digits.target, test_size=1 / 3, random_state=SEED)
+    print(f"digits: training on {len(train_x)} images for {EPOCHS} epochs", flush=True)
+    network = _network()
+    network.fit(train_x, train_y, epochs=EPOCHS, batch_size=32, verbose=0, callbacks=[_epoch_lines()])
+    accuracy = float(network.evaluate(test_x, test_y, verbose=0, return_dict=True)["accuracy"])
+    print(f"digits: right on {accuracy:.1%} of {len(test_x)} images held out", flush=True)
+
+    def classify(images: Any) -> dict[str, Any]:
+        probabilities = network(images, training=False)
+        return {"probabilities": probabilities, "classes": tf.argmax(probabilities, axis=-1)}
+
+    if accuracy >= REQUIRED_ACCURACY:
+        # Saved as it is, a Keras network leaves out values that a server needs to restore its weights.
+        module = tf.Module()
+        module.weights = [variable.value for variable in network.weights]
+        _export(module, classify, tf.TensorSpec([None, 8, 8, 1], tf.float32, name="images"), model)
+    return accuracy
+
+
+def _network() -> Any:
+    """Two convolutions and two dense layers, compiled, with weights from ``SEED``."""
+    import keras
+
+    keras.utils.set_random_seed(SEED)
+    network = keras.Sequential(
+        [
+            keras.Input([8, 8, 1]),
+            keras.layers.Rescaling(1 / 16),
+            keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.25),
+            keras.layers.Dense(64, activation="relu"),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return network
+
+
+def _epoch_lines() -> Any:
+    """A callback that prints one plain line after each epoch; Keras's own bar floods a log file."""
+    import keras
+
+    def line(epoch: int, logs: dict[str, float]) -> None:
+        print(f"digits: epoch {epoch + 1}/{EPOCHS} loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}", flush=True)
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=line)
+
+
+def _export(module: Any, call: Any, spec: Any, model: Path) -> None:
+    """Save ``call`` as the ``serving_default`` of version 1: first elsewhere, so that no half is ever served."""
+    import tensorflow as tf
+
+    unfinished = model / "unfinished"
+    function = tf.function(call, input_signature=[spec])
+    tf.saved_model.save(module, str(unfinished), signatures={"serving_default": function})
+    unfinished.rename(model / "1")
+
+
+def _exported(model: Path) -> bool:
+    return (model / "1" / "saved_model.pb").exists()
+
+
+def _quiet() -> None:
+    """Silence what TensorFlow says when it is imported: devices that are not there, instructions that could be used."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    warnings.filterwarnings("ignore")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

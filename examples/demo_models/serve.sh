@@ -1,0 +1,68 @@
+#!/bin/sh
+# What `make serve` runs: decides which models to serve, makes the demo models when none are named, starts the server.
+#
+#   MODEL_CONFIG_FILE   a text ModelServerConfig; or
+#   MODEL_NAME          (default: model) and
+#   MODEL_BASE_PATH     (default: /models): the model itself, or the directory that holds MODEL_NAME; or
+#   none of them        the demo models
+#   GRPC_PORT, REST_PORT, FLAGS   8500, 8501, and more flags for the server
+set -eu
+
+PYTHON=.venv/bin/python
+DEMO=.demo
+
+# check whether a directory has a version to serve: a directory named by a number
+# usage: has_version DIRECTORY
+has_version() {
+	for path in "$1"/*/; do
+		name=${path%/}
+		case ${name##*/} in
+			'' | *[!0-9]*) ;;
+			*) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+# prints a local path as an absolute one, which the server insists on, and leaves gs:// and the like as they are
+# usage: absolute PATH
+absolute() {
+	case $1 in
+		/* | *://*) printf '%s\n' "$1" ;;
+		*) printf '%s/%s\n' "$PWD" "$1" ;;
+	esac
+}
+
+# prints the directory with the versions of the model MODEL_NAME: below BASE as in the Docker image, or BASE itself
+# usage: model_directory BASE NAME
+model_directory() {
+	if has_version "$1/$2"; then
+		printf '%s\n' "$1/$2"
+	elif has_version "$1"; then
+		printf '%s\n' "$1"
+	else
+		case $1 in
+			*://*) printf '%s\n' "$1/$2" ;;
+			*)
+				echo "error: no version to serve in $1/$2 nor in $1: a version is a directory named by a number." >&2
+				echo "  Expected: $1/$2/1/saved_model.pb. Set MODEL_BASE_PATH (now $1) and MODEL_NAME (now $2)." >&2
+				return 1
+				;;
+		esac
+	fi
+}
+
+if [ -n "${MODEL_CONFIG_FILE:-}" ]; then
+	set -- "--model_config_file=$MODEL_CONFIG_FILE"
+elif [ -n "${MODEL_NAME:-}${MODEL_BASE_PATH:-}" ]; then
+	name=${MODEL_NAME:-model}
+	directory=$(model_directory "$(absolute "${MODEL_BASE_PATH:-/models}")" "$name")
+	set -- "--model_name=$name" "--model_base_path=$directory"
+else
+	"$PYTHON" examples/demo_models/make_models.py "$DEMO"
+	set -- "--model_config_file=$DEMO/models.config"
+fi
+
+# Without exec Ctrl-C and SIGTERM would reach this shell and not the server. FLAGS is a list of words.
+# shellcheck disable=SC2086
+exec "$PYTHON" -m serving "--port=${GRPC_PORT:-8500}" "--rest_api_port=${REST_PORT:-8501}" "$@" ${FLAGS:-}

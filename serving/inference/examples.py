@@ -1,0 +1,75 @@
+"""What classify and regress share: a signature by name, and Examples as the string tensor that graphs parse."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from serving.core.handle import Handle
+from serving.core.servable import Servable
+from serving.core.signature import Signature
+from serving.core.tensor import DataType, Tensor
+from serving.errors import invalid_argument
+from serving.inference.classify import Plan
+from serving.inference.predict import Prediction
+from serving.inference.work import Work
+
+ExampleEncoder = Callable[[dict[str, Tensor], int], bytes]
+"""Makes the answer's body of the outputs by alias and the number of Examples."""
+
+
+class Planner(Protocol):
+    """``classify.plan`` or ``regress.plan``."""
+
+    def __call__(self, servable: Servable, name: str, signature: Signature, *, check_method_name: bool) -> Plan:
+        """The graph tensors of a call. INVALID_ARGUMENT if the signature does not fit."""
+        ...
+
+
+def find_signature(servable: Servable, name: str) -> Signature:
+    """The signature called ``name``; INVALID_ARGUMENT, not FAILED_PRECONDITION as Predict has it."""
+    signature = servable.signatures.get(name)
+    if signature is None:
+        raise invalid_argument(f"No signature was found with the name: {name}")
+    return signature
+
+
+def tensor(serialized: list[bytes]) -> Tensor:
+    """A string tensor of shape ``[len(serialized)]``. INVALID_ARGUMENT if there is none."""
+    if not serialized:
+        raise invalid_argument("Input is empty.")
+    values = np.empty(len(serialized), object)
+    values[:] = serialized
+    return Tensor(DataType.STRING, values)
+
+
+def bind(servable: Servable, plan: Plan, serialized: list[bytes]) -> Prediction:
+    """The call of a plan for these Examples; its outputs are the plan's aliases."""
+    given = tensor(serialized)
+    run = servable.resolve((plan.feed,), tuple(plan.fetches.values()))
+    return Prediction(run, [given], tuple(plan.fetches))
+
+
+def work(
+    handle: Handle,
+    name: str,
+    serialized: list[bytes],
+    planner: Planner,
+    encode: ExampleEncoder,
+    timeout_ms: int,
+    *,
+    check_method_name: bool,
+) -> Work:
+    """The call of the signature ``name`` for these Examples. Owns ``handle``: it is released if this raises."""
+    try:
+        signature = find_signature(handle.servable, name)
+        plan = planner(handle.servable, name, signature, check_method_name=check_method_name)
+        prediction = bind(handle.servable, plan, serialized)
+    except BaseException:
+        handle.release()
+        raise
+
+    def finish(tensors: list[Tensor]) -> bytes:
+        return encode(dict(zip(prediction.outputs, tensors, strict=True)), len(serialized))
+
+    return Work(prediction, finish, handle, timeout_ms)

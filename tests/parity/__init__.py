@@ -1,0 +1,1 @@
+"""What a real TensorFlow Serving answers, and the models it was asked about."""

@@ -1,0 +1,60 @@
+"""Our answers are those that a real TensorFlow Serving gave, except where docs/compatibility.md says otherwise."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parity import replay
+from tests.parity.replay import Case, ProfileServer
+
+DIFFERENCES = {
+    "C2": "GET /v1/models lists the models",
+    "T-float-row-2": "subnormal numbers are kept",
+    "T-float-col-2": "subnormal numbers are kept",
+}
+"""Recordings we answer otherwise on purpose; docs/compatibility.md lists each with its reason."""
+
+CASES = replay.load()
+
+
+class _Servers:
+    """The server of the profile in use; the cases come ordered by profile, so one at a time is enough."""
+
+    def __init__(self, models: Path, directory: Path) -> None:
+        self._models = models
+        self._directory = directory
+        self._current: tuple[str, ProfileServer] | None = None
+
+    def of(self, case: Case) -> ProfileServer:
+        name = case["profile"]["name"]
+        if self._current is None or self._current[0] != name:
+            self.close()
+            files = self._directory / name
+            files.mkdir(parents=True)
+            self._current = (name, ProfileServer(case["profile"], self._models, files))
+        return self._current[1]
+
+    def close(self) -> None:
+        if self._current is not None:
+            self._current[1].close()
+            self._current = None
+
+
+@pytest.fixture(scope="module")
+def servers(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Servers]:
+    running = _Servers(models, tmp_path_factory.mktemp("profiles"))
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize(
+    "case", sorted(CASES, key=lambda case: str(case["profile"]["name"])), ids=lambda case: case["id"]
+)
+def test_answers_as_recorded(case: Case, servers: _Servers) -> None:
+    """A recorded request gets the recorded answer."""
+    expect, got, good = servers.of(case).run(case)
+    if case["id"] in DIFFERENCES:
+        assert not good, f"{case['id']} is listed as a difference ({DIFFERENCES[case['id']]}) but is none"
+    else:
+        assert good, f"{case['compare']}:\nexpected {expect}\ngot      {got}"

@@ -1,0 +1,1 @@
+"""The engine on real SavedModels; TensorFlow itself is only ever used through its C API here."""

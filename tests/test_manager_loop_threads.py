@@ -1,0 +1,288 @@
+"""The loop on its own thread: it wakes by itself, ends when told, and takes readiness with it when it dies."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.core.manager import Manager
+from serving.core.servable import Loader, State
+from serving.core.startup import Progress
+from serving.core.version_policy import All
+from serving.errors import Code, ServingError
+from serving.manager_loop import ManagerLoop
+from serving.sources.file_system import FileSystemSource, ModelPath
+from serving.sources.poll import Poll
+from serving.sources.static import StaticSource
+from tests.support import TIMEOUT_SECONDS, FakeServable, Gate, Watch, fails, loads
+
+BROKEN = ServingError(Code.NOT_FOUND, "no saved_model.pb")
+ONE = StaticSource(aspired={"m": {1: Path("/models/m/1")}})
+
+
+def fresh(name: str, version: int, path: Path) -> Loader:
+    """A loader that always works."""
+    return loads(FakeServable(str(path)))
+
+
+@contextmanager
+def running(loop: ManagerLoop) -> Iterator[ManagerLoop]:
+    """Start a loop and stop it, whatever happens in between."""
+    loop.start()
+    try:
+        yield loop
+    finally:
+        assert loop.stop(TIMEOUT_SECONDS)
+
+
+@contextmanager
+def closing(loop: ManagerLoop) -> Iterator[list[bool]]:
+    """Close a loop on another thread meanwhile; its result is in the list afterwards."""
+    results: list[bool] = []
+    thread = threading.Thread(target=lambda: results.append(loop.close(TIMEOUT_SECONDS)))
+    thread.start()
+    yield results
+    thread.join(TIMEOUT_SECONDS)
+
+
+def test_serves_once_ready() -> None:
+    """``wait_ready`` blocks until the model serves."""
+    manager = Manager()
+    with running(ManagerLoop(manager, ONE, fresh)) as loop:
+        assert loop.wait_ready(["m"], TIMEOUT_SECONDS).progress is Progress.READY
+        assert manager.acquire("m").id.version == 1
+
+
+def test_wait_ready_tells_failures() -> None:
+    """A model whose only version fails ends the wait."""
+    manager = Manager(max_load_retries=0)
+    with running(ManagerLoop(manager, ONE, lambda *_: fails(BROKEN))) as loop:
+        startup = loop.wait_ready(["m"], TIMEOUT_SECONDS)
+    assert [state.error for state in startup.failed] == [BROKEN]
+
+
+def test_wait_ready_gives_up_in_time() -> None:
+    """A model that does not come is waited for no longer than asked."""
+    with running(ManagerLoop(Manager(), ONE, fresh)) as loop:
+        assert loop.wait_ready(["m", "n"], 0.0).waiting[-1] == "n"
+
+
+def test_stop_ends_a_wait() -> None:
+    """A server that is told to end while it waits for models does not go on waiting."""
+    loop = ManagerLoop(Manager(), StaticSource(aspired={}), fresh)
+    results: list[Progress] = []
+    with running(loop):
+        waiter = threading.Thread(target=lambda: results.append(loop.wait_ready(["m"]).progress))
+        waiter.start()
+    waiter.join(TIMEOUT_SECONDS)
+    assert results == [Progress.WAITING]
+
+
+def test_retry_comes_by_itself() -> None:
+    """The loop wakes for a retry without being told."""
+    manager = Manager(max_load_retries=3, load_retry_interval_micros=1000)
+    outcomes = iter([fails(BROKEN), fails(BROKEN), loads(FakeServable())])
+
+    def load() -> Any:
+        return next(outcomes)()
+
+    with running(ManagerLoop(manager, ONE, lambda *_: load, poll_wait_seconds=0)) as loop:
+        assert loop.wait_ready(["m"], TIMEOUT_SECONDS).progress is Progress.READY
+
+
+def test_new_version_while_requests_run(tmp_path: Path) -> None:
+    """A directory that appears is picked up; no request in between fails, and the old version goes."""
+    (tmp_path / "1").mkdir()
+    manager = Manager()
+    watch = Watch(manager.monitor)
+    source = FileSystemSource({"m": ModelPath(base_path=tmp_path)})
+    served: set[int] = set()
+    done = threading.Event()
+
+    def request() -> None:
+        while not done.is_set():
+            with manager.acquire("m") as handle:
+                assert isinstance(handle.servable, FakeServable)
+                assert handle.servable.closed == 0
+                served.add(handle.id.version)
+
+    with running(ManagerLoop(manager, source, fresh, poll_wait_seconds=0.001)) as loop:
+        loop.wait_ready(["m"], TIMEOUT_SECONDS)
+        requests = FailingThread(request)
+        requests.start()
+        (tmp_path / "2").mkdir()
+        watch.wait_for(State.END, 1)
+        done.set()
+        requests.join(TIMEOUT_SECONDS)
+    assert requests.failure is None
+    assert served <= {1, 2}
+    assert manager.serving.available("m") == (2,)
+
+
+class FailingThread(threading.Thread):
+    """A thread that keeps what it failed with."""
+
+    def __init__(self, work: Any) -> None:
+        super().__init__()
+        self._work = work
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except BaseException as failure:  # noqa: BLE001 - handed to the test
+            self.failure = failure
+
+
+def test_base_path_that_appears_later(tmp_path: Path) -> None:
+    """Serving starts when a missing base path comes, with several versions if they are asked for."""
+    manager = Manager()
+    source = FileSystemSource({"m": ModelPath(base_path=tmp_path / "m", policy=All())})
+    with running(ManagerLoop(manager, source, fresh, poll_wait_seconds=0.001)) as loop:
+        assert loop.wait_ready(["m"], 0.0).progress is Progress.WAITING
+        for version in ("1", "2"):
+            (tmp_path / "m" / version).mkdir(parents=True)
+        assert loop.wait_ready(["m"], TIMEOUT_SECONDS).progress is Progress.READY
+
+
+def test_released_handle_wakes_the_loop() -> None:
+    """A version that waits for its last handle is unloaded when that is released, without any poll."""
+    manager = Manager()
+    watch = Watch(manager.monitor)
+    with running(ManagerLoop(manager, ONE, fresh, poll_wait_seconds=0)) as loop:
+        loop.wait_ready(["m"], TIMEOUT_SECONDS)
+        handle = manager.acquire("m")
+        manager.set_aspired("m", {})
+        watch.wait_for(State.UNLOADING, 1)
+        assert watch.states(1)[-1] is State.UNLOADING
+        handle.release()
+        watch.wait_for(State.END, 1)
+
+
+def test_slow_load_does_not_hold_up_another_model() -> None:
+    """Loads run on threads of their own."""
+    gate = Gate(loads(FakeServable()))
+    source = StaticSource(aspired={"slow": {1: Path("/slow/1")}, "m": {1: Path("/m/1")}})
+    loop = ManagerLoop(Manager(), source, lambda name, *_: gate if name == "slow" else loads(FakeServable()))
+    with running(loop):
+        assert gate.entered.wait(TIMEOUT_SECONDS)
+        assert loop.wait_ready(["m"], TIMEOUT_SECONDS).progress is Progress.READY
+        assert loop.wait_ready(["slow"], 0.0).progress is Progress.WAITING
+        gate.open()
+        assert loop.wait_ready(["slow"], TIMEOUT_SECONDS).progress is Progress.READY
+
+
+def test_stop_waits_for_what_runs() -> None:
+    """A load that runs is waited for as long as asked, and its version is there in the end."""
+    gate = Gate(loads(FakeServable()))
+    manager = Manager()
+    loop = ManagerLoop(manager, ONE, lambda *_: gate)
+    loop.start()
+    assert gate.entered.wait(TIMEOUT_SECONDS)
+    assert loop.stop(0.0) is False
+    gate.open()
+    assert loop.stop(TIMEOUT_SECONDS) is True
+    assert manager.serving.available("m") == (1,)
+
+
+def test_close_unloads_everything() -> None:
+    """After closing nothing is loaded, and every servable was closed once."""
+    servables = [FakeServable("1"), FakeServable("2")]
+    source = StaticSource(aspired={"m": {1: Path("/m/1"), 2: Path("/m/2")}})
+    manager = Manager()
+    watch = Watch(manager.monitor)
+    loop = ManagerLoop(manager, source, lambda _, version, __: loads(servables[version - 1]))
+    loop.start()
+    watch.wait_for(State.AVAILABLE, 1)
+    watch.wait_for(State.AVAILABLE, 2)
+    assert loop.close(TIMEOUT_SECONDS) is True
+    assert ([servable.closed for servable in servables], manager.managed()) == ([1, 1], ())
+
+
+def test_close_waits_for_handles() -> None:
+    """A servable is closed when its last request is done, and not before."""
+    servable = FakeServable()
+    manager = Manager()
+    watch = Watch(manager.monitor)
+    loop = ManagerLoop(manager, ONE, lambda *_: loads(servable))
+    loop.start()
+    loop.wait_ready(["m"], TIMEOUT_SECONDS)
+    handle = manager.acquire("m")
+    with closing(loop) as results:
+        watch.wait_for(State.UNLOADING, 1)
+        assert servable.closed == 0
+        handle.release()
+    assert (results, servable.closed) == ([True], 1)
+
+
+def test_close_keeps_its_deadline() -> None:
+    """A handle that is not released keeps its servable open, and closing says so."""
+    servable = FakeServable()
+    manager = Manager()
+    loop = ManagerLoop(manager, ONE, lambda *_: loads(servable))
+    loop.start()
+    loop.wait_ready(["m"], TIMEOUT_SECONDS)
+    with manager.acquire("m"):
+        assert loop.close(0.0) is False
+        assert loop.stop(TIMEOUT_SECONDS)
+        assert servable.closed == 0
+
+
+def test_close_unloads_what_loads() -> None:
+    """A load that runs at closing is waited for and its version closed."""
+    servable = FakeServable()
+    gate = Gate(loads(servable))
+    manager = Manager()
+    loop = ManagerLoop(manager, ONE, lambda *_: gate)
+    loop.start()
+    assert gate.entered.wait(TIMEOUT_SECONDS)
+    with closing(loop) as results:
+        gate.open()
+    assert (results, servable.closed, manager.managed()) == ([True], 1, ())
+
+
+def test_close_before_start() -> None:
+    """A loop that never ran has nothing to unload."""
+    assert ManagerLoop(Manager(), ONE, fresh).close() is True
+
+
+class Broken:
+    """A source with a defect."""
+
+    def poll(self) -> Poll:
+        raise ZeroDivisionError("defect")
+
+
+def test_death_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A loop that fails tells its owner and the log, ends waits with an error, and can be stopped."""
+    deaths: list[BaseException] = []
+    loop = ManagerLoop(Manager(), Broken(), fresh, on_death=deaths.append)
+    with running(loop):
+        with pytest.raises(ServingError, match="Models are not managed any more") as caught:
+            loop.wait_ready(["m"], TIMEOUT_SECONDS)
+        assert caught.value.code is Code.INTERNAL
+    assert [str(death) for death in deaths] == ["defect"]
+    assert "The manager loop died" in caplog.text
+
+
+def test_death_without_anybody_to_tell() -> None:
+    """Nobody need ask to be told."""
+    loop = ManagerLoop(Manager(), Broken(), fresh)
+    with running(loop), pytest.raises(ServingError):
+        loop.wait_ready(["m"], TIMEOUT_SECONDS)
+
+
+def test_threads_are_flat() -> None:
+    """Fifty loops started and closed leave no thread behind."""
+    for _ in range(50):
+        loop = ManagerLoop(Manager(), ONE, fresh)
+        loop.start()
+        loop.wait_ready(["m"], TIMEOUT_SECONDS)
+        assert loop.close(TIMEOUT_SECONDS)
+    ours = [each for each in threading.enumerate() if each.name.startswith(("manager-loop", "load-", "unload-"))]
+    for thread in ours:
+        thread.join(TIMEOUT_SECONDS)
+    assert not any(thread.is_alive() for thread in ours)

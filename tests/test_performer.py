@@ -1,0 +1,147 @@
+"""Actions carried out and reported, and what the log says of them, line by line."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from serving.core.actions import Action
+from serving.core.manager import Manager
+from serving.core.servable import Loader, Servable
+from serving.errors import Code, ServingError
+from serving.performer import Performer
+from serving.sources.file_system import NotADirectory
+from tests.support import FakeServable, fails, loads, servable_id, summary
+
+BROKEN = ServingError(Code.NOT_FOUND, "no saved_model.pb")
+ID = "{name: m version: 1}"
+BEGIN = [
+    f"INFO Successfully reserved resources to load servable {ID}",
+    f"INFO Approving load for servable version {ID}",
+    f"INFO Loading servable version {ID}",
+]
+END = [
+    f"ERROR Encountered an error for servable version {ID}: NOT_FOUND: no saved_model.pb",
+    f"ERROR Servable {ID} cannot be loaded: NOT_FOUND: no saved_model.pb",
+]
+FAILED = f"ERROR Loading servable: {ID} failed: NOT_FOUND: no saved_model.pb"
+
+
+class Stage:
+    """A manager with one aspired version, and a performer that writes to the captured log."""
+
+    def __init__(self, loader: Loader, caplog: pytest.LogCaptureFixture, max_load_retries: int = 1) -> None:
+        caplog.set_level(logging.INFO, logger="serving")
+        self.manager = Manager(max_load_retries=max_load_retries, load_retry_interval_micros=10_000_000)
+        self.performer = Performer(self.manager, logging.getLogger("serving"))
+        self.manager.set_aspired("m", {1: loader})
+
+    def next(self, now: float = 0.0) -> Action:
+        (action,) = self.manager.step(now)
+        return action
+
+    def perform(self, now: float = 0.0) -> None:
+        self.performer.perform(self.next(now))(now)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+
+
+def test_load_that_succeeds(caplog: pytest.LogCaptureFixture) -> None:
+    """The lines that scripts wait for, in TFS's order."""
+    stage = Stage(loads(FakeServable()), caplog)
+    stage.perform()
+    assert lines(caplog) == [*BEGIN, f"INFO Successfully loaded servable version {ID}"]
+    assert stage.manager.serving.available("m") == (1,)
+
+
+def test_load_that_fails_is_retried(caplog: pytest.LogCaptureFixture) -> None:
+    """A first failure is told, the retry announced, the exhaustion and its error told at the end."""
+    stage = Stage(fails(BROKEN), caplog)
+    stage.perform(0.0)
+    stage.perform(10.0)
+    assert lines(caplog) == [
+        *BEGIN,
+        FAILED,
+        f"INFO Retrying of Loading servable: {ID} retry: 1",
+        FAILED,
+        f"ERROR Retrying of Loading servable: {ID} exhausted max_num_retries: 1",
+        *END,
+    ]
+
+
+def test_load_that_fails_when_un_aspired(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says that retries were cancelled."""
+    stage = Stage(fails(BROKEN), caplog)
+    action = stage.next()
+    stage.manager.set_aspired("m", {})
+    stage.performer.perform(action)(0.0)
+    assert lines(caplog) == [*BEGIN, FAILED, f"INFO Retrying of Loading servable: {ID} was cancelled.", *END]
+
+
+def test_version_that_cannot_be_reserved(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure that no retry helps is told without the words of a load."""
+    stage = Stage(NotADirectory(id=servable_id(1), path=Path("/models/m/1")), caplog)
+    stage.perform()
+    error = (
+        f"FAILED_PRECONDITION: Error while attempting to reserve resources to load servable {ID}: /models/m/1; "
+        "Not a directory"
+    )
+    assert lines(caplog) == [
+        f"ERROR Encountered an error for servable version {ID}: {error}",
+        f"ERROR Servable {ID} cannot be loaded: {error}",
+    ]
+
+
+def test_load_with_a_defect(caplog: pytest.LogCaptureFixture) -> None:
+    """Any exception of a loader becomes the version's error, without its text, and its trace goes to the log."""
+    stage = Stage(fails(ZeroDivisionError("secret")), caplog, max_load_retries=0)
+    stage.perform()
+    (state,) = stage.manager.states("m")
+    assert str(state.error) == "INTERNAL: The version failed to load unexpectedly; the server's log has details"
+    assert "ZeroDivisionError: secret" in caplog.text
+
+
+def test_unload(caplog: pytest.LogCaptureFixture) -> None:
+    """The servable is closed once, and the end of its quiescing and unloading told."""
+    servable = FakeServable()
+    stage = Stage(loads(servable), caplog)
+    stage.perform()
+    stage.manager.set_aspired("m", {})
+    caplog.clear()
+    stage.perform()
+    assert lines(caplog) == [
+        f"INFO Done quiescing servable version {ID}",
+        f"INFO Done unloading servable version {ID}",
+    ]
+    assert (servable.closed, summary(stage.manager.states("m"))) == (1, [(1, "END")])
+
+
+def test_unload_of_what_nobody_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    """A version that was un-aspired while it loaded is closed and never called loaded."""
+    servable = FakeServable()
+    stage = Stage(loads(servable), caplog)
+    action = stage.next()
+    stage.manager.set_aspired("m", {})
+    stage.performer.perform(action)(0.0)
+    stage.perform()
+    assert lines(caplog) == [*BEGIN, f"INFO Unloading just-loaded servable version {ID}"]
+    assert (servable.closed, stage.manager.managed()) == (1, ())
+
+
+def test_unload_with_a_defect(caplog: pytest.LogCaptureFixture) -> None:
+    """A servable that fails to close is gone all the same."""
+
+    class Stubborn(FakeServable):
+        def close(self) -> None:
+            raise RuntimeError("will not close")
+
+    servable: Servable = Stubborn()
+    stage = Stage(loads(servable), caplog)
+    stage.perform()
+    stage.manager.set_aspired("m", {})
+    stage.perform()
+    assert "will not close" in caplog.text
+    assert [state.id for state in stage.manager.states("m")] == [servable_id(1)]
+    assert stage.manager.managed() == ()
