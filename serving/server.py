@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -15,9 +14,10 @@ import uvloop
 import serving
 from serving import model_config, welcome
 from serving.core.manager import Manager
-from serving.core.servable import Loader, ServableState, State
+from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ConfigurationError, ServingError
+from serving.loaders import Loaders
 from serving.manager_loop import ManagerLoop
 from serving.model_config import ModelConfig
 from serving.rest.app import RestApp
@@ -199,7 +199,7 @@ class Server:
         manager_loop = ManagerLoop(
             self._manager,
             FileSystemSource(paths),
-            self._loader,
+            self._loaders(),
             poll_wait_seconds=settings.file_system_poll_wait_seconds,
             max_loads=settings.num_load_threads or 4 * self._cpus,
             max_unloads=settings.num_unload_threads or 1,
@@ -211,8 +211,8 @@ class Server:
         manager_loop.start()
         return manager_loop
 
-    def _loader(self, name: str, version: int, path: Path) -> Loader:
-        return partial(load_saved_model, path, self._options, self._executor)
+    def _loaders(self) -> Loaders:
+        return Loaders(lambda path: load_saved_model(path, self._options, self._executor))
 
     async def _models_available(self) -> bool:
         """Wait until every model has an available version; False if told to stop before. Raises if one cannot load."""

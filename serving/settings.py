@@ -140,7 +140,7 @@ def parse(arguments: Sequence[str], cpus: int) -> CommandLine:
     return CommandLine(settings=Settings(**values), unknown=tuple(unknown), given=frozenset(given))  # type: ignore[arg-type]
 
 
-_INTEGER = re.compile(r"\s*[+-]?[0-9]+")
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,30}")  # more digits are out of range, and int() refuses thousands of them
 _FLOAT = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _RANGE = {"int32": 2**31, "int64": 2**63}
 _EXPECTED = {

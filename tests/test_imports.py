@@ -32,9 +32,11 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "model_config": frozenset({"core", "protos", "errors"}),
         "performer": frozenset({"core", "sources", "errors"}),
         "manager_loop": frozenset({"performer", "core", "sources", "errors"}),
+        "loaders": frozenset({"core"}),
         "welcome": frozenset({"core"}),
         "server": frozenset(
-            {"batching", "codecs", "core", "errors", "inference", "manager_loop", "model_config", "protos"}
+            {"batching", "codecs", "core", "errors", "inference", "loaders", "manager_loop"}
+            | {"model_config", "protos"}
             | {"rest", "rpc", "servables", "settings", "sources", "telemetry", "welcome"}
         ),
         "cli": frozenset({"server", "settings", "errors", "telemetry"}),

@@ -69,17 +69,15 @@ def _write(out: bytearray, levels: list[_Level], value: JsonValue) -> bool:
 
 
 def _scalar(value: bool | int | float | bytes | None) -> bytes:
-    match value:
-        case None:
-            return b"null"
-        case bool():
-            return b"true" if value else b"false"
-        case bytes():
-            return quoted(value)
-        case int():
-            return b"%d" % value
-        case float():
-            return double_text(value).encode() if math.isfinite(value) else b""
+    if value is None:
+        return b"null"
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, bytes):
+        return quoted(value)
+    if isinstance(value, int):
+        return b"%d" % value
+    return double_text(value).encode() if math.isfinite(value) else b""
 
 
 def _separate(out: bytearray, level: _Level, depth: int) -> None:

@@ -33,6 +33,9 @@ _LOW_BITS = np.uint64(2**29 - 1)
 _FIRST_UNSURE = np.uint64(2**28 - _UNSURE_UNITS)
 _UNSURE_WIDTH = np.uint64(2 * _UNSURE_UNITS)
 
+# How the bulk parser refuses: a fraction for an integer, malformed text or what does not fit, integers beyond 64 bits.
+_REFUSALS = (TypeError, ValueError, RuntimeError)
+
 _SIGNED = {
     DataType.INT32: (-(2**31), 2**31 - 1),
     DataType.INT16: (-(2**31), 2**31 - 1),
@@ -70,8 +73,7 @@ class Literals:
             if dtype in _UNSIGNED:
                 integers = np.frombuffer(self.parsed.as_buffer(of_type="u"), dtype=np.uint64)
                 return _within(integers, 0, _UNSIGNED[dtype], dtype)
-        except (TypeError, ValueError):
-            # The bulk parser's words for a fraction where integers are wanted, and for what does not fit.
+        except _REFUSALS:
             return None
         return None
 
@@ -121,7 +123,7 @@ def read_literals(texts: list[bytes], *, stacked: bool) -> Literals | None:
         return None
     try:
         parsed = simdjson.Parser().parse(text)
-    except ValueError:
+    except _REFUSALS:
         return None
     return Literals(text=text, parsed=parsed, shape=(len(texts), *shape) if stacked else shape)
 

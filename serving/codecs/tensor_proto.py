@@ -8,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.codecs.wire import varint
-from serving.core.tensor import STORAGE, DataType, Tensor
+from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
 from serving.protos import TensorProto
 
 _LARGEST_EXPANSION = 2**31
 """Bytes that a message may ask for beyond what it carries ("the last is repeated"): one message's greatest size."""
-
-_MAX_DIMENSIONS = 64
-"""numpy's limit on the rank; TensorFlow's is 254."""
 
 FIELDS: Mapping[DataType, str] = MappingProxyType(
     {
@@ -69,7 +66,7 @@ def decode(proto: Any) -> Tensor | None:
         count *= size
         if size < 0 or count >= 2**63:  # as TensorFlow, also when a later dimension is 0
             return None
-    if len(shape) > _MAX_DIMENSIONS:
+    if len(shape) > MAX_DIMENSIONS:
         return None
     flat = _content(dtype, proto.tensor_content, count) if proto.tensor_content else _values(dtype, proto, count)
     if flat is None:

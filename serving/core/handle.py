@@ -1,6 +1,7 @@
 """Leases on loaded versions, and the map in which requests find them. Nothing here loads or unloads."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from types import TracebackType
@@ -27,6 +28,15 @@ class Handle:
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.give_back()
+
+    @contextmanager
+    def released_on_error(self) -> Iterator[None]:
+        """Release when the block raises; otherwise whoever the block handed the handle to releases it."""
+        try:
+            yield
+        except BaseException:
+            self.release()
+            raise
 
     def __enter__(self) -> "Handle":
         return self

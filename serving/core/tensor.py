@@ -88,8 +88,8 @@ STORAGE: Mapping[DataType, np.dtype[Any]] = MappingProxyType(
 )
 """The numpy dtype that holds each type. Strings are object arrays of ``bytes``."""
 
-MAX_DIMENSIONS = 254
-"""TensorFlow's limit on the rank of a tensor."""
+MAX_DIMENSIONS = 64
+"""numpy's limit on the rank of a tensor; TensorFlow's is 254."""
 
 REF = 100
 """Added to a type's number by TF1 for reference outputs; a response carries the base type."""

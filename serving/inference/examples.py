@@ -1,21 +1,15 @@
 """What classify and regress share: a signature by name, and Examples as the string tensor that graphs parse."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
-from serving.core.handle import Handle
 from serving.core.servable import Servable
 from serving.core.signature import Signature
 from serving.core.tensor import DataType, Tensor
 from serving.errors import invalid_argument
 from serving.inference.classify import Plan
 from serving.inference.predict import Prediction
-from serving.inference.work import Work
-
-ExampleEncoder = Callable[[dict[str, Tensor], int], bytes]
-"""Makes the answer's body of the outputs by alias and the number of Examples."""
 
 
 class Planner(Protocol):
@@ -48,28 +42,3 @@ def bind(servable: Servable, plan: Plan, serialized: list[bytes]) -> Prediction:
     given = tensor(serialized)
     run = servable.resolve((plan.feed,), tuple(plan.fetches.values()))
     return Prediction(run, [given], tuple(plan.fetches))
-
-
-def work(
-    handle: Handle,
-    name: str,
-    serialized: list[bytes],
-    planner: Planner,
-    encode: ExampleEncoder,
-    timeout_ms: int,
-    *,
-    check_method_name: bool,
-) -> Work:
-    """The call of the signature ``name`` for these Examples. Owns ``handle``: it is released if this raises."""
-    try:
-        signature = find_signature(handle.servable, name)
-        plan = planner(handle.servable, name, signature, check_method_name=check_method_name)
-        prediction = bind(handle.servable, plan, serialized)
-    except BaseException:
-        handle.release()
-        raise
-
-    def finish(tensors: list[Tensor]) -> bytes:
-        return encode(dict(zip(prediction.outputs, tensors, strict=True)), len(serialized))
-
-    return Work(prediction, finish, handle, timeout_ms)

@@ -39,8 +39,9 @@ class PlannedRun(NamedTuple):
     tasks: list[PlannedTask]
     aliases: list[tuple[int, str]]
 
-    def results(self, outputs: Sequence[Tensor], count: int) -> list[Classification | Regression]:
-        """The tasks' answers, in order, for ``count`` Examples."""
+    def results(self, outputs: Sequence[Tensor]) -> list[Classification | Regression]:
+        """The tasks' answers, in their order."""
+        count = len(self.prediction.tensors[0].array)
         by_task: list[dict[str, Tensor]] = [{} for _ in self.tasks]
         for (index, alias), tensor in zip(self.aliases, outputs, strict=True):
             by_task[index][alias] = tensor

@@ -1,5 +1,7 @@
 """What each route answers: decode, call the inference room, encode."""
 
+from collections.abc import Callable
+
 from serving.codecs import json_example, json_proto, json_request, json_response, json_results
 from serving.codecs.json_request import Layout
 from serving.core.manager import Manager
@@ -8,10 +10,13 @@ from serving.core.signature import DEFAULT_SIGNATURE_NAME, Signature
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
 from serving.inference import classify, examples, metadata, predict, regress, status
-from serving.inference.examples import ExampleEncoder, Planner
+from serving.inference.examples import Planner
 from serving.inference.work import Reply, Work
 from serving.protos import GetModelStatusResponse, ModelSpec, SignatureDefMap
 from serving.rest.routes import Route
+
+ResultWriter = Callable[[dict[str, Tensor], int], bytes]
+"""Makes the body of the outputs by alias and the number of Examples."""
 
 
 class Handlers:
@@ -37,23 +42,19 @@ class Handlers:
         """Predict in row or columnar form (docs/compatibility.md, "REST predict")."""
         document = json_request.read(body)
         handle = self._manager.acquire(route.name, route.version, route.label)
-        try:
+
+        def encode(tensors: list[Tensor]) -> bytes:
+            return write(dict(zip(prediction.outputs, tensors, strict=True)))
+
+        with handle.released_on_error():
             name = document.signature_name or DEFAULT_SIGNATURE_NAME
             signature = _signature(handle.servable.signatures.get(name), name, document.signature_name)
             layout, inputs = document.tensors(signature.inputs)
+            write = json_response.predictions if layout is Layout.ROW else json_response.outputs
             signature = predict.find_signature(handle.servable, name, check_method_name=self._check_method_name)
             feeds = signature.feeds(tuple(inputs))
             prediction = predict.bind(handle.servable, signature, feeds, [inputs[alias] for alias in feeds.aliases])
-        except BaseException:
-            handle.release()
-            raise
-        write = json_response.predictions if layout is Layout.ROW else json_response.outputs
-        outputs = prediction.outputs
-
-        def encode(tensors: list[Tensor]) -> bytes:
-            return write(dict(zip(outputs, tensors, strict=True)))
-
-        return Work(prediction, encode, handle, self._timeout_ms)
+            return Work(prediction, encode, handle, self._timeout_ms)
 
     def classify(self, route: Route, body: bytes) -> Work:
         """Classify (docs/compatibility.md, "REST classify and regress")."""
@@ -71,13 +72,19 @@ class Handlers:
 
         return self._with_examples(route, body, regress.plan, encode)
 
-    def _with_examples(self, route: Route, body: bytes, plan: Planner, write: ExampleEncoder) -> Work:
+    def _with_examples(self, route: Route, body: bytes, planner: Planner, write: ResultWriter) -> Work:
         document = json_example.read(body)
         handle = self._manager.acquire(route.name, route.version, route.label)
-        name = document.signature_name or DEFAULT_SIGNATURE_NAME
-        return examples.work(
-            handle, name, document.examples, plan, write, self._timeout_ms, check_method_name=self._check_method_name
-        )
+
+        def encode(tensors: list[Tensor]) -> bytes:
+            return write(dict(zip(prediction.outputs, tensors, strict=True)), len(document.examples))
+
+        with handle.released_on_error():
+            servable, name = handle.servable, document.signature_name or DEFAULT_SIGNATURE_NAME
+            signature = examples.find_signature(servable, name)
+            plan = planner(servable, name, signature, check_method_name=self._check_method_name)
+            prediction = examples.bind(servable, plan, document.examples)
+            return Work(prediction, encode, handle, self._timeout_ms)
 
     def status(self, route: Route) -> bytes:
         """The versions of a model; a label is ignored, as TensorFlow Serving does."""

@@ -1,16 +1,19 @@
 """``tensorflow.serving.PredictionService``: serialised requests in, replies out (docs/compatibility.md, "gRPC")."""
 
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from serving.codecs import example_input, inference_response, model_spec, predict_response, tensor_proto
+from serving.codecs import inference_response, model_spec, predict_response
+from serving.core.handle import Handle
 from serving.core.manager import Manager
+from serving.core.model_spec import ModelSpec
 from serving.core.tensor import Tensor
-from serving.errors import Code, ServingError, invalid_argument
-from serving.inference import classify, examples, metadata, multi_inference, predict, regress
-from serving.inference.examples import ExampleEncoder, Planner
-from serving.inference.multi_inference import Task
+from serving.errors import Code, ServingError
+from serving.inference import classify, messages, metadata, multi_inference, regress
+from serving.inference.examples import Planner
+from serving.inference.predict import Prediction
 from serving.inference.work import Work
 from serving.protos import (
     ClassificationRequest,
@@ -20,6 +23,9 @@ from serving.protos import (
     PredictRequest,
     RegressionRequest,
 )
+
+ResultEncoder = Callable[[dict[str, Tensor], int], bytes]
+"""Makes the serialised result of the outputs by alias and the number of Examples."""
 
 
 class PredictionService:
@@ -33,24 +39,16 @@ class PredictionService:
     def predict(self, payload: bytes, timeout_ms: int) -> Work:
         """``Predict``; steps and texts as docs/compatibility.md, "gRPC Predict"."""
         request = parse(PredictRequest, payload)
-        spec = model_spec.decode(request)
-        model_spec.check_name(spec)
-        handle = self._manager.acquire(spec.name, spec.version, spec.label)
-        try:
-            name = spec.signature
-            signature = predict.find_signature(handle.servable, name, check_method_name=self._check_method_name)
-            feeds = signature.feeds(tuple(request.inputs))
-            given = [_tensor(alias, request.inputs[alias]) for alias in feeds.aliases]
-            prediction = predict.bind(handle.servable, signature, feeds, given, tuple(request.output_filter))
-        except BaseException:
-            handle.release()
-            raise
-        outputs, servable_id, as_content = prediction.outputs, handle.id, self._as_content
+        handle, spec = self._acquire(request)
 
         def encode(tensors: list[Tensor]) -> bytes:
-            return predict_response.encode(outputs, tensors, servable_id, name, as_content=as_content)
+            return predict_response.encode(
+                prediction.outputs, tensors, handle.id, spec.signature, as_content=self._as_content
+            )
 
-        return Work(prediction, encode, handle, timeout_ms)
+        with handle.released_on_error():
+            prediction = messages.bind_predict(handle.servable, request, check_method_name=self._check_method_name)
+            return Work(prediction, encode, handle, timeout_ms)
 
     def classify(self, payload: bytes, timeout_ms: int) -> Work:
         """``Classify`` (docs/compatibility.md, "Classify and regress")."""
@@ -58,7 +56,7 @@ class PredictionService:
         def result(outputs: dict[str, Tensor], count: int) -> bytes:
             return inference_response.classification(classify.result(outputs, count))
 
-        return self._with_examples(ClassificationRequest, payload, timeout_ms, classify.plan, result)
+        return self._with_examples(parse(ClassificationRequest, payload), timeout_ms, classify.plan, result)
 
     def regress(self, payload: bytes, timeout_ms: int) -> Work:
         """``Regress`` (docs/compatibility.md, "Classify and regress")."""
@@ -66,49 +64,43 @@ class PredictionService:
         def result(outputs: dict[str, Tensor], count: int) -> bytes:
             return inference_response.regression(regress.result(outputs, count))
 
-        return self._with_examples(RegressionRequest, payload, timeout_ms, regress.plan, result)
-
-    def _with_examples(
-        self, message: Any, payload: bytes, timeout_ms: int, plan: Planner, result: ExampleEncoder
-    ) -> Work:
-        request = parse(message, payload)
-        spec = model_spec.decode(request)
-        model_spec.check_name(spec)
-        serialized = example_input.decode(request.input)
-        handle = self._manager.acquire(spec.name, spec.version, spec.label)
-        servable_id, name = handle.id, spec.signature
-
-        def encode(outputs: dict[str, Tensor], count: int) -> bytes:
-            return inference_response.response(result(outputs, count), servable_id, name)
-
-        return examples.work(
-            handle, name, serialized, plan, encode, timeout_ms, check_method_name=self._check_method_name
-        )
+        return self._with_examples(parse(RegressionRequest, payload), timeout_ms, regress.plan, result)
 
     def multi_inference(self, payload: bytes, timeout_ms: int) -> Work:
         """``MultiInference`` (docs/compatibility.md, "MultiInference")."""
         request = parse(MultiInferenceRequest, payload)
-        tasks = [Task(model_spec.decode_spec(task.model_spec), task.method_name) for task in request.tasks]
-        first = multi_inference.model_of(tasks)
-        serialized = example_input.decode(request.input)
+        first = multi_inference.model_of(messages.tasks_of(request))
         handle = self._manager.acquire(first.name, first.version, first.label)
-        try:
-            planned = multi_inference.bind(
-                handle.servable, tasks, serialized, check_method_names=self._check_method_name
-            )
-        except BaseException:
-            handle.release()
-            raise
-        servable_id, count = handle.id, len(serialized)
 
         def encode(tensors: list[Tensor]) -> bytes:
-            results = planned.results(tensors, count)
             return b"".join(
-                inference_response.task(servable_id, task.signature_name, result)
-                for task, result in zip(planned.tasks, results, strict=True)
+                inference_response.task(handle.id, task.signature_name, result)
+                for task, result in zip(planned.tasks, planned.results(tensors), strict=True)
             )
 
-        return Work(planned.prediction, encode, handle, timeout_ms)
+        with handle.released_on_error():
+            planned = messages.bind_multi_inference(
+                handle.servable, request, check_method_names=self._check_method_name
+            )
+            return Work(planned.prediction, encode, handle, timeout_ms)
+
+    def _acquire(self, request: Any) -> tuple[Handle, ModelSpec]:
+        spec = model_spec.decode(request)
+        model_spec.check_name(spec)
+        return self._manager.acquire(spec.name, spec.version, spec.label), spec
+
+    def _with_examples(self, request: Any, timeout_ms: int, planner: Planner, result: ResultEncoder) -> Work:
+        handle, spec = self._acquire(request)
+
+        def encode(tensors: list[Tensor]) -> bytes:
+            named = dict(zip(prediction.outputs, tensors, strict=True))
+            return inference_response.response(result(named, _rows(prediction)), handle.id, spec.signature)
+
+        with handle.released_on_error():
+            prediction = messages.bind_examples(
+                handle.servable, request, planner, check_method_name=self._check_method_name
+            )
+            return Work(prediction, encode, handle, timeout_ms)
 
     def get_model_metadata(self, payload: bytes, timeout_ms: int) -> bytes:
         """``GetModelMetadata``: the signatures, packed as SignatureDefMap."""
@@ -135,8 +127,6 @@ def parse(message_class: Any, payload: bytes) -> Any:
         ) from None
 
 
-def _tensor(alias: str, proto: Any) -> Tensor:
-    tensor = tensor_proto.decode(proto)
-    if tensor is None:
-        raise invalid_argument(f"tensor parsing error: {alias}")
-    return tensor
+def _rows(prediction: Prediction) -> int:
+    """How many Examples a call is fed with."""
+    return len(prediction.tensors[0].array)

@@ -113,6 +113,8 @@ class _Session:
         self.library = library
         self.handle = handle
         self._graph = graph
+        # RunOptions{inter_op_thread_pool: -1}: the whole step runs in the caller's thread.
+        self.inline_options = _run_options(library, inter_op_thread_pool=-1)
 
     def output(self, name: str) -> Output:
         """The graph tensor called ``name``: ``operation:index``, or an operation for its first."""
@@ -131,6 +133,7 @@ class _Session:
             with library.checked() as status:
                 action(self.handle, status)
         library.DeleteGraph(self._graph)
+        library.DeleteBuffer(self.inline_options)
 
 
 class _SessionRun:
@@ -144,8 +147,6 @@ class _SessionRun:
         self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
         self._input_handles = ctypes.c_void_p * len(feeds)
         self._output_handles = ctypes.c_void_p * len(fetches)
-        # RunOptions{inter_op_thread_pool: -1}: the whole step runs in the caller's thread.
-        self._inline_options = _run_options(self._library, inter_op_thread_pool=-1)
         self._mean_seconds = float("inf")
 
     @property
@@ -157,7 +158,7 @@ class _SessionRun:
         """Run the step. A step that has been short runs in this thread, without a time limit that could not act."""
         started = time.perf_counter()
         if self.inline or timeout_ms <= 0:
-            outputs = self._run(tensors, self._inline_options)
+            outputs = self._run(tensors, self._session.inline_options)
         else:
             options = _run_options(self._library, timeout_in_ms=min(timeout_ms, 2**63 - 1))
             try:

@@ -145,7 +145,7 @@ def test_a_large_image_is_read_alike_on_both_roads() -> None:
 def test_ties_far_into_a_large_body_are_corrected() -> None:
     """The literals that the two roads could round differently are found wherever they stand."""
     literals = [b"0.25"] * 20_000
-    literals[15_000:15_003] = [b"16777217", b"1.00000005960464477539062", b"16777219.0000000000001"]
+    literals[15_000:15_003] = [b"16777217", b"1.0000000596046447754", b"16777219.0000000000001"]
     body = b'{"instances": [%b]}' % b",".join(literals)
     document = json_fast.scan(body)
     assert document is not None
@@ -154,13 +154,17 @@ def test_ties_far_into_a_large_body_are_corrected() -> None:
 
 
 # A body of numbers, most of it regular, with whatever could set the two roads apart mixed in.
-ODD = st.sampled_from(
-    "-0 -0.0 0e5 0e309 1e-400 1e-46 5e-324 2.2250738585072011e-308 1e308 1.8e308 1e39 3.4028235677973366e38 16777217 "
-    "9007199254740993 18446744073709551615 18446744073709551616 -9223372036854775808 -9223372036854775809 4294967296 "
-    "2147483648 -2147483649 300 1.0 01 1. .5 +1 - 1e 1E5 1e+05 0.1234567890123456789012345678 1.00000005960464477 "
-    "123456789012345678901234567890 1.17549435e-38 1.1754942807573643e-38 1e310 0.0e310 1e22 1e23 "
-    'NaN -Inf Infinity true false null "a" "" {} [] [1] {"b64":"aA=="} {"x":1} {"b64":1}'.split()
-)
+# fmt: off
+ODD = st.sampled_from([
+    "-0", "-0.0", "0e5", "0e309", "1e-400", "1e-46", "5e-324", "2.2250738585072011e-308", "1e308", "1.8e308",
+    "1e39", "3.4028235677973366e38", "16777217", "9007199254740993", "18446744073709551615",
+    "18446744073709551616", "-9223372036854775808", "-9223372036854775809", "4294967296", "2147483648",
+    "-2147483649", "300", "1.0", "01", "1.", ".5", "+1", "-", "1e", "1E5", "1e+05",
+    "0.1234567890123456789012345678", "1.00000005960464477", "123456789012345678901234567890", "1.17549435e-38",
+    "1.1754942807573643e-38", "1e310", "0.0e310", "1e22", "1e23", "NaN", "-Inf", "Infinity", "true", "false",
+    "null", '"a"', '""', "{}", "[]", "[1]", '{"b64":"aA=="}', '{"x":1}', '{"b64":1}',
+])
+# fmt: on
 NUMBER = (
     st.integers(-300, 300).map(str)
     | st.floats(allow_nan=False, allow_infinity=False).map(repr)
@@ -219,7 +223,7 @@ def body_text(draw: st.DrawFn) -> bytes:
 DTYPES = st.sampled_from([*DataType])
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=20000, deadline=None)
 @given(body_text(), DTYPES | st.sampled_from([DataType.FLOAT, DataType.DOUBLE]), DTYPES, st.booleans())
 def test_no_body_tells_the_two_roads_apart(body: bytes, x: DataType, y: DataType, both: bool) -> None:
     """Whatever the body and the dtypes: same names, same bits, same errors, raised by the same step."""

@@ -1,0 +1,72 @@
+"""ModelSpec messages and the address of a request."""
+
+from typing import Any
+
+import pytest
+
+from serving.codecs import model_spec
+from serving.core.model_spec import ModelSpec
+from serving.core.servable import ServableId
+from serving.errors import Code, ServingError
+from serving.protos import ModelSpec as Message
+from serving.protos import PredictRequest
+
+
+def request(**fields: Any) -> Any:
+    """A Predict request with this model_spec."""
+    message = PredictRequest()
+    version = fields.pop("version", None)
+    message.model_spec.CopyFrom(Message(**fields))
+    if version is not None:
+        message.model_spec.version.value = version
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        pytest.param(request(name="m"), ModelSpec("m"), id="name"),
+        pytest.param(request(name="m", version=3), ModelSpec("m", version=3), id="version"),
+        pytest.param(request(name="m", version=0), ModelSpec("m", version=0), id="version 0"),
+        pytest.param(request(name="m", version_label="stable"), ModelSpec("m", label="stable"), id="label"),
+        pytest.param(request(name="m", version_label=""), ModelSpec("m", label=""), id="empty label"),
+        pytest.param(request(name="m", signature_name="s"), ModelSpec("m", signature_name="s"), id="signature"),
+        pytest.param(request(), ModelSpec(""), id="nothing"),
+    ],
+)
+def test_decoded_address(message: Any, expected: ModelSpec) -> None:
+    """What is set in the message is in the address; an absent choice is None."""
+    assert model_spec.decode(message) == expected
+
+
+def test_missing_spec_is_an_error() -> None:
+    """A request without model_spec is INVALID_ARGUMENT."""
+    with pytest.raises(ServingError) as raised:
+        model_spec.decode(PredictRequest())
+    assert (raised.value.code, raised.value.message) == (Code.INVALID_ARGUMENT, "Missing ModelSpec")
+
+
+def test_empty_name_is_an_error() -> None:
+    """The empty name has its own text."""
+    with pytest.raises(ServingError) as raised:
+        model_spec.check_name(ModelSpec(""))
+    assert (raised.value.code, raised.value.message) == (Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
+
+
+def test_any_name_passes() -> None:
+    """Names are not restricted to a character set."""
+    model_spec.check_name(ModelSpec(" "))
+
+
+@pytest.mark.parametrize(("sent", "used"), [("", "serving_default"), ("s", "s")], ids=["default", "named"])
+def test_signature_to_use(sent: str, used: str) -> None:
+    """The empty signature name means serving_default."""
+    assert ModelSpec("m", signature_name=sent).signature == used
+
+
+def test_answer_names_the_version_never_a_label() -> None:
+    """A response says which version answered, and through which signature."""
+    message = Message(version_label="stable")
+    model_spec.encode(message, ServableId(name="m", version=0), "s")
+    assert message.WhichOneof("version_choice") == "version"
+    assert (message.name, message.version.value, message.signature_name) == ("m", 0, "s")

@@ -1,0 +1,63 @@
+"""PredictResponse messages as they are written to the wire."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.codecs import predict_response, tensor_proto
+from serving.core.servable import ServableId
+from serving.core.tensor import DataType, Tensor
+from serving.protos import PredictResponse, TensorProto
+
+VERSION_3 = ServableId(name="m", version=3)
+
+
+def floats(*values: float) -> Tensor:
+    return Tensor(DataType.FLOAT, np.array(values, np.float32))
+
+
+@pytest.mark.parametrize("as_content", [False, True], ids=["fields", "content"])
+def test_outputs_and_spec(as_content: bool) -> None:
+    """Every alias has its tensor, and the spec says who answered."""
+    outputs = {"y": floats(1, 2), "label": Tensor(DataType.STRING, np.array([b"\xff"], object))}
+    data = predict_response.encode(
+        tuple(outputs), tuple(outputs.values()), VERSION_3, "serving_default", as_content=as_content
+    )
+    response = PredictResponse.FromString(data)
+    assert {alias: response.outputs[alias] for alias in response.outputs} == {
+        alias: TensorProto.FromString(tensor_proto.encode(tensor, as_content=as_content))
+        for alias, tensor in outputs.items()
+    }
+    spec = response.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("m", 3, "serving_default")
+
+
+def test_no_outputs() -> None:
+    """A filter may leave nothing; the spec is still there."""
+    response = PredictResponse.FromString(predict_response.encode((), (), VERSION_3, "s", as_content=False))
+    assert (len(response.outputs), response.model_spec.name) == (0, "m")
+
+
+@given(
+    st.dictionaries(st.text(max_size=200), st.lists(st.floats(width=32), max_size=50), max_size=1),
+    st.text(max_size=200),
+    st.integers(0, 2**63 - 1),
+)
+def test_bytes_are_protobufs_own(outputs: dict[str, list[float]], name: str, version: int) -> None:
+    """For any alias, name and size the bytes are those that protobuf writes for the same message."""
+    tensors = [floats(*values) for values in outputs.values()]
+    servable_id = ServableId(name=name, version=version)
+    data = predict_response.encode(tuple(outputs), tensors, servable_id, "", as_content=False)
+    response = PredictResponse()
+    for alias, tensor in zip(outputs, tensors, strict=True):
+        response.outputs[alias].ParseFromString(tensor_proto.encode(tensor))
+    response.model_spec.name = name
+    response.model_spec.version.value = version
+    assert data == response.SerializeToString(deterministic=True)
+
+
+def test_lists_of_different_lengths_are_a_defect() -> None:
+    """An output is never left out in silence."""
+    with pytest.raises(ValueError, match="shorter"):
+        predict_response.encode(("a", "b"), (floats(1),), VERSION_3, "s", as_content=False)

@@ -1,0 +1,300 @@
+"""TensorProto <-> Tensor: TensorFlow's rules for typed fields and contents, and round trips for every data type."""
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from serving.codecs import tensor_proto
+from serving.core.tensor import STORAGE, DataType, Tensor
+from serving.protos import TensorProto
+
+DTYPES = [pytest.param(dtype, id=dtype.word) for dtype in STORAGE]
+NARROW = sorted(dtype for dtype, field in tensor_proto.FIELDS.items() if field == "int_val")
+NO_PLAIN_TENSORS = [DataType.INVALID, DataType.RESOURCE, DataType.VARIANT]
+
+
+def proto(dtype: int, shape: tuple[int, ...], **fields: Any) -> Any:
+    """A TensorProto with these dimensions."""
+    message = TensorProto(dtype=dtype, **fields)
+    message.tensor_shape.SetInParent()
+    for size in shape:
+        message.tensor_shape.dim.add(size=size)
+    return message
+
+
+def decoded(message: Any) -> Tensor:
+    """The tensor of a message that must have one, of the storage that its dtype asks for."""
+    tensor = tensor_proto.decode(message)
+    assert tensor is not None
+    assert tensor.array.dtype == STORAGE[tensor.dtype]
+    return tensor
+
+
+def example(dtype: DataType) -> Tensor:
+    """Three elements of a data type, told apart."""
+    if dtype is DataType.STRING:
+        return Tensor(dtype, np.array([b"", b"a\0b", b"\xff" * 300], object))
+    return Tensor(dtype, np.array([0, 1, 5], np.int64).astype(STORAGE[dtype]))
+
+
+def tensors() -> st.SearchStrategy[Tensor]:
+    """Tensors of every data type and up to four dimensions."""
+    return st.sampled_from(list(STORAGE)).flatmap(
+        lambda dtype: st.builds(
+            Tensor,
+            st.just(dtype),
+            hnp.arrays(
+                STORAGE[dtype],
+                hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
+                elements=st.binary(max_size=30) if dtype is DataType.STRING else None,
+            ),
+        )
+    )
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Equal to the bit; NaNs are told apart by their bits as well."""
+    if one.dtype is not other.dtype or one.array.shape != other.array.shape:
+        return False
+    if one.dtype is DataType.STRING:
+        return bool(one.array.tolist() == other.array.tolist())
+    return one.array.tobytes() == other.array.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_fields_are_the_messages_own_bytes(dtype: DataType) -> None:
+    """What is written by hand is what protobuf writes: dtype, shape, one entry per element in the typed field."""
+    tensor = example(dtype)
+    encoded = tensor_proto.encode(tensor)
+    message = TensorProto.FromString(encoded)
+    assert message.SerializeToString(deterministic=True) == encoded
+    assert [field.name for field, _ in message.ListFields()] == ["dtype", "tensor_shape", tensor_proto.FIELDS[dtype]]
+    assert (message.dtype, [dim.size for dim in message.tensor_shape.dim]) == (dtype, [3])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_content_is_the_messages_own_bytes(dtype: DataType) -> None:
+    """With ``as_content`` the typed fields stay empty."""
+    encoded = tensor_proto.encode(example(dtype), as_content=True)
+    message = TensorProto.FromString(encoded)
+    assert message.SerializeToString(deterministic=True) == encoded
+    assert [field.name for field, _ in message.ListFields()] == ["dtype", "tensor_shape", "tensor_content"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "field", "expected"),
+    [
+        (DataType.FLOAT, [1.5, -2.0], "float_val", [1.5, -2.0]),
+        (DataType.DOUBLE, [0.1], "double_val", [0.1]),
+        (DataType.INT32, [-1, 7], "int_val", [-1, 7]),
+        (DataType.INT16, [-300], "int_val", [-300]),
+        (DataType.INT8, [-128], "int_val", [-128]),
+        (DataType.UINT8, [255], "int_val", [255]),
+        (DataType.UINT16, [65535], "int_val", [65535]),
+        (DataType.INT64, [-(2**63)], "int64_val", [-(2**63)]),
+        (DataType.UINT32, [2**32 - 1], "uint32_val", [2**32 - 1]),
+        (DataType.UINT64, [2**64 - 1], "uint64_val", [2**64 - 1]),
+        (DataType.BOOL, [True, False], "bool_val", [True, False]),
+        (DataType.STRING, [b"a", b""], "string_val", [b"a", b""]),
+        (DataType.HALF, [1.0, -2.0], "half_val", [0x3C00, 0xC000]),
+        (DataType.BFLOAT16, [0x3F80], "half_val", [0x3F80]),
+        (DataType.COMPLEX64, [1 + 2j], "scomplex_val", [1, 2]),
+        (DataType.COMPLEX128, [1 - 2j, 3], "dcomplex_val", [1, -2, 3, 0]),
+        (DataType.FLOAT8_E5M2, [1, 255], "float8_val", b"\x01\xff"),
+    ],
+    ids=lambda value: value.word if isinstance(value, DataType) else "",
+)
+def test_values_lie_in_the_field_of_their_type(dtype: DataType, values: list[Any], field: str, expected: Any) -> None:
+    """Each data type has its typed field; halves are bit patterns, complex numbers pairs."""
+    message = TensorProto.FromString(tensor_proto.encode(Tensor(dtype, np.array(values, STORAGE[dtype]))))
+    found = getattr(message, field)
+    assert (found if isinstance(found, bytes) else list(found)) == expected
+
+
+def test_scalar_has_an_empty_shape() -> None:
+    """``tensor_shape`` is there, without dimensions."""
+    encoded = tensor_proto.encode(Tensor(DataType.FLOAT, np.array(1, np.float32)))
+    assert TensorProto.FromString(encoded).HasField("tensor_shape")
+
+
+@pytest.mark.parametrize("as_content", [False, True], ids=["fields", "content"])
+def test_tensor_without_elements_has_only_its_shape(as_content: bool) -> None:
+    """Neither form writes an empty field."""
+    encoded = tensor_proto.encode(Tensor(DataType.INT64, np.empty((2, 0), np.int64)), as_content=as_content)
+    assert encoded == proto(DataType.INT64, (2, 0)).SerializeToString()
+
+
+def test_large_tensor_has_long_lengths() -> None:
+    """Lengths and sizes of more than seven bits are written right."""
+    tensor = Tensor(DataType.FLOAT, np.arange(200_000, dtype=np.float32).reshape(1000, 200))
+    assert same(decoded(TensorProto.FromString(tensor_proto.encode(tensor))), tensor)
+
+
+def test_strided_array_is_written_in_its_own_order() -> None:
+    """A transposed view is written as it reads."""
+    tensor = Tensor(DataType.FLOAT, np.arange(6, dtype=np.float32).reshape(2, 3).T)
+    assert same(decoded(TensorProto.FromString(tensor_proto.encode(tensor))), tensor)
+
+
+@given(tensors(), st.booleans())
+def test_round_trip(tensor: Tensor, as_content: bool) -> None:
+    """Every data type in either form comes back to the bit, and is the wire that protobuf writes."""
+    encoded = tensor_proto.encode(tensor, as_content=as_content)
+    message = TensorProto.FromString(encoded)
+    assert message.SerializeToString(deterministic=True) == encoded
+    assert same(decoded(message), tensor)
+
+
+@pytest.mark.parametrize(
+    ("shape", "values", "expected"),
+    [
+        pytest.param((3,), [1, 2, 3], [1, 2, 3], id="exact"),
+        pytest.param((4,), [1, 2], [1, 2, 2, 2], id="the last is repeated"),
+        pytest.param((2,), [], [0, 0], id="none are zeros"),
+        pytest.param((2,), [1, 2, 3], [1, 2], id="surplus is ignored"),
+        pytest.param((2, 2), [7], [[7, 7], [7, 7]], id="one fills a matrix"),
+        pytest.param((0,), [1], [], id="no elements"),
+        pytest.param((), [5], 5, id="scalar"),
+        pytest.param((), [], 0, id="scalar of nothing"),
+    ],
+)
+@pytest.mark.parametrize(
+    "dtype", [DataType.FLOAT, DataType.INT32, DataType.INT8, DataType.INT64, DataType.UINT64], ids=lambda d: d.word
+)
+def test_count_of_values_need_not_fit(
+    dtype: DataType, shape: tuple[int, ...], values: list[int], expected: Any
+) -> None:
+    """Fewer values than elements, or more, are TensorFlow's to interpret."""
+    message = proto(dtype, shape, **{tensor_proto.FIELDS[dtype]: values})
+    assert decoded(message).array.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        pytest.param(proto(DataType.STRING, (3,), string_val=[b"a", b"b"]), [b"a", b"b", b"b"], id="strings repeat"),
+        pytest.param(proto(DataType.STRING, (2,)), [b"", b""], id="no strings"),
+        pytest.param(proto(DataType.BOOL, (3,), bool_val=[True]), [True] * 3, id="bools repeat"),
+        pytest.param(proto(DataType.COMPLEX64, (2,), scomplex_val=[1, 2]), [1 + 2j] * 2, id="complex repeats"),
+        pytest.param(proto(DataType.COMPLEX64, (1,), scomplex_val=[1, 2, 3]), [1 + 2j], id="half a complex number"),
+        pytest.param(proto(DataType.COMPLEX128, (1,)), [0j], id="no complex"),
+        pytest.param(proto(DataType.HALF, (2,), half_val=[0x3C00]), [1, 1], id="halves repeat"),
+        pytest.param(proto(DataType.FLOAT8_E4M3FN, (2,), float8_val=b"\x07"), [7, 7], id="float8 repeats"),
+        pytest.param(proto(DataType.FLOAT8_E4M3FN, (1,)), [0], id="no float8"),
+    ],
+)
+def test_count_of_values_of_other_types(message: Any, expected: list[Any]) -> None:
+    """The same rules for the types that are stored otherwise."""
+    assert decoded(message).array.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        (DataType.UINT8, -1, 255),
+        (DataType.UINT8, 256, 0),
+        (DataType.INT8, 200, -56),
+        (DataType.INT16, 2**16 + 3, 3),
+        (DataType.BFLOAT16, 2**16 + 0x3F80, 0x3F80),
+    ],
+    ids=lambda value: value.word if isinstance(value, DataType) else str(value),
+)
+def test_wide_values_wrap(dtype: DataType, value: int, expected: int) -> None:
+    """A value beyond its narrow type wraps, as TensorFlow's cast does."""
+    message = proto(dtype, (1,), **{tensor_proto.FIELDS[dtype]: [value]})
+    assert decoded(message).array.tolist() == [expected]
+
+
+def test_content_wins_over_fields() -> None:
+    """A message with both is read from ``tensor_content``."""
+    message = proto(DataType.INT32, (1,), int_val=[1], tensor_content=b"\x02\0\0\0")
+    assert decoded(message).array.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *[pytest.param(proto(number, ()), id=number.word) for number in NO_PLAIN_TENSORS],
+        pytest.param(proto(101, ()), id="reference"),
+        pytest.param(proto(12345, ()), id="unknown dtype"),
+        pytest.param(proto(DataType.FLOAT, (-1,)), id="negative size"),
+        pytest.param(proto(DataType.FLOAT, (2**62, 2)), id="2**63 elements"),
+        pytest.param(proto(DataType.FLOAT, (2**62, 2**62, 0)), id="overflow before a zero"),
+        pytest.param(proto(DataType.FLOAT, (0, 2**63 - 1)), id="sizes beyond numpy"),
+        pytest.param(proto(DataType.FLOAT, (1,) * 65), id="rank beyond numpy"),
+        pytest.param(proto(DataType.FLOAT, (2**40,), float_val=[1]), id="a terabyte of one value"),
+        pytest.param(proto(DataType.STRING, (2**40,)), id="a terabyte of empty strings"),
+        pytest.param(proto(DataType.FLOAT, (2,), tensor_content=b"\0" * 7), id="content too short"),
+        pytest.param(proto(DataType.FLOAT, (2,), tensor_content=b"\0" * 9), id="content too long"),
+        pytest.param(proto(DataType.STRING, (2,), tensor_content=b"\x01"), id="string lengths missing"),
+        pytest.param(proto(DataType.STRING, (1,), tensor_content=b"\x02a"), id="string too short"),
+        pytest.param(proto(DataType.STRING, (1,), tensor_content=b"\x01ab"), id="strings too long"),
+        pytest.param(proto(DataType.STRING, (1,), tensor_content=b"\x80" * 6 + b"\x01"), id="endless length"),
+        pytest.param(proto(DataType.STRING, (2**60,), tensor_content=b"\0"), id="more strings than content"),
+    ],
+)
+def test_what_cannot_be_parsed_is_none(message: Any) -> None:
+    """Where TensorFlow refuses, or memory would be asked for without end, there is no tensor."""
+    assert tensor_proto.decode(message) is None
+
+
+def test_unknown_rank_is_none() -> None:
+    """A tensor has a rank."""
+    message = proto(DataType.FLOAT, ())
+    message.tensor_shape.unknown_rank = True
+    assert tensor_proto.decode(message) is None
+
+
+def test_missing_shape_is_a_scalar() -> None:
+    """A message without ``tensor_shape`` has no dimensions."""
+    assert decoded(TensorProto(dtype=DataType.FLOAT, float_val=[3])).array.shape == ()
+
+
+def test_most_dimensions_pass() -> None:
+    """numpy's greatest rank is accepted."""
+    assert decoded(proto(DataType.FLOAT, (1,) * 64, float_val=[3])).array.ndim == 64
+
+
+def messages() -> st.SearchStrategy[Any]:
+    """TensorProtos of every kind of disorder: sizes, counts and contents that fit together or do not."""
+    sizes = st.integers(0, 3) | st.integers(-(2**63), 2**63 - 1)
+    return st.builds(
+        proto,
+        st.sampled_from(list(DataType)) | st.integers(-1, 140),
+        st.lists(sizes, max_size=4).map(tuple) | st.integers(60, 300).map(lambda rank: (1,) * rank),
+        tensor_content=st.just(b"") | st.binary(max_size=40),
+        float_val=st.lists(st.floats(width=32), max_size=5),
+        int_val=st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5),
+        half_val=st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5),
+        string_val=st.lists(st.binary(max_size=5), max_size=5),
+        scomplex_val=st.lists(st.floats(width=32), max_size=5),
+        bool_val=st.lists(st.booleans(), max_size=5),
+        uint64_val=st.lists(st.integers(0, 2**64 - 1), max_size=5),
+        float8_val=st.binary(max_size=5),
+    )
+
+
+@given(messages())
+def test_any_message_is_a_tensor_or_none(message: Any) -> None:
+    """No message makes decoding raise; what comes out has the shape that was asked for."""
+    tensor = tensor_proto.decode(message)
+    if tensor is not None:
+        assert tensor.array.shape == tuple(dim.size for dim in message.tensor_shape.dim)
+        assert (tensor.dtype, tensor.array.dtype) == (message.dtype, STORAGE[DataType(message.dtype)])
+
+
+@pytest.mark.parametrize("dtype", [DataType.FLOAT, DataType.STRING, DataType.COMPLEX128], ids=lambda d: d.word)
+def test_refusing_a_huge_tensor_takes_no_memory(dtype: DataType) -> None:
+    """The size is looked at before memory is asked for."""
+    message = proto(dtype, (2**31,), **{tensor_proto.FIELDS[dtype]: [b"x" if dtype is DataType.STRING else 1]})
+    tracemalloc.start()
+    try:
+        assert tensor_proto.decode(message) is None
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

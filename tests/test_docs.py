@@ -1,0 +1,257 @@
+"""The pages in docs/ against the source they tell of: flags, headings, links, calls and status codes."""
+
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+
+import pytest
+
+from serving.core.manager import Manager
+from serving.errors import Code
+from serving.rest.errors import STATUS
+from serving.rpc.model_service import ModelService
+from serving.rpc.prediction_service import PredictionService
+from serving.rpc.routes import routes
+from serving.settings import FLAGS, Flag
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = tuple(sorted([ROOT / "README.md", *DOCS.rglob("*.md"), *(ROOT / "examples").rglob("*.md")]))
+
+OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "any program": frozenset({"help", "name"}),
+        "docker": frozenset({"build-arg", "mount", "read-only", "rm", "user"}),
+        "uv": frozenset({"generate-hashes", "require-hashes", "universal"}),
+        "saved_model_cli": frozenset({"dir"}),
+    }
+)
+"""Flags of other programs that a page may name."""
+
+CALLS = frozenset(
+    {"Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus"}
+    | {"HandleReloadConfigRequest"}
+)
+"""Every call of TensorFlow Serving's two services."""
+
+_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*)")
+_CITATION = re.compile(r'docs/compatibility\.md`?,\s+(?:# )?"([^"]+)"')
+
+
+def prose(text: str) -> str:
+    """A page without its fenced blocks."""
+    return _FENCE.sub("", text)
+
+
+def headings(text: str) -> list[str]:
+    """The headings of a page, outermost and inner ones alike."""
+    return _HEADING.findall(prose(text))
+
+
+def anchor(heading: str) -> str:
+    """The fragment by which a heading is linked to."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def section(text: str, heading: str) -> str:
+    """What is below ``heading`` until the next heading of any depth; empty if there is none."""
+    found = re.search(rf"^#+ {re.escape(heading)}$(.*?)(?=^#+ |\Z)", prose(text), re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
+
+
+def citations(sources: Iterable[str]) -> set[str]:
+    """The headings of docs/compatibility.md that source texts name."""
+    return {heading for text in sources for heading in _CITATION.findall(text)}
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """The relative links of a page that lead to no file, or to no heading of one."""
+    for target in _LINK.findall(prose(page.read_text())):
+        path, _, fragment = target.partition("#")
+        file = page.parent / path if path else page
+        if "://" in target:
+            continue
+        if not file.exists() or (fragment and fragment not in map(anchor, headings(file.read_text()))):
+            yield target
+
+
+def unknown_flags(text: str, flags: Iterable[str]) -> set[str]:
+    """Names after two dashes in a text that are neither flags of ours nor allowed of others."""
+    return set(_FLAG.findall(text)).difference(flags, *OTHERS_FLAGS.values())
+
+
+def flag_rows(text: str) -> dict[str, set[str]]:
+    """Flags by the first cell of their row in the last table of the section "Flags"."""
+    table = section(text, "Flags").rpartition("| status | flags |")[2]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ") and "--" in line]
+    return {cells[1].strip(): set(_FLAG.findall(cells[2])) for cells in rows}
+
+
+@pytest.fixture(scope="module")
+def compatibility() -> str:
+    return (DOCS / "compatibility.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    """docs/generate_flags.py as a module; docs/ is no package."""
+    spec = importlib.util.spec_from_file_location("generate_flags", DOCS / "generate_flags.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_flags_page_is_as_generated(generator: ModuleType) -> None:
+    """docs/flags.md is what docs/generate_flags.py makes of the table; run it after changing a flag."""
+    assert (DOCS / "flags.md").read_text() == generator.page(FLAGS)
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_flags_page_has_every_flag(flag: Flag) -> None:
+    """Each flag has exactly one row, with its type, its help and its note."""
+    rows = [line for line in (DOCS / "flags.md").read_text().splitlines() if line.startswith(f"| `--{flag.name}` |")]
+    assert [(flag.kind in row, flag.help in row, flag.note in row) for row in rows] == [(True, True, True)]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        pytest.param({"default": ""}, '| `--f` | string | `""` | What. | TFS |  |', id="string"),
+        pytest.param({"kind": "bool", "default": True}, "| `--f` | bool | true | What. | TFS |  |", id="bool"),
+        pytest.param({"kind": "int32", "default": 5}, "| `--f` | int32 | 5 | What. | TFS |  |", id="number"),
+        pytest.param({"per_cpu": 4}, "| `--f` | string | 4 times the CPUs | What. | TFS |  |", id="per CPU"),
+        pytest.param({"per_cpu": 1}, "| `--f` | string | the CPUs | What. | TFS |  |", id="one per CPU"),
+        pytest.param({"ours": True}, '| `--f` | string | `""` | What. | ours |  |', id="ours"),
+        pytest.param({"note": "a|b"}, '| `--f` | string | `""` | What. | TFS | a\\|b |', id="note with a bar"),
+    ],
+)
+def test_rows_of_flags(generator: ModuleType, more: dict[str, object], expected: str) -> None:
+    """A flag becomes one row of the table."""
+    flag = Flag(**{"name": "f", "kind": "string", "default": "", "group": "G", "help": "What.", **more})  # type: ignore[arg-type]
+    assert generator.page([flag]).splitlines()[-1] == expected
+
+
+def test_groups_of_flags_come_once(generator: ModuleType) -> None:
+    """Flags of a group that lie apart in the table share one heading."""
+    flags = [Flag(name=name, kind="bool", default=False, group=group, help="") for name, group in ("aG", "bH", "cG")]
+    assert headings(generator.page(flags))[1:] == ["G", "H"]
+
+
+@pytest.mark.parametrize(
+    ("row", "belongs"),
+    [
+        pytest.param("as in TFS", lambda flag: not flag.ours and not flag.note, id="as in TFS"),
+        pytest.param("ours", lambda flag: flag.ours, id="ours"),
+        pytest.param("accepted", lambda flag: not flag.ours and flag.note, id="accepted"),
+    ],
+)
+def test_compatibility_sorts_every_flag(compatibility: str, row: str, belongs: object) -> None:
+    """docs/compatibility.md has each flag in the row that says what the flag does here."""
+    assert callable(belongs)
+    rows = flag_rows(compatibility)
+    found = {name for status, names in rows.items() if status.startswith(row) for name in names}
+    assert found == {flag.name for flag in FLAGS if belongs(flag)}
+
+
+def test_source_cites_headings_that_exist(compatibility: str) -> None:
+    """Each section of docs/compatibility.md that the source or a decision names is there."""
+    cited = citations(path.read_text() for path in [*(ROOT / "serving").rglob("*.py"), *DOCS.rglob("*.md")])
+    assert "Predict" in cited
+    assert cited - set(headings(compatibility)) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('see docs/compatibility.md, "A b").', {"A b"}, id="docstring"),
+        pytest.param('# docs/compatibility.md,\n    # "A b"', {"A b"}, id="comment over two lines"),
+        pytest.param('docs/compatibility.md,\n    "A b"', {"A b"}, id="docstring over two lines"),
+        pytest.param('(`docs/compatibility.md`, "A b")', {"A b"}, id="Markdown"),
+        pytest.param('docs/operating.md, "A b"', set(), id="another page"),
+    ],
+)
+def test_citations(text: str, expected: set[str]) -> None:
+    """A heading is found in the ways that texts name it."""
+    assert citations([text]) == expected
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each relative link leads to a file and, with a fragment, to a heading in it."""
+    assert list(broken_links(page)) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "broken"),
+    [
+        pytest.param("[a](other.md)", False, id="file"),
+        pytest.param("[a](none.md)", True, id="no file"),
+        pytest.param("[a](other.md#what-is-it-c1)", False, id="heading"),
+        pytest.param("[a](other.md#c1)", True, id="no heading"),
+        pytest.param("[a](#here)", False, id="own heading"),
+        pytest.param("[a](#there)", True, id="no own heading"),
+        pytest.param("[a](https://example.org/x)", False, id="elsewhere"),
+    ],
+)
+def test_broken_links_are_found(tmp_path: Path, link: str, broken: bool) -> None:
+    """A link is reported exactly if it leads nowhere; comments in fenced blocks are no headings."""
+    (tmp_path / "other.md").write_text("# What is it? (C1)\n")
+    page = tmp_path / "page.md"
+    page.write_text(f"# Here\n\n```sh\n# there\n```\n\n{link}\n")
+    assert bool(list(broken_links(page))) is broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_name_flags_that_exist(page: Path) -> None:
+    """Each ``--name`` on a page is a flag of the server, or one of the listed flags of other programs."""
+    assert unknown_flags(page.read_text(), [flag.name for flag in FLAGS]) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("`--port=0`", set(), id="ours"),
+        pytest.param("docker run --rm", set(), id="docker's"),
+        pytest.param("`--prot`", {"prot"}, id="misspelt"),
+        pytest.param("| --- | a--b |", set(), id="dashes"),
+    ],
+)
+def test_unknown_flags_are_found(text: str, expected: set[str]) -> None:
+    """Only what looks like a flag and is none is reported."""
+    assert unknown_flags(text, ["port"]) == expected
+
+
+def test_status_codes_are_those_of_the_rest_door(compatibility: str) -> None:
+    """The table "Status codes" has every code, with its number and the HTTP status that REST sends."""
+    cells = re.findall(r"\| ([A-Z_]+) \| (\d+) \| (\d+) ", section(compatibility, "Status codes"))
+    found = {name: (int(number), int(status)) for name, number, status in cells}
+    assert found == {code.name: (code.value, STATUS[code]) for code in Code}
+
+
+def test_calls_are_those_that_are_served(compatibility: str) -> None:
+    """The section "gRPC" names the calls that the gRPC door answers, and no other."""
+    manager = Manager()
+    service = PredictionService(manager, as_content=False, check_method_name=False)
+    served = {path.rpartition("/")[2] for path in routes(service, ModelService(manager))}
+    assert CALLS.intersection(re.findall(r"`(\w+)`", section(compatibility, "gRPC"))) == served
+
+
+def test_differences_have_ids_of_their_own(compatibility: str) -> None:
+    """The list of differences has C2, and no id twice."""
+    ids = re.findall(r"^\| ([A-Z]\d+) \|", section(compatibility, "What differs on purpose"), re.MULTILINE)
+    assert "C2" in ids
+    assert len(ids) == len(set(ids))
+
+
+def test_differences_are_referred_to_by_their_ids(compatibility: str) -> None:
+    """Each id of a difference that a page names is in the list."""
+    listed = set(re.findall(r"^\| ([CW]\d+) \|", compatibility, re.MULTILINE))
+    named = {each for page in DOCS.glob("*.md") for each in re.findall(r"\b[CW]\d+\b", page.read_text())}
+    assert named - listed == set()
