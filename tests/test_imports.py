@@ -60,7 +60,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The only modules, or packages with all that is in them, that may import each of these."""
 
-VERSION_READERS = ("serving.cli",)
+VERSION_READERS = ("serving.server",)
 """The one exception to "no module imports from a package that contains it": ``serving`` itself has the version."""
 
 PURE = ("serving.core", "serving.codecs", "build.plan")

@@ -14,9 +14,9 @@ import simdjson
 from numpy.typing import NDArray
 
 from serving.codecs.json_numbers import scan, to_float32
+from serving.codecs.json_tensor import MAX_DIMENSIONS
 from serving.core.tensor import STORAGE, DataType
 
-_MAX_DIMENSIONS = 64
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
 _NOT_NUMBERS = b"[] \t\r\n"
 
@@ -131,7 +131,7 @@ def read_literals(texts: list[bytes], *, stacked: bool) -> Literals | None:
 def _shape(structure: bytes) -> tuple[int, ...] | None:
     """The shape of brackets and commas without numbers, taking no list for empty; None if it is irregular."""
     depth = len(structure) - len(structure.lstrip(b"["))
-    if depth > _MAX_DIMENSIONS:
+    if depth > MAX_DIMENSIONS:
         return None
     shape: list[int] = []
     unit = b""

@@ -64,9 +64,9 @@ def test_signature_to_use(sent: str, used: str) -> None:
     assert ModelSpec("m", signature_name=sent).signature == used
 
 
-def test_answer_names_the_version_never_a_label() -> None:
-    """A response says which version answered, and through which signature."""
-    message = Message(version_label="stable")
-    model_spec.encode(message, ServableId(name="m", version=0), "s")
-    assert message.WhichOneof("version_choice") == "version"
-    assert (message.name, message.version.value, message.signature_name) == ("m", 0, "s")
+@pytest.mark.parametrize("version", [0, 3], ids=str)
+def test_answer_names_the_version(version: int) -> None:
+    """A response says which version answered, also version 0, and through which signature."""
+    message = Message.FromString(model_spec.serialized(ServableId(name="m", version=version), "s"))
+    assert message.HasField("version")
+    assert (message.name, message.version.value, message.signature_name) == ("m", version, "s")

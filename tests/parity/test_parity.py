@@ -10,8 +10,6 @@ from tests.parity.replay import Case, ProfileServer
 
 DIFFERENCES = {
     "C2": "GET /v1/models lists the models",
-    "T-float-row-2": "subnormal numbers are kept",
-    "T-float-col-2": "subnormal numbers are kept",
 }
 """Recordings we answer otherwise on purpose; docs/compatibility.md lists each with its reason."""
 
