@@ -2,7 +2,7 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check lock image test-image
+.PHONY: help install serve test check docs lock image test-image
 
 # The first of these that is suitable makes the environment.
 PYTHON ?= python3 python3.13 python3.12 python3.11
@@ -38,6 +38,9 @@ check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of
 	$(BIN)/shellcheck $$(find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type f -name '*.sh' -print) \
 		$$(grep -lE '^#!.*[/ ](ba)?sh$$' $$(find build/images .ci -type f ! -name '*.sh' 2>/dev/null) /dev/null)
 	$(BIN)/python -m pytest -q tests/test_imports.py
+
+docs: $(STAMP) ## Write docs/flags.md anew from the table of flags
+	$(BIN)/python docs/generate_flags.py
 
 lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(COMPILE) --output-file requirements.lock pyproject.toml

@@ -114,7 +114,7 @@ def read_literals(texts: list[bytes], *, stacked: bool) -> Literals | None:
     """
     structure = texts[0].translate(None, _NOT_STRUCTURE)
     shape = _shape(structure)
-    if shape is None or not all(texts):
+    if shape is None or len(shape) + stacked > MAX_DIMENSIONS or not all(texts):
         return None
     if len(texts) > 1 and any(text.translate(None, _NOT_STRUCTURE) != structure for text in texts[1:]):
         return None
@@ -132,6 +132,7 @@ def _shape(structure: bytes) -> tuple[int, ...] | None:
     """The shape of brackets and commas without numbers, taking no list for empty; None if it is irregular."""
     depth = len(structure) - len(structure.lstrip(b"["))
     if depth > MAX_DIMENSIONS:
+        # Before the loop, whose work grows with the depth.
         return None
     shape: list[int] = []
     unit = b""

@@ -64,6 +64,7 @@ DECLINED = [
     ("uneven-depth", X, b'{"instances": [[1], [[2]]]}'),
     ("empty-list", X, b'{"instances": [[], [1]]}'),
     ("deep", X, b'{"instances": ' + b"[" * 65 + b"1" + b"]" * 65 + b"}"),
+    ("deep-row", X, b'{"instances": [{"x": ' + b"[" * 64 + b"1" + b"]" * 64 + b"}]}"),
     ("zero-with-a-long-exponent", X, b'{"instances": [0e309]}'),
     ("zero-with-a-long-exponent-far-in", X, b'{"instances": [' + b"1e-1, " * 200 + b"0e+309]}"),
     ("positive-exponents-far-in", infos(x=DataType.INT8), b'{"instances": [' + b"1e-1, " * 200 + b"1e+3]}"),

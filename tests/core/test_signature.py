@@ -1,148 +1,201 @@
-"""How a request's names become graph tensors, and the words for names that do not fit."""
+"""How a request's names become graph tensors, and the texts for names that do not fit."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-import serving.core.signature as module
-from serving.core.model_spec import ModelSpec
-from serving.core.signature import Feeds, Fetches, Signature, TensorInfo
+from serving.core.signature import Fetches, Signature, TensorInfo
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
 
-ZERO = Tensor(DataType.FLOAT, np.zeros((), np.float32))
+SEVEN = Tensor(DataType.FLOAT, np.array(7, np.float32))
 
 
-def info(name: str) -> TensorInfo:
-    return TensorInfo(name=name, dtype=DataType.FLOAT)
-
-
-def signature(**defaults: Tensor) -> Signature:
+def signature(inputs: str = "", outputs: str = "", defaults: str = "") -> Signature:
+    """A signature whose aliases are the letters given; the graph tensor of ``a`` is ``a:0``."""
     return Signature(
-        name="serving_default",
-        inputs={"a": info("in_a:0"), "b": info("in_b:0")},
-        outputs={"x": info("out_x:0"), "y": info("out_y:0")},
-        defaults=defaults,
+        name="s",
+        inputs={alias: TensorInfo(name=f"{alias}:0", dtype=DataType.FLOAT) for alias in inputs},
+        outputs={alias: TensorInfo(name=f"{alias}:0", dtype=DataType.FLOAT) for alias in outputs},
+        defaults=dict.fromkeys(defaults, SEVEN),
     )
 
 
-FEEDS = [
-    pytest.param(signature(), ("b", "a"), Feeds(("a", "b"), (), ("in_a:0", "in_b:0")), id="signature-order"),
-    pytest.param(signature(a=ZERO), ("b",), Feeds(("b",), (ZERO,), ("in_b:0", "in_a:0")), id="default-comes-last"),
-    pytest.param(
-        signature(a=ZERO), ("a", "b"), Feeds(("a", "b"), (), ("in_a:0", "in_b:0")), id="what-is-sent-beats-the-default"
-    ),
-    pytest.param(signature(a=ZERO, b=ZERO), (), Feeds((), (ZERO, ZERO), ("in_a:0", "in_b:0")), id="all-defaults"),
-]
-
-
-@pytest.mark.parametrize(("wanted", "sent", "feeds"), FEEDS)
-def test_feeds(wanted: Signature, sent: tuple[str, ...], feeds: Feeds) -> None:
-    """What is sent comes first, in the signature's order, and defaults fill the rest."""
-    assert wanted.feeds(sent) == feeds
-
-
-BAD_FEEDS = [
-    pytest.param(
-        signature(),
-        ("a",),
-        "input size does not match signature: 1!=2 len({a}) != len({a,b}). Sent extra: {}. Missing but required: {b}.",
-        id="too-few",
-    ),
-    pytest.param(
-        signature(a=ZERO),
-        ("c", "b", "a"),
-        "input size does not match signature: 3!=2 len({a,b,c}) != len({a,b}). Sent extra: {c}. "
-        "Missing but required: {}.",
-        id="too-many",
-    ),
-    pytest.param(
-        signature(),
-        ("a", "c"),
-        "Signature input alias: b(feed name: in_b:0) not found in request and no default value provided. Inputs "
-        "expected to be in the request {a,c}, or default input alias set: ",
-        id="wrong-name",
-    ),
-    pytest.param(
-        signature(b=ZERO),
-        ("a", "c"),
-        "Inputs contains invalid name. Used request inputs: {a,b}, request input: {a,c}",
-        id="wrong-name-hidden-by-a-default",
-    ),
-]
-
-
-@pytest.mark.parametrize(("wanted", "sent", "text"), BAD_FEEDS)
-def test_feeds_refuse(wanted: Signature, sent: tuple[str, ...], text: str) -> None:
-    """Input names that do not fit are told in TFS's words."""
-    with pytest.raises(ServingError) as caught:
-        wanted.feeds(sent)
-    assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, text)
+def refusal(signature: Signature, sent: str) -> str:
+    """The text with which these inputs are refused."""
+    with pytest.raises(ServingError) as raised:
+        signature.feeds(tuple(sent))
+    assert raised.value.code is Code.INVALID_ARGUMENT
+    return raised.value.message
 
 
 @pytest.mark.parametrize(
-    ("output_filter", "fetches"),
+    ("inputs", "defaults", "sent", "aliases", "names", "from_defaults"),
     [
-        pytest.param((), Fetches(("x", "y"), ("out_x:0", "out_y:0")), id="everything"),
-        pytest.param(("y",), Fetches(("y",), ("out_y:0",)), id="one"),
-        pytest.param(("y", "x"), Fetches(("y", "x"), ("out_y:0", "out_x:0")), id="order-of-the-filter"),
+        pytest.param("", "", "", "", "", 0, id="none"),
+        pytest.param("ab", "", "ab", "ab", "ab", 0, id="all"),
+        pytest.param("ab", "", "ba", "ab", "ab", 0, id="in another order"),
+        pytest.param("ab", "b", "a", "a", "ab", 1, id="default"),
+        pytest.param("abc", "b", "ca", "ac", "acb", 1, id="default between"),
+        pytest.param("ab", "ab", "", "", "ab", 2, id="defaults only"),
+        pytest.param("ab", "b", "ab", "ab", "ab", 0, id="default not needed"),
     ],
 )
-def test_fetches(output_filter: tuple[str, ...], fetches: Fetches) -> None:
-    """The filter chooses, and an empty one takes all."""
-    assert signature().fetches(output_filter) == fetches
+def test_feeds(inputs: str, defaults: str, sent: str, aliases: str, names: str, from_defaults: int) -> None:
+    """What was sent comes first, in the signature's order; defaults follow for what was not."""
+    feeds = signature(inputs, defaults=defaults).feeds(tuple(sent))
+    assert feeds.aliases == tuple(aliases)
+    assert feeds.names == tuple(f"{alias}:0" for alias in names)
+    assert feeds.defaults == (SEVEN,) * from_defaults
+
+
+@pytest.mark.parametrize(
+    ("inputs", "defaults", "sent", "text"),
+    [
+        pytest.param(
+            "ab",
+            "",
+            "a",
+            "input size does not match signature: 1!=2 len({a}) != len({a,b}). Sent extra: {}. "
+            "Missing but required: {b}.",
+            id="too few",
+        ),
+        pytest.param(
+            "a",
+            "",
+            "cb",
+            "input size does not match signature: 2!=1 len({b,c}) != len({a}). Sent extra: {b,c}. "
+            "Missing but required: {a}.",
+            id="too many",
+        ),
+        pytest.param(
+            "a",
+            "a",
+            "ab",
+            "input size does not match signature: 2!=1 len({a,b}) != len({a}). Sent extra: {b}. "
+            "Missing but required: {}.",
+            id="too many in spite of defaults",
+        ),
+        pytest.param(
+            "",
+            "",
+            "a",
+            "input size does not match signature: 1!=0 len({a}) != len({}). Sent extra: {a}. Missing but required: {}.",
+            id="none expected",
+        ),
+        pytest.param(
+            "ab",
+            "",
+            "ca",
+            "Signature input alias: b(feed name: b:0) not found in request and no default value provided. Inputs "
+            "expected to be in the request {a,c}, or default input alias set: ",
+            id="wrong name",
+        ),
+        pytest.param(
+            "abc",
+            "cb",
+            "",
+            "Signature input alias: a(feed name: a:0) not found in request and no default value provided. Inputs "
+            "expected to be in the request {}, or default input alias set: b,c",
+            id="missing without default",
+        ),
+        pytest.param(
+            "ab",
+            "b",
+            "ca",
+            "Inputs contains invalid name. Used request inputs: {a,b}, request input: {a,c}",
+            id="wrong name where a default covers",
+        ),
+    ],
+)
+def test_inputs_that_do_not_fit(inputs: str, defaults: str, sent: str, text: str) -> None:
+    """The texts are TensorFlow Serving's."""
+    assert refusal(signature(inputs, defaults=defaults), sent) == text
+
+
+@pytest.mark.parametrize(
+    ("output_filter", "aliases"),
+    [
+        pytest.param("", "yz", id="no filter"),
+        pytest.param("z", "z", id="one"),
+        pytest.param("zy", "zy", id="in the filter's order"),
+    ],
+)
+def test_fetches(output_filter: str, aliases: str) -> None:
+    """A filter chooses outputs and their order; none means all of them."""
+    assert signature(outputs="yz").fetches(tuple(output_filter)) == Fetches(
+        aliases=tuple(aliases), names=tuple(f"{alias}:0" for alias in aliases)
+    )
 
 
 @pytest.mark.parametrize(
     ("output_filter", "text"),
     [
         pytest.param(
-            ("z",),
-            "output tensor alias not found in signature: z Outputs expected to be in the set {x,y}.",
-            id="unknown",
+            "yx", "output tensor alias not found in signature: x Outputs expected to be in the set {y,z}.", id="unknown"
         ),
-        pytest.param(("x", "x"), "duplicate output tensor alias: x", id="repeated"),
+        pytest.param("zyz", "duplicate output tensor alias: z", id="repeated"),
     ],
 )
-def test_fetches_refuse(output_filter: tuple[str, ...], text: str) -> None:
-    """Output names that do not fit are told in TFS's words."""
-    with pytest.raises(ServingError) as caught:
-        signature().fetches(output_filter)
-    assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, text)
+def test_filters_that_do_not_fit(output_filter: str, text: str) -> None:
+    """The texts are TensorFlow Serving's."""
+    with pytest.raises(ServingError) as raised:
+        signature(outputs="zy").fetches(tuple(output_filter))
+    assert (raised.value.code, raised.value.message) == (Code.INVALID_ARGUMENT, text)
 
 
-def test_resolved_once() -> None:
-    """The same names give the same objects, so that nothing is worked out per request."""
-    wanted = signature()
-    assert wanted.feeds(("a", "b")) is wanted.feeds(("a", "b"))
-    assert wanted.fetches(("x",)) is wanted.fetches(("x",))
+def test_combinations_are_resolved_once() -> None:
+    """The same names give the same object."""
+    known = signature("ab", "yz")
+    assert known.feeds(("a", "b")) is known.feeds(("a", "b"))
+    assert known.fetches(("z",)) is known.fetches(("z",))
 
 
-def test_kept_combinations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit answers are still right, and no longer kept."""
-    monkeypatch.setattr(module, "_KEPT", 1)
-    wanted = signature()
-    first = wanted.fetches(("x",))
-    assert wanted.fetches(("y",)) == Fetches(("y",), ("out_y:0",))
-    assert wanted.fetches(("y",)) is not wanted.fetches(("y",))
-    assert wanted.fetches(("x",)) is first
+def test_kept_combinations_are_bounded() -> None:
+    """A client that sends ever new combinations is answered, and does not fill the memory."""
+    known = signature("abcdefghijkl", defaults="abcdefghijkl")
+    combinations = [
+        tuple(alias for bit, alias in enumerate(known.inputs) if number >> bit & 1) for number in range(600)
+    ]
+    resolved = [known.feeds(combination) for combination in combinations]
+    assert [feeds.aliases for feeds in resolved] == combinations
+    again = [known.feeds(combination) for combination in combinations]
+    assert again == resolved
+    assert sum(first is second for first, second in zip(resolved, again, strict=True)) == 256
 
 
-@pytest.mark.parametrize(
-    ("asked", "used"), [pytest.param("", "serving_default", id="none"), pytest.param("other", "other", id="named")]
-)
-def test_signature_of_a_request(asked: str, used: str) -> None:
-    """A request without a signature name means the default one."""
-    assert ModelSpec(name="m", signature_name=asked).signature == used
+def test_refusals_are_not_kept() -> None:
+    """A combination that was refused is refused again, and takes no place."""
+    known = signature("a")
+    for number in range(300):
+        with pytest.raises(ServingError):
+            known.feeds((f"other{number}",))
+    assert known.feeds(("a",)) is known.feeds(("a",))
 
 
-@pytest.mark.parametrize(
-    ("dtype", "word"),
-    [
-        pytest.param(DataType.INT64, "int64", id="int64"),
-        pytest.param(DataType.HALF, "half", id="half"),
-        pytest.param(DataType.STRING, "string", id="string"),
-    ],
-)
-def test_words_of_types(dtype: DataType, word: str) -> None:
-    """Types are called by TensorFlow's names."""
-    assert dtype.word == word
+def test_what_was_resolved_does_not_make_signatures_different() -> None:
+    """Equality is about what a signature is, not about what was asked of it."""
+    asked, fresh = signature("a", "y"), signature("a", "y")
+    asked.feeds(("a",))
+    assert asked == fresh
+
+
+names = st.frozensets(st.sampled_from("abcd"))
+
+
+@given(names, names, st.permutations("abcd"), st.integers(0, 4))
+def test_every_input_is_fed_exactly_once(
+    inputs: frozenset[str], defaults: frozenset[str], order: list[str], count: int
+) -> None:
+    """Whatever is sent is either refused or feeds every input of the signature once, and nothing else."""
+    known = signature("".join(sorted(inputs)), defaults="".join(sorted(defaults)))
+    sent = tuple(order[:count])
+    accepted = set(sent) <= inputs and inputs - set(sent) <= defaults
+    if not accepted:
+        refusal(known, "".join(sent))
+        return
+    feeds = known.feeds(sent)
+    assert sorted(feeds.names) == sorted(f"{alias}:0" for alias in inputs)
+    assert set(feeds.aliases) == set(sent)
+    assert len(feeds.aliases) + len(feeds.defaults) == len(feeds.names)

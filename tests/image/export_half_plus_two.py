@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 2.0
 
 
 Compute = Callable[[Any, Any], Any]
