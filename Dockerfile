@@ -11,7 +11,7 @@ FROM ${BASE_IMAGE} AS base
 RUN set -eux; \
 	apt-get update; \
 	apt-get install -y --no-install-recommends \
-		# gs:// and https model paths are read through this bundle
+		# for whoever adds a certificate to the image, and for tools run in it
 		ca-certificates \
 		python3 \
 	; \

@@ -1,6 +1,7 @@
 """The command line: argument vector to settings, settings to a running server, its end to an exit status."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,9 @@ def console() -> None:
     A call that outlived its drain keeps a thread busy, and TensorFlow's destructors race with its own threads; neither
     may keep the process from ending.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # As process 1 of a container a signal without a handler is ignored, and there is nothing to drain yet.
+        signal.signal(number, lambda number, _: os._exit(128 + number))
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()

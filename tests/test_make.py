@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = {"help", "install", "serve", "test", "check", "lock", "image", "test-image"}
+TARGETS = {"help", "install", "serve", "test", "check", "docs", "lock", "image", "test-image"}
 PAGES = ["README.md", "CHANGELOG.md", "examples/demo_models/README.md"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from serving.codecs.json_echo import echo
 from serving.codecs.json_numbers import to_float32
-from serving.codecs.json_strings import base64_decoded, decoded
-from serving.codecs.json_tensor import is_base64
+from serving.codecs.json_strings import decoded
+from serving.codecs.json_tensor import base64_bytes, is_base64, type_word
 from serving.codecs.json_text import JsonObject, JsonValue, parse
 from serving.errors import invalid_argument
 from serving.protos import Example
@@ -56,7 +56,7 @@ def _examples(document: JsonObject) -> list[JsonValue]:
 
 def _example(value: JsonValue) -> bytes:
     if not isinstance(value, JsonObject):
-        raise invalid_argument(f"Example must be JSON object but got JSON {_type_word(value)}")
+        raise invalid_argument(f"Example must be JSON object but got JSON {type_word(value)}")
     example = Example()
     for key, elements in value.members:
         name = key.decode("utf-8", "replace")
@@ -91,21 +91,6 @@ def _element(name: str, element: JsonValue) -> tuple[str, Any]:
             raise invalid_argument(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
         return "int64", int(element)
     if isinstance(element, JsonObject) and is_base64(element):
-        return "bytes", _base64(element)
-    raise invalid_argument(f"Feature: {name} has element with unexpected JSON type: {_type_word(element)}")
-
-
-def _base64(element: JsonObject) -> bytes:
-    text = element.get(b"b64")
-    data = base64_decoded(text) if isinstance(text, bytes) else None
-    if data is None:
-        raise invalid_argument("Unable to base64 decode")
-    return data
-
-
-def _type_word(value: JsonValue) -> str:
-    if value is None:
-        return "Null"
-    if isinstance(value, bool):
-        return str(value)
-    return {JsonObject: "Object", list: "Array", bytes: "String"}.get(type(value), "Number")
+        text = element.get(b"b64")
+        return "bytes", base64_bytes(text if isinstance(text, bytes) else b"")
+    raise invalid_argument(f"Feature: {name} has element with unexpected JSON type: {type_word(element)}")

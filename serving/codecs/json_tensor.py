@@ -109,6 +109,11 @@ def _base64_leaf(value: JsonObject) -> bytes:
     text = value.get(_B64)
     if not isinstance(text, bytes) or len(value.members) != 1:
         raise invalid_argument(f"JSON Value: {echo(value)} not formatted correctly for base64 data")
+    return base64_bytes(text)
+
+
+def base64_bytes(text: bytes) -> bytes:
+    """What a base64 text stands for. Raises ServingError, INVALID_ARGUMENT."""
     data = base64_decoded(text)
     if data is None:
         raise invalid_argument("Unable to base64 decode")
@@ -116,12 +121,11 @@ def _base64_leaf(value: JsonObject) -> bytes:
 
 
 def _type_error(value: JsonValue, dtype: DataType) -> ServingError:
-    return invalid_argument(
-        f"JSON Value: {echo(value)} Type: {_type_word(value)} is not of expected type: {dtype.word}"
-    )
+    return invalid_argument(f"JSON Value: {echo(value)} Type: {type_word(value)} is not of expected type: {dtype.word}")
 
 
-def _type_word(value: JsonValue) -> str:
+def type_word(value: JsonValue) -> str:
+    """The name of a value's type in messages."""
     if value is None or isinstance(value, bool):
         return {None: "Null", True: "True", False: "False"}[value]
     return {bytes: "String", list: "Array", JsonObject: "Object"}.get(type(value), "Number")

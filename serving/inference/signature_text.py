@@ -10,4 +10,4 @@ _MARKER = "goo.gle/debugproto   \n"
 
 def show(definition: Any) -> str:
     """The message as multi-line text."""
-    return _MARKER + text_format.MessageToString(definition)
+    return _MARKER + str(text_format.MessageToString(definition))

@@ -195,7 +195,8 @@ def _grpc_matches(case: Case, expect: Mapping[str, Any], got: Answer) -> bool:
             return bool(got["details"] == expect["details"])
         case "status":
             return True
-    return bool((got["details"] or "").startswith(expect["error_prefix"]))
+        case _:
+            return bool((got["details"] or "").startswith(expect["error_prefix"]))
 
 
 def _canonical(method: str, data: bytes) -> Any:
@@ -229,10 +230,10 @@ def _rest_matches(case: Case, expect: Mapping[str, Any], got: Answer) -> bool:
             return all(text.encode() in got["body"] for text in expect["contains"])
         case "json":
             return same_json(_json(got["body"]), _json(wanted), case.get("tolerance", 0.0))
-    text = _error_text(got["body"])
-    if case["compare"] == "error":
-        return text is not None and text == _error_text(wanted)
-    return text is not None and text.startswith(expect["error_prefix"])
+        case "error":
+            return _error_text(wanted) is not None and _error_text(got["body"]) == _error_text(wanted)
+        case _:
+            return (_error_text(got["body"]) or "").startswith(str(expect["error_prefix"]))
 
 
 def _json(body: bytes) -> Any:

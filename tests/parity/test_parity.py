@@ -13,7 +13,7 @@ DIFFERENCES = {
 }
 """Recordings we answer otherwise on purpose; docs/compatibility.md lists each with its reason."""
 
-CASES = replay.load()
+CASES = sorted(replay.load(), key=lambda case: str(case["profile"]["name"]))
 
 
 class _Servers:
@@ -46,9 +46,7 @@ def servers(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     running.close()
 
 
-@pytest.mark.parametrize(
-    "case", sorted(CASES, key=lambda case: str(case["profile"]["name"])), ids=lambda case: case["id"]
-)
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES])
 def test_answers_as_recorded(case: Case, servers: _Servers) -> None:
     """A recorded request gets the recorded answer."""
     expect, got, good = servers.of(case).run(case)
