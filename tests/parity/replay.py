@@ -190,13 +190,14 @@ def _grpc_matches(case: Case, expect: Mapping[str, Any], got: Answer) -> bool:
     match case["compare"]:
         case "proto":
             method = case["request"]["method"]
-            return _canonical(method, got["response"]) == _canonical(method, base64.b64decode(expect["response_bytes"]))
+            wanted = base64.b64decode(expect["response_bytes"])
+            return bool(_canonical(method, got["response"]) == _canonical(method, wanted))
         case "error":
             return bool(got["details"] == expect["details"])
         case "status":
             return True
         case _:
-            return bool((got["details"] or "").startswith(expect["error_prefix"]))
+            return str(got["details"]).startswith(str(expect["error_prefix"]))
 
 
 def _canonical(method: str, data: bytes) -> Any:
