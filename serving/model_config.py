@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
+from serving import text_proto
 from serving.core.version_policy import All, Latest, Specific, VersionPolicy
 from serving.errors import Code, ConfigurationError
 from serving.protos import ModelServerConfig
@@ -35,22 +34,7 @@ def single(name: str, base_path: str) -> tuple[ModelConfig, ...]:
 
 def read(path: Path) -> tuple[ModelConfig, ...]:
     """The models of a --model_config_file. Raises ConfigurationError."""
-    return decode(parse(path))
-
-
-def parse(path: Path) -> Any:
-    """The ModelServerConfig message in a text file, unvalidated."""
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        code = Code.NOT_FOUND if isinstance(error, FileNotFoundError) else Code.FAILED_PRECONDITION
-        raise ConfigurationError(code, f"{path}; {error.strerror}") from None
-    if not text:  # TensorFlow maps the file into memory, and nothing cannot be mapped
-        raise ConfigurationError(Code.INVALID_ARGUMENT, f"{path}; Invalid argument")
-    try:
-        return text_format.Parse(text.decode("utf-8", "replace"), ModelServerConfig())
-    except text_format.ParseError as error:
-        raise ConfigurationError(Code.INVALID_ARGUMENT, f"Invalid protobuf file: '{path}'; {error}") from None
+    return decode(text_proto.read(path, ModelServerConfig))
 
 
 def decode(message: Any) -> tuple[ModelConfig, ...]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 from typing import Any
 
@@ -21,6 +22,9 @@ _MOST_HEADERS = 1024
 _BUFFER_BYTES = 2**18
 _HTTP_1_1 = (1, 1)
 
+_HOSTLESS = re.compile(rb"([A-Z]+ [^ \r\n]+ HTTP/1\.1\r\n)(?:(?!host:)[^\r\n]+\r\n)*\r\n", re.IGNORECASE)
+"""A whole head without the Host that HTTP/1.1 asks for; TensorFlow Serving takes it, aiohttp's parser does not."""
+
 _LAME_DUCK_SECONDS = 0.3
 """How long a draining server still accepts connections that were on their way to it."""
 
@@ -28,8 +32,9 @@ _LAME_DUCK_SECONDS = 0.3
 class _Response(web.StreamResponse):
     """An ``Answer`` as aiohttp wants to see it; written as our own bytes, not as aiohttp's headers."""
 
-    def __init__(self, answer: Answer, keep_alive: bool) -> None:
+    def __init__(self, answer: Answer, *, keep_alive: bool, unparsed: bool = False) -> None:
         self._answer = answer
+        self._unparsed = unparsed  # then the request stands for one whose version is not known
         self._keep_open = keep_alive and not answer.close
 
     @property
@@ -40,7 +45,7 @@ class _Response(web.StreamResponse):
         data = wire(
             self._answer,
             keep_alive=self._keep_open,
-            old_protocol=request.version < _HTTP_1_1,
+            old_protocol=request.version < _HTTP_1_1 and not self._unparsed,
             with_body=request.method != "HEAD",
         )
         await request.writer.write(data)
@@ -50,9 +55,15 @@ class _Response(web.StreamResponse):
 
 
 class _Protocol(RequestHandler):
-    """aiohttp's protocol, except that requests it cannot parse get TensorFlow Serving's page."""
+    """aiohttp's protocol, but requests it cannot parse get TensorFlow Serving's page, and Host may be missing."""
 
     __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        hostless = _HOSTLESS.match(data)
+        if hostless and not self._messages and self._current_request is None:
+            data = data[: hostless.end(1)] + b"Host: -\r\n" + data[hostless.end(1) :]
+        super().data_received(data)
 
     def handle_error(
         self,
@@ -65,7 +76,7 @@ class _Protocol(RequestHandler):
             status = 501
         elif isinstance(exc, InvalidURLError) and _is_relative(exc):
             status = 404
-        return _Response(errors.page(status), keep_alive=False)
+        return _Response(errors.page(status), keep_alive=False, unparsed=True)
 
 
 def _is_relative(error: InvalidURLError) -> bool:
