@@ -5,6 +5,7 @@ TensorFlow does the first where it matters and refuses the second, in its own wo
 """
 
 import ctypes
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.codecs import signature_def
+from serving.codecs import signature_def, wire
 from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
@@ -25,6 +26,9 @@ INLINE_SECONDS = 0.001
 """Below this mean a call is cheaper than the thread hop of 50-100 µs is worth."""
 
 _MEAN_WEIGHT = 0.1
+_PLANNING_CALLS = 1
+"""The first call of a step prunes and places its graph; its time says nothing about the next one's."""
+
 _RESOLVED = 256
 """Combinations of feeds and fetches kept per servable; beyond it each call resolves anew."""
 
@@ -89,8 +93,9 @@ def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor)
         raise
     finally:
         library.DeleteSessionOptions(session_options)
-    signatures = MetaGraphDef.FromString(library.take_buffer(meta_graph)).signature_def
-    return SavedModelServable(_Session(library, session, graph), signatures, executor)
+    signatures = wire.only_field(library.take_buffer(meta_graph), MetaGraphDef.SIGNATURE_DEF_FIELD_NUMBER)
+    definitions = MetaGraphDef.FromString(signatures).signature_def
+    return SavedModelServable(_Session(library, session, graph), definitions, executor)
 
 
 def _check_contents(path: Path) -> None:
@@ -147,11 +152,12 @@ class _SessionRun:
         self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
         self._input_handles = ctypes.c_void_p * len(feeds)
         self._output_handles = ctypes.c_void_p * len(fetches)
-        self._mean_seconds = float("inf")
+        self._calls = 0
+        self._mean_seconds = math.inf
 
     @property
     def inline(self) -> bool:
-        """Whether the running mean is below ``INLINE_SECONDS``; not before the second call, for the first one plans."""
+        """Whether the running mean is below ``INLINE_SECONDS``; nothing is known before the second call."""
         return self._mean_seconds < INLINE_SECONDS
 
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
@@ -173,13 +179,11 @@ class _SessionRun:
         return self._executor.submit(self, tensors, timeout_ms)
 
     def _note(self, seconds: float) -> None:
-        mean = self._mean_seconds
-        if mean == float("inf"):
-            self._mean_seconds = 1.0  # the first call plans the step: it says nothing about the next one
-        elif mean == 1.0:
+        self._calls += 1
+        if self._calls == _PLANNING_CALLS + 1:
             self._mean_seconds = seconds
-        else:
-            self._mean_seconds = mean + (seconds - mean) * _MEAN_WEIGHT
+        elif self._calls > _PLANNING_CALLS:
+            self._mean_seconds += (seconds - self._mean_seconds) * _MEAN_WEIGHT
 
     def _run(self, tensors: Sequence[Tensor], options: Any) -> list[Tensor]:
         library = self._library

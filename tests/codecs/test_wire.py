@@ -1,0 +1,56 @@
+"""The hand-written corner of protobuf's wire format agrees with the message classes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.codecs import wire
+from serving.protos import MetaGraphDef, TensorProto
+
+
+@given(st.integers(min_value=0, max_value=2**63 - 1))
+def test_varint_is_protobufs(number: int) -> None:
+    """A varint is what a message class writes for the same number."""
+    assert TensorProto(version_number=min(number, 2**31 - 1)).SerializeToString() in (
+        b"" if number == 0 else b"\x18" + wire.varint(min(number, 2**31 - 1)),
+    )
+
+
+@given(st.binary(max_size=300))
+def test_field_is_protobufs(value: bytes) -> None:
+    """A length-delimited field is what a message class writes; it omits only the empty value."""
+    assert TensorProto(tensor_content=value).SerializeToString() == (wire.field(b"\x22", value) if value else b"")
+
+
+def test_only_field_keeps_one_field_and_drops_the_rest() -> None:
+    """Signatures survive, in order; the graph and the rest of a MetaGraphDef do not."""
+    meta_graph = MetaGraphDef()
+    meta_graph.meta_info_def.tags.append("serve")
+    meta_graph.graph_def.node.add(name="n", op="NoOp")
+    meta_graph.signature_def["one"].method_name = "m1"
+    meta_graph.signature_def["two"].method_name = "m2"
+    kept = MetaGraphDef.FromString(wire.only_field(meta_graph.SerializeToString(), 5))
+    assert {name: kept.signature_def[name].method_name for name in kept.signature_def} == {"one": "m1", "two": "m2"}
+    assert [field.name for field, _ in kept.ListFields()] == ["signature_def"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(b"\x08\x96\x01", id="varint"),
+        pytest.param(b"\x09" + bytes(8), id="64 bits"),
+        pytest.param(b"\x0d" + bytes(4), id="32 bits"),
+        pytest.param(b"\x0a\x03abc", id="length-delimited"),
+    ],
+)
+def test_only_field_passes_over_every_wire_type(message: bytes) -> None:
+    """A field of any wire type is skipped whole, and kept whole when it is the one wanted."""
+    wanted = b"\x2a\x01x"
+    assert wire.only_field(message + wanted + message, 5) == wanted
+    assert wire.only_field(message + wanted + message, 1) == message + message
+
+
+def test_only_field_refuses_what_is_no_message() -> None:
+    """Groups, which no message here has, are named with their place."""
+    with pytest.raises(ValueError, match="wire type 3 at byte 0"):
+        wire.only_field(b"\x0b", 1)
