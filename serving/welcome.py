@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from serving.core.manager import Manager
 from serving.core.servable import State
@@ -11,6 +12,8 @@ from serving.core.tensor import DataType
 
 _MOST_NUMBERS = 64
 """A longer example is nothing to copy from a terminal."""
+
+_NUMBERS = (1, 2, 5)
 
 _FLOATS = frozenset((DataType.FLOAT, DataType.DOUBLE))
 _INTEGERS = frozenset(
@@ -50,8 +53,8 @@ def _command(manager: Manager, names: Sequence[str], url: str) -> str:
             signature = handle.servable.signatures.get(DEFAULT_SIGNATURE_NAME)
         body = example_body(signature) if signature is not None else None
         if body is not None:
-            return f"curl -d '{json.dumps(body)}' '{url}{name}:predict'"
-    return f"curl '{url}{names[0]}'"
+            return f"curl -d '{json.dumps(body)}' '{url}{quote(name, safe='')}:predict'"
+    return f"curl '{url}{quote(names[0], safe='')}'"
 
 
 def example_body(signature: Signature) -> dict[str, Any] | None:
@@ -62,7 +65,8 @@ def example_body(signature: Signature) -> dict[str, Any] | None:
     if len(examples) == 1:
         (info,), (example,) = signature.inputs.values(), examples.values()
         if not info.shape or len(info.shape) == 1:
-            return {"instances": [1.0, 2.0, 5.0] if info.dtype in _FLOATS else [1, 2, 5]}
+            count = info.shape[0] if info.shape and 0 < info.shape[0] <= _MOST_NUMBERS else len(_NUMBERS)
+            return {"instances": [example * number for number in (_NUMBERS * count)[:count]]}
         return {"instances": [example]}
     return {"instances": [examples]}
 
