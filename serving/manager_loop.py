@@ -73,7 +73,8 @@ class ManagerLoop:
         self._running = 0
         self._turns = 0
         self._woken = False
-        self._poll_wanted = poll_wait_seconds >= 0
+        self._scans_wanted = 1 if poll_wait_seconds >= 0 else 0
+        self._scans_done = 0
         self._closing = False
         self._stopping = False
         self._death: BaseException | None = None
@@ -91,11 +92,18 @@ class ManagerLoop:
             self._woken = True
             self._changed.notify_all()
 
-    def rescan(self) -> None:
-        """Poll the source now, whatever ``poll_wait_seconds`` is; from any thread."""
+    def rescan(self) -> int:
+        """Poll the source now, whatever ``poll_wait_seconds`` is; from any thread. Gives a number for ``scanned``."""
         with self._changed:
-            self._poll_wanted = True
+            self._scans_wanted += 1
+            scan = self._scans_wanted
         self.wake()
+        return scan
+
+    def scanned(self, scan: int) -> bool:
+        """Whether what was there when ``rescan`` gave this number has been aspired."""
+        with self._changed:
+            return self._scans_done >= scan
 
     def wait_ready(self, names: Iterable[str], timeout: float | None = None) -> Startup:
         """Block until ``names`` serve or one has failed, and say which; WAITING after ``timeout`` seconds or a stop.
@@ -103,10 +111,17 @@ class ManagerLoop:
         INTERNAL when the loop has died. Versions that the source has not been asked for yet count as waiting.
         """
         wanted = tuple(names)
-        self._wait(lambda: self._manager.startup(wanted).progress is not Progress.WAITING, timeout)
+        self.wait_until(lambda: self._manager.startup(wanted).progress is not Progress.WAITING, timeout)
+        return self._manager.startup(wanted)
+
+    def wait_until(self, done: Callable[[], bool], timeout: float | None = None) -> None:
+        """Block until ``done``, looked at again after each turn, or until a stop or ``timeout`` seconds are over.
+
+        INTERNAL when the loop has died. ``wake`` makes it look again.
+        """
+        self._wait(done, timeout)
         if self._death is not None:
             raise ServingError(Code.INTERNAL, "Models are not managed any more; the server's log has details")
-        return self._manager.startup(wanted)
 
     def close(self, timeout: float | None = None) -> bool:
         """Unload everything as soon as its handles are free, then stop; whether all was done in ``timeout`` seconds.
@@ -144,7 +159,8 @@ class ManagerLoop:
             reports, self._reports = self._reports, []
             self._running -= len(reports)
             self._woken = False
-            poll, self._poll_wanted = self._poll_wanted, False
+            scan = self._scans_wanted
+            poll = scan > self._scans_done
             stopping, closing = self._stopping, self._closing
         for report in reports:
             report(now)
@@ -155,6 +171,7 @@ class ManagerLoop:
         if not stopping:
             self._step(now)
         with self._changed:
+            self._scans_done = scan
             self._turns += 1
             self._changed.notify_all()
         return self._pause(now, stopping or closing)

@@ -3,28 +3,54 @@
 Texts of errors are TensorFlow Serving's (docs/compatibility.md, "Model configuration").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from serving import text_proto
+from serving.core.request_logging import RequestLogging, TaskSampling
 from serving.core.version_policy import All, Latest, Specific, VersionPolicy
 from serving.errors import Code, ConfigurationError
 from serving.protos import ModelServerConfig
 
-_PLATFORM = "tensorflow"
+PLATFORM = "tensorflow"
 _TENSORFLOW_TYPE = 1
+_LOG_COLLECTOR = "tfrecord"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """A configured model: its name, where its versions are, which to serve, and labels for them."""
+    """A configured model: its name, where its versions are, which to serve, and labels for them.
+
+    ``model_type`` (deprecated) and ``model_platform`` are as written; ``platform`` is what they come to. ``logging`` is
+    None for a model whose requests are not logged.
+    """
 
     name: str
     base_path: Path
     policy: VersionPolicy = field(default_factory=Latest)
     labels: Mapping[str, int] = field(default_factory=dict)
+    model_type: int = 0
+    model_platform: str = PLATFORM
+    logging: RequestLogging | None = None
+
+    @property
+    def platform(self) -> str:
+        """The one platform that is named. Raises ConfigurationError if it is not exactly one."""
+        if bool(self.model_type) == bool(self.model_platform):
+            which, joint = ("both", "and") if self.model_type else ("neither", "nor")
+            raise _invalid(
+                f"Illegal setting {which} ModelServerConfig::model_type (deprecated) {joint} "
+                f"ModelServerConfig::model_platform, model name is {self.name}"
+            )
+        if self.model_type not in (0, _TENSORFLOW_TYPE):
+            raise _invalid(f"ModelServerConfig::model_type choice {self.model_type} not supported.")
+        return self.model_platform or PLATFORM
+
+
+Configured = tuple[ModelConfig, ...] | None
+"""What a configuration lists, in its order; None if it has no list at all, which is not the same as an empty one."""
 
 
 def single(name: str, base_path: str) -> tuple[ModelConfig, ...]:
@@ -32,17 +58,18 @@ def single(name: str, base_path: str) -> tuple[ModelConfig, ...]:
     return (ModelConfig(name=name, base_path=_base_path(name, base_path)),)
 
 
-def read(path: Path) -> tuple[ModelConfig, ...]:
-    """The models of a --model_config_file. Raises ConfigurationError."""
+def read(path: Path) -> Configured:
+    """The models of a --model_config_file; their platforms are not checked yet. Raises ConfigurationError."""
     return decode(text_proto.read(path, ModelServerConfig))
 
 
-def decode(message: Any) -> tuple[ModelConfig, ...]:
-    """The models of a ModelServerConfig message, in its order. Raises ConfigurationError."""
-    if message.WhichOneof("config") == "custom_model_config":
-        raise ConfigurationError(
-            Code.INVALID_ARGUMENT, "custom_model_config is not supported; expected model_config_list"
-        )
+def decode(message: Any) -> Configured:
+    """The models of a ModelServerConfig message; their platforms are not checked yet. Raises ConfigurationError."""
+    kind = message.WhichOneof("config")
+    if kind is None:
+        return None
+    if kind == "custom_model_config":
+        raise _invalid("custom_model_config is not supported; expected model_config_list")
     entries = message.model_config_list.config
     _check_unique(entries)
     return tuple(_model(entry) for entry in entries)
@@ -52,20 +79,63 @@ def _check_unique(entries: Sequence[Any]) -> None:
     seen: set[str] = set()
     for entry in entries:
         if entry.name in seen:
-            raise ConfigurationError(
-                Code.INVALID_ARGUMENT, f"Illegal to list model {entry.name} multiple times in config list"
-            )
+            raise _invalid(f"Illegal to list model {entry.name} multiple times in config list")
         seen.add(entry.name)
 
 
+def check_platforms(models: Sequence[ModelConfig], supported: Collection[str] = (PLATFORM,)) -> None:
+    """Raise ConfigurationError for the first model whose platform is not ``supported``."""
+    for model in models:
+        if model.platform not in supported:
+            raise _invalid(f"Model {model.name} requests unsupported platform {model.platform}")
+
+
+def check_change(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) -> None:
+    """Raise ConfigurationError if a model that stays is to have another platform."""
+    platforms = {model.name: model.platform for model in before}
+    for model in after:
+        if model.name in platforms and model.platform != platforms[model.name]:
+            raise _invalid(
+                f"Illegal to change a model's platform. For model {model.name} platform was {platforms[model.name]} "
+                f"and new platform requested is {model.platform}"
+            )
+
+
 def _model(entry: Any) -> ModelConfig:
-    base_path = _base_path(entry.name, entry.base_path)
-    _check_platform(entry)
     return ModelConfig(
         name=entry.name,
-        base_path=base_path,
+        base_path=_base_path(entry.name, entry.base_path),
         policy=_policy(entry.model_version_policy),
         labels=dict(entry.version_labels),
+        model_type=entry.model_type,
+        model_platform=entry.model_platform,
+        logging=_logging(entry.name, entry.logging_config) if entry.HasField("logging_config") else None,
+    )
+
+
+def _logging(name: str, message: Any) -> RequestLogging:
+    collector, sampling = message.log_collector_config, message.sampling_config
+    if message.HasField("custom_logging_config") or collector.type not in ("", _LOG_COLLECTOR):
+        raise _invalid(
+            f"Model {name} has a logging_config with custom_logging_config or the collector type "
+            f"'{collector.type}'; expected log_collector_config of type '{_LOG_COLLECTOR}' and sampling_config"
+        )
+    tasks = [
+        TaskSampling(
+            rate=each.sampling_rate, dc=each.dc, index=each.task_index if each.HasField("task_index") else None
+        )
+        for each in sampling.per_task_sampling_configs
+    ]
+    for rate in (sampling.sampling_rate, *(task.rate for task in tasks)):
+        if not 0 <= rate <= 1:
+            raise _invalid(
+                f"Model {name} has a logging_config with sampling_rate {rate}; expected a probability from 0 to 1"
+            )
+    return RequestLogging(
+        filename_prefix=collector.filename_prefix or name,
+        rate=sampling.sampling_rate,
+        tasks=tuple(tasks),
+        attributes=sampling.attributes,
     )
 
 
@@ -78,26 +148,12 @@ def _base_path(name: str, base_path: str) -> Path:
             "for instance a mounted one",
         )
     if not path.startswith("/"):
-        raise ConfigurationError(
-            Code.INVALID_ARGUMENT,
-            f"Expected model {name} to have an absolute path or URI; got base_path()={base_path}",
-        )
+        raise _invalid(f"Expected model {name} to have an absolute path or URI; got base_path()={base_path}")
     return Path(path)
 
 
-def _check_platform(entry: Any) -> None:
-    kind, platform = entry.model_type, entry.model_platform
-    if bool(kind) == bool(platform):
-        which, joint = ("both", "and") if kind else ("neither", "nor")
-        raise ConfigurationError(
-            Code.INVALID_ARGUMENT,
-            f"Illegal setting {which} ModelServerConfig::model_type (deprecated) {joint} "
-            f"ModelServerConfig::model_platform, model name is {entry.name}",
-        )
-    if kind and kind != _TENSORFLOW_TYPE:
-        raise ConfigurationError(Code.INVALID_ARGUMENT, f"ModelServerConfig::model_type choice {kind} not supported.")
-    if platform and platform != _PLATFORM:
-        raise ConfigurationError(Code.INVALID_ARGUMENT, f"Model {entry.name} requests unsupported platform {platform}")
+def _invalid(text: str) -> ConfigurationError:
+    return ConfigurationError(Code.INVALID_ARGUMENT, text)
 
 
 def _policy(message: Any) -> VersionPolicy:

@@ -5,21 +5,26 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 import serving
-from serving import model_config, welcome
+from serving import batching_stage, model_config, monitoring_config, session_config, tls, welcome
+from serving.config_loop import ConfigLoop
 from serving.core.manager import Manager
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ConfigurationError, ServingError
-from serving.loaders import Loaders
-from serving.manager_loop import ManagerLoop
-from serving.model_config import ModelConfig
+from serving.inference.warmup import Warmup
+from serving.loaders import Loaders, Stage
+from serving.model_config import Configured
+from serving.model_kinds import ModelLoader
+from serving.models import Models
+from serving.request_log.opening import open_request_log
 from serving.rest.app import RestApp
 from serving.rest.handlers import Handlers
 from serving.rest.transports import RestDoor
@@ -28,10 +33,13 @@ from serving.rpc.prediction_service import PredictionService
 from serving.rpc.routes import routes
 from serving.rpc.transports import Transport, open_transport
 from serving.servables import libtensorflow
-from serving.servables.saved_model import SavedModelOptions, load_saved_model, session_config
+from serving.servables.custom_ops import load_custom_ops
+from serving.servables.saved_model import SavedModelOptions
+from serving.session_config import Sessions
 from serving.settings import Settings
-from serving.sources.file_system import FileSystemSource, ModelPath
 from serving.telemetry.log import logger
+from serving.telemetry.serving_metrics import ServingMetrics
+from serving.warmup_file import WarmupStage
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -39,8 +47,10 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def run(settings: Settings, cpus: int) -> int:
     """Serve until SIGTERM or SIGINT, then drain. Raises ServingError if the start fails."""
     models = configured_models(settings)
+    sessions = session_config.decide(settings, cpus)
+    load_custom_ops([Path(name) for name in settings.custom_op_libraries.split(",") if name])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(settings, models, cpus).run())
+        return runner.run(Server(sessions, models, cpus).run())
 
 
 def versions() -> str:
@@ -48,45 +58,22 @@ def versions() -> str:
     return f"TensorFlow ModelServer: {serving.__version__}\nTensorFlow Library: {libtensorflow.version()}"
 
 
-def configured_models(settings: Settings) -> tuple[ModelConfig, ...]:
+def configured_models(settings: Settings) -> Configured:
     """The models that the flags name. Raises ConfigurationError."""
     if settings.port == 0 and not settings.grpc_socket_path:
         raise _invalid("At least one of server_options.grpc_port or server_options.grpc_socket_path must be set.")
+    if settings.use_alts_credentials and settings.ssl_config_file:
+        raise _invalid("Either use_alts_credentials must be false or ssl_config_file must be empty.")
     if settings.model_config_file:
-        models = model_config.read(Path(settings.model_config_file))
-    elif settings.model_base_path:
+        return model_config.read(Path(settings.model_config_file))
+    if settings.model_base_path:
         logger.info(
             "Building single TensorFlow model file config:  model_name: %s model_base_path: %s",
             settings.model_name,
             settings.model_base_path,
         )
-        models = model_config.single(settings.model_name, settings.model_base_path)
-    else:
-        raise _invalid("Both server_options.model_base_path and server_options.model_config_file are empty!")
-    if not settings.allow_version_labels_for_unavailable_models:
-        for model in models:
-            for version in model.labels.values():
-                raise ConfigurationError(
-                    Code.FAILED_PRECONDITION,
-                    f"Request to assign label to version {version} of model {model.name}, which is not currently "
-                    "available for inference",
-                )
-    return models
-
-
-def session_threads(settings: Settings, cpus: int) -> Mapping[str, int]:
-    """Threads within and between operations; what is left to TensorFlow follows the container's CPUs."""
-    session = settings.tensorflow_session_parallelism
-    intra, inter = settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism
-    if session > 0 and intra > 0 and inter > 0:
-        raise _invalid(
-            "Either configure server_options.tensorflow_session_parallelism or "
-            "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
-            "separately. You cannot configure all."
-        )
-    if not (intra > 0 or inter > 0):
-        intra = inter = session
-    return {"intra_op_threads": intra or cpus, "inter_op_threads": inter or cpus}
+        return model_config.single(settings.model_name, settings.model_base_path)
+    raise _invalid("Both server_options.model_base_path and server_options.model_config_file are empty!")
 
 
 def _invalid(text: str) -> ConfigurationError:
@@ -96,20 +83,45 @@ def _invalid(text: str) -> ConfigurationError:
 class Server:
     """One process's parts. ``run`` is its whole life."""
 
-    def __init__(self, settings: Settings, models: tuple[ModelConfig, ...], cpus: int) -> None:
-        self._settings = settings
-        self._models = models
-        self._names = tuple(model.name for model in models)
+    def __init__(self, sessions: Sessions, configured: Configured, cpus: int) -> None:
+        self._settings = settings = sessions.settings
+        self._configured = configured
         self._cpus = cpus
-        self._options = SavedModelOptions(
-            tags=tuple(settings.saved_model_tags.split(",")) if settings.saved_model_tags else ("serve",),
-            session_config=session_config(**session_threads(settings, cpus)),
+        self._tls = tls.read("ssl_config_file", settings.ssl_config_file)
+        self._rest_tls = tls.read("rest_api_ssl_config_file", settings.rest_api_ssl_config_file)
+        self._metrics = ServingMetrics()
+        self._batching = batching_stage.from_settings(
+            settings, sessions.batching_parameters, cpus, self._metrics.batching
         )
+        self._metrics_path = (
+            monitoring_config.read_path(settings.monitoring_config_file) if settings.rest_api_port else ""
+        )
+        self._request_log = open_request_log(settings, sessions.tags)
+        self._options = SavedModelOptions(tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString()))
         self._executor = ThreadPoolExecutor(max(settings.rest_api_num_threads, 1), thread_name_prefix="model")
+        self._load = ModelLoader(
+            options=self._options,
+            executor=self._executor,
+            prefer_tflite=settings.prefer_tflite_model,
+            tflite_interpreters=settings.num_tflite_pools,
+            tflite_threads=sessions.config.intra_op_parallelism_threads,
+        )
         self._manager = Manager(
             max_load_retries=settings.max_num_load_retries,
             load_retry_interval_micros=settings.load_retry_interval_micros,
         )
+        self._models = Models(
+            self._manager,
+            self._loaders(),
+            poll_wait_seconds=settings.file_system_poll_wait_seconds,
+            max_loads=settings.num_load_threads or 4 * cpus,
+            max_unloads=settings.num_unload_threads or 1,
+            allow_unavailable_labels=settings.allow_version_labels_for_unavailable_models,
+            platforms=sessions.platforms,
+            request_log=self._request_log,
+            on_death=self._loop_died,
+        )
+        self._config_loop: ConfigLoop | None = None
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._loop_ended = False
@@ -119,15 +131,17 @@ class Server:
         event_loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             event_loop.add_signal_handler(number, self._stop, number)
+        self._manager.monitor.subscribe(self._count_state)
         self._manager.monitor.subscribe(self._tell(event_loop))
         app = self._rest_app()
         door = await self._open_rest(app)
-        manager_loop = self._start_loading()
         try:
+            self._models.start(self._configured)
             if await self._models_available():
+                self._follow_config_file()
                 await self._serve(app, door)
         finally:
-            await self._close(manager_loop, door)
+            await self._close(door)
         return 0
 
     async def _serve(self, app: RestApp, door: RestDoor | None) -> None:
@@ -139,9 +153,12 @@ class Server:
                     self._manager,
                     as_content=self._settings.enable_serialization_as_tensor_content,
                     check_method_name=self._settings.enable_signature_method_name_check,
+                    metrics=self._metrics,
+                    request_log=self._request_log,
                 ),
-                ModelService(self._manager),
+                ModelService(self._manager, self._reload, self._metrics.value),
             ),
+            self._tls,
         )
         transport.start()
         app.open()
@@ -150,6 +167,9 @@ class Server:
         await self._drain(transport, door)
 
     async def _drain(self, transport: Transport, door: RestDoor | None) -> None:
+        if self._config_loop is not None:
+            self._config_loop.stop()
+        self._models.end_waits()
         grace = self._settings.drain_grace_seconds
         logger.info("Draining: requests in flight have %d seconds to finish (--drain_grace_seconds)", grace)
         waits = [asyncio.to_thread(transport.drain, grace)]
@@ -163,6 +183,8 @@ class Server:
             self._manager,
             timeout_ms=settings.rest_api_timeout_in_ms,
             check_method_name=settings.enable_signature_method_name_check,
+            metrics=self._metrics,
+            request_log=self._request_log,
         )
         return RestApp(
             handlers,
@@ -170,6 +192,8 @@ class Server:
             self._ready,
             cors=settings.rest_api_enable_cors_support,
             max_request_bytes=settings.max_request_bytes,
+            metrics=self._metrics,
+            metrics_path=self._metrics_path,
         )
 
     async def _open_rest(self, app: RestApp) -> RestDoor | None:
@@ -183,7 +207,10 @@ class Server:
                 "Skipped exporting HTTP/REST API."
             )
             return None
-        door = RestDoor(app, max(port, 0), self._settings.max_request_bytes)
+        context = tls.server_context(self._rest_tls) if self._rest_tls else None
+        if context is not None:
+            logger.info("Using SSL credentials for the REST API")
+        door = RestDoor(app, max(port, 0), self._settings.max_request_bytes, context)
         try:
             await door.start()
         except OSError as error:
@@ -191,34 +218,27 @@ class Server:
             return None
         return door
 
-    def _start_loading(self) -> ManagerLoop:
-        settings = self._settings
-        for model in self._models:
-            self._manager.set_labels(model.name, model.labels)
-        paths = {model.name: ModelPath(base_path=model.base_path, policy=model.policy) for model in self._models}
-        manager_loop = ManagerLoop(
-            self._manager,
-            FileSystemSource(paths),
-            self._loaders(),
-            poll_wait_seconds=settings.file_system_poll_wait_seconds,
-            max_loads=settings.num_load_threads or 4 * self._cpus,
-            max_unloads=settings.num_unload_threads or 1,
-            on_death=self._loop_died,
-        )
-        logger.info("Adding/updating models.")
-        for name in self._names:
-            logger.info(" (Re-)adding model: %s", name)
-        manager_loop.start()
-        return manager_loop
-
     def _loaders(self) -> Loaders:
-        return Loaders(lambda path: load_saved_model(path, self._options, self._executor))
+        return Loaders(self._metrics.measured(self._load), self._stages())
+
+    def _stages(self) -> list[Stage]:
+        """What a version goes through once it is loaded; warm-up comes last, for it runs what the others wrap."""
+        settings = self._settings
+        stages: list[Stage] = [self._batching] if self._batching is not None else []
+        if settings.enable_model_warmup:
+            warmup = Warmup(
+                iterations=settings.num_request_iterations_for_warmup,
+                check_method_names=settings.enable_signature_method_name_check,
+                observer=self._metrics,
+            )
+            stages.append(WarmupStage(warmup))
+        return stages
 
     async def _models_available(self) -> bool:
         """Wait until every model has an available version; False if told to stop before. Raises if one cannot load."""
         while not self._stopping.is_set():
             self._changed.clear()
-            startup = self._manager.startup(self._names)
+            startup = self._models.startup()
             if startup.progress is Progress.READY:
                 logger.info("Finished adding/updating models")
                 return True
@@ -231,21 +251,51 @@ class Server:
         return False
 
     def _announce(self, grpc_port: int, rest_port: int) -> None:
-        logger.info("Running gRPC ModelServer at 0.0.0.0:%d ...", grpc_port)
+        socket_path = self._settings.grpc_socket_path
+        if grpc_port:
+            logger.info("Running gRPC ModelServer at 0.0.0.0:%d ...", grpc_port)
+        if socket_path:
+            logger.info("Running gRPC ModelServer at UNIX socket %s ...", socket_path)
         if rest_port:
             logger.info("Exporting HTTP/REST API at:localhost:%d ...", rest_port)
-        print("\n".join(welcome.lines(self._manager, self._names, rest_port, grpc_port)), flush=True)
+        text = welcome.lines(
+            self._manager,
+            self._models.names,
+            rest_port,
+            grpc_port,
+            socket_path=socket_path,
+            https=self._rest_tls is not None,
+            anybody=self._rest_tls is None or not self._rest_tls.verify_clients,
+        )
+        print("\n".join(text), flush=True)
 
-    async def _close(self, manager_loop: ManagerLoop, door: RestDoor | None) -> None:
+    async def _close(self, door: RestDoor | None) -> None:
         if door is not None:
             await door.stop()
-        await asyncio.to_thread(manager_loop.close, 1.0)
+        await asyncio.to_thread(self._models.close, 1.0)
+        if self._batching is not None:
+            await asyncio.to_thread(self._batching.close, 1.0)
+        await asyncio.to_thread(self._request_log.close, 1.0)
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _follow_config_file(self) -> None:
+        settings = self._settings
+        if settings.model_config_file and settings.model_config_file_poll_wait_seconds > 0:
+            self._config_loop = ConfigLoop(
+                Path(settings.model_config_file),
+                self._models,
+                wait_seconds=settings.model_config_file_poll_wait_seconds,
+                on_death=self._loop_died,
+            )
+            self._config_loop.start()
+
+    def _reload(self, config: Any, timeout: float | None, gone: Callable[[], bool]) -> None:
+        self._models.reload(model_config.decode(config), timeout, gone)
 
     def _ready(self) -> bool:
         if self._loop_ended or self._stopping.is_set():
             return False
-        return self._manager.startup(self._names).progress is Progress.READY
+        return self._models.ready()
 
     def _stop(self, number: int) -> None:
         if self._stopping.is_set():
@@ -263,6 +313,9 @@ class Server:
             event_loop.call_soon_threadsafe(self._state_changed, state)
 
         return tell
+
+    def _count_state(self, state: ServableState) -> None:
+        self._metrics.state_changed(state.id.name, state.id.version, state.state.name)
 
     def _state_changed(self, state: ServableState) -> None:
         self._changed.set()

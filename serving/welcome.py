@@ -29,16 +29,31 @@ _INTEGERS = frozenset(
 )
 
 
-def lines(manager: Manager, names: Sequence[str], rest_port: int, grpc_port: int) -> list[str]:
-    """The lines, without log prefixes; ``rest_port`` 0 is no REST API."""
+def lines(
+    manager: Manager,
+    names: Sequence[str],
+    rest_port: int,
+    grpc_port: int,
+    *,
+    socket_path: str = "",
+    https: bool = False,
+    anybody: bool = True,
+) -> list[str]:
+    """The lines, without log prefixes; ``rest_port`` 0 is no REST API, ``grpc_port`` 0 none but the socket.
+
+    ``anybody`` says that REST asks for no certificate; otherwise there is no command that works as printed.
+    """
     served = [(name, _available(manager, name)) for name in names]
     width = max((len(name) for name, _ in served), default=0)
-    text = [
-        "Serving over gRPC on port " + str(grpc_port) + (f" and REST on port {rest_port}" if rest_port else "") + ":"
-    ]
+    doors = [f"gRPC on port {grpc_port}"] if grpc_port else []
+    doors += [f"gRPC on UNIX socket {socket_path}"] if socket_path else []
+    doors += [f"REST on port {rest_port}"] if rest_port else []
+    text = ["Serving over " + " and ".join(doors) + ":"]
     text += [f"  {name:<{width}}  {versions}" for name, versions in served]
-    if rest_port and served:
-        text += ["Try it:", "  " + _command(manager, names, f"http://localhost:{rest_port}/v1/models/")]
+    if rest_port and served and anybody:
+        # The certificate is hardly one for "localhost", so curl must not insist on that.
+        curl, scheme = ("curl -k", "https") if https else ("curl", "http")
+        text += ["Try it:", "  " + _command(manager, names, curl, f"{scheme}://localhost:{rest_port}/v1/models/")]
     return text
 
 
@@ -47,14 +62,14 @@ def _available(manager: Manager, name: str) -> str:
     return ("version " if len(versions) == 1 else "versions ") + ", ".join(versions)
 
 
-def _command(manager: Manager, names: Sequence[str], url: str) -> str:
+def _command(manager: Manager, names: Sequence[str], curl: str, url: str) -> str:
     for name in names:
         with manager.acquire(name) as handle:
             signature = handle.servable.signatures.get(DEFAULT_SIGNATURE_NAME)
-        body = example_body(signature) if signature is not None else None
+        body = example_body(signature.for_predict) if signature is not None else None
         if body is not None:
-            return f"curl -d '{json.dumps(body)}' '{url}{quote(name, safe='')}:predict'"
-    return f"curl '{url}{quote(names[0], safe='')}'"
+            return f"{curl} -d '{json.dumps(body)}' '{url}{quote(name, safe='')}:predict'"
+    return f"{curl} '{url}{quote(names[0], safe='')}'"
 
 
 def example_body(signature: Signature) -> dict[str, Any] | None:

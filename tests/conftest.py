@@ -1,4 +1,4 @@
-"""The SavedModels that tests run on: written once by ``tests/parity/make_models.py``, then kept between test runs."""
+"""The models that tests run on: written once by the scripts that make them, then kept between test runs."""
 
 import hashlib
 import subprocess
@@ -9,24 +9,25 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent / "parity" / "make_models.py"
+SAVED_MODELS = Path(__file__).parent / "parity" / "make_models.py"
+OTHER_KINDS = Path(__file__).parent / "tensorflow" / "make_models.py"
 
 
-def key() -> str:
+def key(script: Path) -> str:
     """What the models depend on: the script and TensorFlow."""
     versions = [
         f"{name} {distribution.version}"
         for distribution in metadata.distributions()
         if (name := distribution.metadata["Name"]) in ("tensorflow", "tensorflow-cpu", "tensorflow_cpu")
     ]
-    return hashlib.sha256(SCRIPT.read_bytes() + "\n".join(sorted(versions)).encode()).hexdigest()[:16]
+    return hashlib.sha256(script.read_bytes() + "\n".join(sorted(versions)).encode()).hexdigest()[:16]
 
 
-def make(directory: Path) -> None:
+def make(script: Path, directory: Path) -> None:
     """Fill ``directory``, all of it or not at all, for another test run may be looking."""
     with tempfile.TemporaryDirectory(dir=directory.parent) as unfinished:
         result = subprocess.run(
-            [sys.executable, str(SCRIPT), f"{unfinished}/models"], capture_output=True, text=True, check=False
+            [sys.executable, str(script), f"{unfinished}/models"], capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, result.stderr
         try:
@@ -35,12 +36,23 @@ def make(directory: Path) -> None:
             assert directory.is_dir()  # another run was first
 
 
-@pytest.fixture(scope="session")
-def models(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of models, ``{name}/{version}``, to read only. Making it takes some seconds, once."""
+def made_by(script: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that a script fills, from an earlier run if there was one."""
     cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)  # absent with -p no:cacheprovider
     parent = tmp_path_factory.mktemp("models") if cache is None else cache.mkdir("models")
-    directory = parent / key()
+    directory = parent / key(script)
     if not directory.is_dir():
-        make(directory)
+        make(script, directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def models(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of SavedModels, ``{name}/{version}``, to read only. Making it takes some seconds, once."""
+    return made_by(SAVED_MODELS, pytestconfig, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def other_kinds(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of models that are no SavedModels, to read only; ``tests/tensorflow/make_models.py`` lists them."""
+    return made_by(OTHER_KINDS, pytestconfig, tmp_path_factory)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.core.servable import Run
+from serving.core.servable import Run, Servable
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.protos import message
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable, load_saved_model
@@ -46,14 +46,14 @@ def strings(*values: bytes) -> Tensor:
     return Tensor(DataType.STRING, array)
 
 
-def resolve(servable: SavedModelServable, signature_name: str) -> Run:
+def resolve(servable: Servable, signature_name: str) -> Run:
     """The call of a whole signature."""
     signature = servable.signatures[signature_name]
     return servable.resolve(signature.feeds(tuple(signature.inputs)).names, signature.fetches(()).names)
 
 
 def call(
-    servable: SavedModelServable, inputs: Mapping[str, Tensor], signature_name: str = "serving_default"
+    servable: Servable, inputs: Mapping[str, Tensor], signature_name: str = "serving_default"
 ) -> dict[str, Tensor]:
     """Run a signature without a time limit; outputs by their aliases."""
     signature = servable.signatures[signature_name]

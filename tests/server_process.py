@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -15,9 +16,35 @@ import grpc
 
 REPOSITORY = Path(__file__).parents[1]
 START_SECONDS = 60.0
+_LOOK_AGAIN_SECONDS = 0.01
 
 _GRPC_PORT = re.compile(r"Running gRPC ModelServer at 0\.0\.0\.0:(\d+) \.\.\.")
 _REST_PORT = re.compile(r"Exporting HTTP/REST API at:localhost:(\d+) \.\.\.")
+
+
+def wait_until(what: str, predicate: Callable[[], bool], timeout: float = START_SECONDS) -> None:
+    """Return once ``predicate`` holds; AssertionError naming ``what`` if it does not within ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    while not predicate():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        pause.wait(_LOOK_AGAIN_SECONDS)
+
+
+def write_model_config(
+    path: Path, base_paths: Mapping[str, Path], *, labels: Mapping[str, Mapping[str, int]] | None = None
+) -> Path:
+    """Write a model configuration that serves all versions below each base path; ``labels`` are by model."""
+    models = []
+    for name, base_path in base_paths.items():
+        given = (labels or {}).get(name, {}).items()
+        text = "".join(f' version_labels {{ key: "{label}" value: {version} }}' for label, version in given)
+        models.append(
+            f'config {{ name: "{name}" base_path: "{base_path}" model_platform: "tensorflow" '
+            f"model_version_policy {{ all {{}} }}{text} }}"
+        )
+    path.write_text("model_config_list {\n" + "\n".join(models) + "\n}\n")
+    return path
 
 
 class ServerProcess:
@@ -75,10 +102,16 @@ class ServerProcess:
             self._printed.notify_all()
 
     def rest(
-        self, method: str, target: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        target: str,
+        body: bytes | str | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        timeout: float = START_SECONDS,
     ) -> tuple[int, bytes]:
-        """One REST exchange on a connection of its own: status and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=START_SECONDS)
+        """One REST exchange on a connection of its own: status and body. ``timeout`` bounds each wait."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=timeout)
         try:
             connection.request(method, target, body, headers or {})
             response = connection.getresponse()
@@ -105,6 +138,8 @@ class ServerProcess:
         """The exit status, once the process has ended and its output was read."""
         status = self.process.wait(timeout)
         self._reader.join(timeout)
+        if self.process.stdout is not None and not self._reader.is_alive():
+            self.process.stdout.close()
         return status
 
     def kill(self) -> None:
@@ -126,5 +161,5 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        else:
+            self.wait()

@@ -236,9 +236,13 @@ def test_status_codes_are_those_of_the_rest_door(compatibility: str) -> None:
 
 def test_calls_are_those_that_are_served(compatibility: str) -> None:
     """The section "gRPC" names the calls that the gRPC door answers, and no other."""
+
+    def refuse(config: object, timeout: float | None, gone: Callable[[], bool]) -> None:
+        raise AssertionError
+
     manager = Manager()
     service = PredictionService(manager, as_content=False, check_method_name=False)
-    served = {path.rpartition("/")[2] for path in routes(service, ModelService(manager))}
+    served = {path.rpartition("/")[2] for path in routes(service, ModelService(manager, refuse))}
     assert CALLS.intersection(re.findall(r"`(\w+)`", section(compatibility, "gRPC"))) == served
 
 

@@ -26,19 +26,32 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "sources": frozenset({"core", "errors"}),
         "servables": frozenset({"core", "codecs", "protos", "errors", "telemetry"}),
         "batching": frozenset({"core", "errors"}),
-        "inference": frozenset({"core", "codecs", "protos", "errors"}),
-        "rest": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
-        "rpc": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
+        "inference": frozenset({"core", "codecs", "protos", "errors", "telemetry"}),
+        "request_log": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
+        "rest": frozenset({"inference", "request_log", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
+        "rpc": frozenset(
+            {"inference", "request_log", "codecs", "core", "protos", "errors", "settings", "telemetry", "tls"}
+        ),
+        "tls": frozenset({"text_proto", "protos", "errors"}),
         "text_proto": frozenset({"protos", "errors"}),
+        "monitoring_config": frozenset({"text_proto", "protos", "telemetry"}),
         "model_config": frozenset({"text_proto", "core", "protos", "errors"}),
         "performer": frozenset({"core", "sources", "errors"}),
         "manager_loop": frozenset({"performer", "core", "sources", "errors"}),
+        "session_config": frozenset({"text_proto", "model_config", "protos", "errors", "settings", "telemetry"}),
+        "config_loop": frozenset({"models", "model_config", "errors", "telemetry"}),
+        "models": frozenset({"manager_loop", "model_config", "request_log", "core", "sources", "errors", "telemetry"}),
         "loaders": frozenset({"core"}),
+        "batching_config": frozenset({"batching", "text_proto", "protos"}),
+        "batching_stage": frozenset({"batching", "batching_config", "core", "errors", "settings", "telemetry"}),
+        "model_kinds": frozenset({"servables", "core"}),
+        "warmup_file": frozenset({"inference", "codecs", "core", "errors", "telemetry"}),
         "welcome": frozenset({"core"}),
         "server": frozenset(
-            {"batching", "codecs", "core", "errors", "inference", "loaders", "manager_loop"}
-            | {"model_config", "protos"}
-            | {"rest", "rpc", "servables", "settings", "sources", "telemetry", "welcome"}
+            {"batching_stage", "codecs", "core", "errors", "inference", "loaders"}
+            | {"config_loop", "session_config", "model_config", "model_kinds", "models", "monitoring_config", "protos"}
+            | {"request_log", "rest", "rpc", "servables", "settings", "sources", "telemetry", "tls"}
+            | {"warmup_file", "welcome"}
         ),
         "cli": frozenset({"server", "settings", "errors", "telemetry"}),
         "__main__": frozenset({"cli"}),
@@ -53,6 +66,8 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pygrpc_native": ("serving.rpc",),
         "tensorflow": ("serving.servables.optimize",),
         "tensorflow_serving": (),
+        "ai_edge_litert": ("serving.servables.tflite",),
+        "flatbuffers": ("serving.servables.tflite_signatures",),
         "keras": (),
         "docker": ("build.engine",),
         "build": ("build",),

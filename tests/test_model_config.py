@@ -10,16 +10,25 @@ from hypothesis import strategies as st
 from serving import model_config
 from serving.core.version_policy import All, Latest, Specific, VersionPolicy
 from serving.errors import Code, ConfigurationError
-from serving.model_config import ModelConfig
+from serving.model_config import Configured, ModelConfig
 
 PLATFORM = 'model_platform: "tensorflow"'
 
 
-def read(tmp_path: Path, text: str | bytes) -> tuple[ModelConfig, ...]:
-    """The models of a file with this text."""
+def configured(tmp_path: Path, text: str | bytes) -> Configured:
+    """What a file with this text configures, its platforms checked."""
     path = tmp_path / "models.config"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return model_config.read(path)
+    models = model_config.read(path)
+    model_config.check_platforms(models or ())
+    return models
+
+
+def read(tmp_path: Path, text: str | bytes) -> tuple[ModelConfig, ...]:
+    """The models of a file that lists some."""
+    models = configured(tmp_path, text)
+    assert models is not None
+    return models
 
 
 def config(more: str = PLATFORM, *, name: str = "m", base_path: str = "/models/m") -> str:
@@ -35,7 +44,7 @@ def listed(*entries: str) -> str:
 def refusal(tmp_path: Path, text: str | bytes) -> tuple[Code, str]:
     """Code and text with which a file is refused."""
     with pytest.raises(ConfigurationError) as raised:
-        read(tmp_path, text)
+        configured(tmp_path, text)
     return raised.value.code, raised.value.message
 
 
@@ -103,18 +112,16 @@ def test_models_keep_the_files_order(tmp_path: Path) -> None:
     assert [model.name for model in models] == ["z", "a", "with space", "ünï"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("\n", id="newline"),
-        pytest.param("# a comment", id="comment"),
-        pytest.param("model_config_list {}", id="empty list"),
-        pytest.param("model_config_list: < >", id="angle brackets"),
-    ],
-)
-def test_no_models(tmp_path: Path, text: str) -> None:
-    """A file that lists nothing is valid."""
-    assert read(tmp_path, text) == ()
+@pytest.mark.parametrize("text", ["model_config_list {}", "model_config_list: < >"], ids=["braces", "angles"])
+def test_empty_list(tmp_path: Path, text: str) -> None:
+    """A list of no models is valid."""
+    assert configured(tmp_path, text) == ()
+
+
+@pytest.mark.parametrize("text", ["\n", "# a comment"], ids=["newline", "comment"])
+def test_no_list(tmp_path: Path, text: str) -> None:
+    """A file without a list is valid, and told from an empty list."""
+    assert configured(tmp_path, text) is None
 
 
 @pytest.mark.parametrize(
@@ -180,6 +187,34 @@ def test_invalid_configurations(tmp_path: Path, text: str, expected: str) -> Non
     assert refusal(tmp_path, text) == (Code.INVALID_ARGUMENT, expected)
 
 
+def test_supported_platforms_can_be_others(tmp_path: Path) -> None:
+    """The composition root says which platforms there are."""
+    (model,) = read(tmp_path, listed(config()))
+    with pytest.raises(ConfigurationError, match="Model m requests unsupported platform tensorflow"):
+        model_config.check_platforms([model], supported=("other",))
+
+
+def test_platform_of_a_model_that_stays_cannot_change() -> None:
+    """A reload keeps each model's platform; the text is TensorFlow Serving's."""
+    before, after = (
+        [ModelConfig(name="m", base_path=Path("/m"), model_platform=platform)] for platform in ("tensorflow", "other")
+    )
+    with pytest.raises(ConfigurationError) as raised:
+        model_config.check_change(before, after)
+    assert (raised.value.code, raised.value.message) == (
+        Code.INVALID_ARGUMENT,
+        "Illegal to change a model's platform. For model m platform was tensorflow and new platform requested is other",
+    )
+
+
+def test_models_may_come_go_and_move() -> None:
+    """Everything but a platform may change, also the way in which it is written."""
+    old = ModelConfig(name="old", base_path=Path("/old"), model_platform="other")
+    before = ModelConfig(name="m", base_path=Path("/m"))
+    after = ModelConfig(name="m", base_path=Path("/n"), model_type=1, model_platform="")
+    model_config.check_change([old, before], [after, ModelConfig(name="new", base_path=Path("/new"))])
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -225,4 +260,4 @@ def test_directory_instead_of_a_file(tmp_path: Path) -> None:
 def test_any_file_is_models_or_an_error(tmp_path: Path, text: str | bytes) -> None:
     """Whatever is in the file, only ConfigurationError comes out."""
     with contextlib.suppress(ConfigurationError):
-        assert all(model.base_path.is_absolute() for model in read(tmp_path, text))
+        assert all(model.base_path.is_absolute() for model in configured(tmp_path, text) or ())

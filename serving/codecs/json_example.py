@@ -65,8 +65,11 @@ def _example(value: JsonValue) -> bytes:
 
 
 def _fill(feature: Any, name: str, elements: list[JsonValue]) -> None:
-    """Put the elements into the list of the first one's kind; an empty list leaves the feature without a kind."""
-    kind = ""
+    """Put the elements into the list of the first one's kind; an empty list leaves the feature without a kind.
+
+    The kind is given where the feature was named before: its values are appended.
+    """
+    kind = (feature.WhichOneof("kind") or "").removesuffix("_list")
     values: list[Any] = []
     for element in elements:
         own, value = _element(name, element)

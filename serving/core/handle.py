@@ -127,10 +127,9 @@ class ServingMap:
         others = {each: lease for each, lease in self.models[servable_id.name].items() if each != servable_id.version}
         return self._with_versions(servable_id.name, others)
 
-    def with_labels(self, name: str, labels: Mapping[str, int]) -> "ServingMap":
-        """The same map with these labels of ``name`` and no others."""
-        others = {each: known for each, known in self.labels.items() if each != name}
-        return replace(self, labels={**others, name: dict(labels)} if labels else others)
+    def with_labels(self, labels: Mapping[str, Mapping[str, int]]) -> "ServingMap":
+        """The same map with exactly these labels, by model."""
+        return replace(self, labels={name: dict(each) for name, each in labels.items() if each})
 
     def _labelled(self, name: str, label: str) -> int:
         labels = self.labels.get(name)

@@ -59,10 +59,13 @@ class Manager:
         if changed:
             self.on_work()
 
-    def set_labels(self, name: str, labels: Mapping[str, int]) -> None:
-        """Replace the version labels of ``name`` whole. Whether a label may point there is the caller's to judge."""
+    def set_labels(self, labels: Mapping[str, Mapping[str, int]]) -> None:
+        """Replace the version labels of all models whole: a request sees those of before or those of after.
+
+        Whether a label may point there is the caller's to judge.
+        """
         with self._lock:
-            self.serving = self.serving.with_labels(name, labels)
+            self.serving = self.serving.with_labels(labels)
 
     def acquire(self, name: str, version: int | None = None, label: str | None = None) -> Handle:
         """A handle on the version that a request means; the highest available one without ``version`` and ``label``.

@@ -51,15 +51,24 @@ class Fetches(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """A way to call a servable. ``defaults`` stand in for inputs that a request leaves out."""
+    """A way to call a servable. ``defaults`` stand in for inputs that a request leaves out.
+
+    ``predict_instead`` is what Predict calls by this name, where a model has one for tensors and another for Examples.
+    """
 
     name: str
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     method_name: str = PREDICT_METHOD_NAME
     defaults: Mapping[str, Tensor] = field(default_factory=dict)
+    predict_instead: "Signature | None" = None
     _feeds: dict[tuple[str, ...], Feeds] = field(default_factory=dict, repr=False, compare=False)
     _fetches: dict[tuple[str, ...], Fetches] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def for_predict(self) -> "Signature":
+        """The signature that Predict calls by this one's name: nearly always this one."""
+        return self.predict_instead or self
 
     def feeds(self, sent: tuple[str, ...]) -> Feeds:
         """What to feed for a request with these input aliases; INVALID_ARGUMENT as docs/compatibility.md, "Predict"."""

@@ -19,7 +19,9 @@ class Progress(Enum):
 class Startup:
     """READY when each model has an available version, FAILED when one has none and a version of it has failed.
 
-    ``failed`` has the highest failed version of each such model, ``waiting`` the names of which nothing has finished.
+    FAILED waits for the other models' versions that are under way, so that all failures are told at once; it does not
+    wait for models without versions. ``failed`` has the highest failed version of each failed model, by name,
+    ``waiting`` the names of which nothing has finished.
     """
 
     progress: Progress
@@ -39,6 +41,7 @@ def judge(managed: Mapping[str, Sequence[ServableState]]) -> Startup:
     """
     failed: list[ServableState] = []
     waiting: list[str] = []
+    under_way = False
     for name, states in managed.items():
         errors = [state for state in states if state.error is not None]
         if any(state.state is State.AVAILABLE for state in states):
@@ -47,5 +50,9 @@ def judge(managed: Mapping[str, Sequence[ServableState]]) -> Startup:
             failed.append(max(errors, key=lambda state: state.id))
         else:
             waiting.append(name)
-    progress = Progress.FAILED if failed else Progress.WAITING if waiting else Progress.READY
+            under_way = under_way or bool(states)
+    progress = Progress.WAITING if waiting else Progress.READY
+    if failed and not under_way:
+        progress = Progress.FAILED
+    failed.sort(key=lambda state: state.id)
     return Startup(progress=progress, failed=tuple(failed), waiting=tuple(waiting))

@@ -58,7 +58,8 @@ def model_of(tasks: Sequence[Task]) -> ModelSpec:
 def bind(servable: Servable, tasks: Sequence[Task], serialized: list[bytes], *, check_method_names: bool) -> PlannedRun:
     """Check every task against the model and resolve the one call."""
     planned = _plan(servable, tasks, check_method_names)
-    feeds = tuple(dict.fromkeys(task.plan.feed for task in planned))
+    # Sorted, as TensorFlow Serving feeds them: messages count arguments in this order.
+    feeds = tuple(sorted({task.plan.feed for task in planned}))
     aliases = [(index, alias) for index, task in enumerate(planned) for alias in task.plan.fetches]
     fetches = tuple(planned[index].plan.fetches[alias] for index, alias in aliases)
     tensor = examples.tensor(serialized)

@@ -23,6 +23,7 @@ def find_signature(servable: Servable, name: str, *, check_method_name: bool) ->
     signature = servable.signatures.get(name)
     if signature is None:
         raise ServingError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+    signature = signature.for_predict
     if check_method_name and signature.method_name not in _METHOD_NAMES:
         raise ServingError(
             Code.INTERNAL,

@@ -10,16 +10,25 @@ from dataclasses import dataclass
 from serving.core.handle import Handle
 from serving.core.tensor import Tensor
 from serving.inference.predict import Prediction
+from serving.telemetry.serving_metrics import UNCOUNTED, Call
+
+Answered = Callable[[list[Tensor], bytes], None]
+"""Takes the output tensors and the body of a request that was answered; never raises."""
 
 
 @dataclass(slots=True)
 class Work:
-    """``encode`` turns the output tensors into the answer's body. Exactly one of ``here`` and ``elsewhere`` is used."""
+    """``encode`` turns the output tensors into the answer's body. Exactly one of ``here`` and ``elsewhere`` is used.
+
+    ``call`` counts how it ends. ``log`` keeps the request once it is answered, if it was drawn for that.
+    """
 
     prediction: Prediction
     encode: Callable[[list[Tensor]], bytes]
     handle: Handle
     timeout_ms: int
+    call: Call = UNCOUNTED
+    log: Answered | None = None
 
     @property
     def inline(self) -> bool:
@@ -28,8 +37,19 @@ class Work:
 
     def here(self) -> bytes:
         """Make the call in this thread and give the body. Raises ServingError."""
+        call = self.call
         try:
-            return self.encode(self.prediction.run(self.prediction.tensors, self.timeout_ms))
+            began = call.now()
+            tensors = self.prediction.run(self.prediction.tensors, self.timeout_ms)
+            call.ran(began)
+            body = self.encode(tensors)
+            call.answered()
+            if self.log is not None:
+                self.log(tensors, body)
+            return body
+        except BaseException as error:
+            call.failed(error)
+            raise
         finally:
             self.handle.release()
 
@@ -39,28 +59,33 @@ class Work:
         Cancelling the answer gives up the wait. A call that has begun finishes, and holds its lease until then.
         """
         answer: Future[bytes] = Future()
+        began = self.call.now()
         try:
-            call = self.prediction.run.submit(self.prediction.tensors, self.timeout_ms)
+            with self.call:
+                run = self.prediction.run.submit(self.prediction.tensors, self.timeout_ms)
         except BaseException:
             self.handle.release()
             raise
-        call.add_done_callback(lambda done: self._settle(done, answer))
-        answer.add_done_callback(lambda given: given.cancelled() and call.cancel())
+        run.add_done_callback(lambda done: self._settle(done, answer, began))
+        answer.add_done_callback(lambda given: given.cancelled() and run.cancel())
         return answer
 
-    def _settle(self, done: Future[list[Tensor]], answer: Future[bytes]) -> None:
+    def _settle(self, done: Future[list[Tensor]], answer: Future[bytes], began: float) -> None:
         try:
             if done.cancelled():
                 answer.cancel()  # the threads were shut down before the call began: nobody may wait for it
+            if answer.cancelled() or not answer.set_running_or_notify_cancel():
+                self.call.cancelled()
                 return
-            if not answer.set_running_or_notify_cancel():
-                return
-            error = done.exception()
-            if error is None:
-                answer.set_result(self.encode(done.result()))
-            else:
-                answer.set_exception(error)
-        except Exception as error:  # noqa: BLE001 - whatever encoding raises is the answer to this request
+            with self.call:
+                tensors = done.result()
+                self.call.ran(began)
+                body = self.encode(tensors)
+            self.call.answered()
+            answer.set_result(body)
+            if self.log is not None:  # after the answer: nobody waits for it
+                self.log(tensors, body)
+        except BaseException as error:  # noqa: BLE001 - whatever running or encoding raises is this request's answer
             answer.set_exception(error)
         finally:
             self.handle.release()

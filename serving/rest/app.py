@@ -14,6 +14,7 @@ from serving.rest.answer import JSON, LIBRARY_DEFAULT, Answer
 from serving.rest.encoding import inflate
 from serving.rest.handlers import Handlers
 from serving.telemetry.log import logger
+from serving.telemetry.serving_metrics import ServingMetrics
 
 LARGE_BODY_BYTES = 64 * 1024
 """From this size on decoding, too, leaves the event loop; below it a thread hop costs more."""
@@ -27,7 +28,10 @@ _CORS = (
 
 
 class RestApp:
-    """Answers requests. ``ready`` says whether every model is available; ``executor`` runs what is slow."""
+    """Answers requests. ``ready`` says whether every model is available; ``executor`` runs what is slow.
+
+    ``metrics`` counts what does not reach a handler, and is shown at ``metrics_path`` unless that is empty.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,8 @@ class RestApp:
         *,
         cors: bool,
         max_request_bytes: int,
+        metrics: ServingMetrics | None = None,
+        metrics_path: str = "",
     ) -> None:
         self._handlers = handlers
         self._executor = executor
@@ -44,6 +50,8 @@ class RestApp:
         self._headers = _CORS if cors else b""
         self._max_request_bytes = max_request_bytes
         self._open = False
+        self._metrics = metrics if metrics is not None else ServingMetrics()
+        self._metrics_path = metrics_path
 
     def open(self) -> None:
         """Answer the API from now on; until then only probes are answered, and everything else says why not."""
@@ -57,6 +65,8 @@ class RestApp:
             return errors.page(501)
         if path is None:
             return errors.page(400)
+        if self._metrics_path and path.startswith(self._metrics_path) and _without_query(path) == self._metrics_path:
+            return self._metrics_page(path)
         if not routes.is_api(path):
             return self._outside(method, path)
         if method == "OPTIONS":
@@ -68,7 +78,7 @@ class RestApp:
         except routes.VersionTooLargeError:
             answer = Answer(400, b"", JSON)
         except HTTPRequestEntityTooLarge:
-            answer = errors.too_large(self._max_request_bytes)
+            answer = self._too_large(method, path)
         except Exception:  # noqa: BLE001 - the door's one net: a bug is an answer and a log line, never a dropped call
             logger.exception("Answering %s %s failed", method, path)
             answer = errors.answer(ServingError(Code.INTERNAL, "Internal error; the server's log has the details"))
@@ -76,16 +86,17 @@ class RestApp:
 
     async def _api(self, request: web.BaseRequest, method: str, path: str) -> Answer:
         if not self._open:
+            self._metrics.refused(routes.name_in(method, path), Code.UNAVAILABLE)
             raise ServingError(
                 Code.UNAVAILABLE, "The models are still loading; GET /healthz/ready answers 200 when all are available"
             )
         if method == "GET" and path.lower() == "/v1/models":
             return Answer(200, self._handlers.models(), JSON)
-        route = routes.match(method, path)
+        route = self._route(method, path)
         if method == "GET":
             return Answer(200, self._handlers.get(route), JSON)
         if (request.content_length or 0) > self._max_request_bytes:
-            return errors.too_large(self._max_request_bytes)
+            return self._too_large(method, path)
         body = await _read(request)
         if len(body) >= LARGE_BODY_BYTES:
             return Answer(200, await self._elsewhere(route, body), JSON)
@@ -93,6 +104,17 @@ class RestApp:
         if isinstance(reply, Work):
             reply = reply.here() if reply.inline else await asyncio.wrap_future(reply.elsewhere())
         return Answer(200, reply, JSON)
+
+    def _route(self, method: str, path: str) -> routes.Route:
+        try:
+            return routes.match(method, path)
+        except (ServingError, routes.VersionTooLargeError):
+            self._metrics.refused(routes.name_in(method, path), Code.INVALID_ARGUMENT)
+            raise
+
+    def _too_large(self, method: str, path: str) -> Answer:
+        self._metrics.refused(routes.name_in(method, path), Code.RESOURCE_EXHAUSTED)
+        return errors.too_large(self._max_request_bytes)
 
     async def _elsewhere(self, route: routes.Route, body: bytes) -> bytes:
         """Everything off the event loop, for bodies whose decoding would hold it up."""
@@ -113,10 +135,24 @@ class RestApp:
                 return Answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n", b"text/plain")
         return errors.page(404)
 
+    def _metrics_page(self, path: str) -> Answer:
+        if path != self._metrics_path:
+            return Answer(400, f"Unexpected path: {path}. Should be {self._metrics_path}".encode(), b"text/plain")
+        return Answer(200, self._metrics.page(), b"text/plain")
+
     def _options(self, request: web.BaseRequest) -> Answer:
+        call = self._metrics.call("REST", "", "")
         origin = request.headers.get("Origin", "")
         allowed = "http://" in origin or "https://" in origin
+        if allowed:
+            call.answered()
+        else:
+            self._metrics.refused("", Code.FAILED_PRECONDITION)
         return Answer(200 if allowed else 400, b"", LIBRARY_DEFAULT, self._headers)
+
+
+def _without_query(path: str) -> str:
+    return path.partition("#")[0].partition("?")[0]
 
 
 async def _read(request: web.BaseRequest) -> bytes:

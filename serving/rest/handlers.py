@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from serving.codecs import json_example, json_proto, json_request, json_response, json_results
 from serving.codecs.json_request import Layout
+from serving.codecs.prediction_log import LogType
 from serving.core.manager import Manager
 from serving.core.servable import ServableState
 from serving.core.signature import DEFAULT_SIGNATURE_NAME, Signature
@@ -13,32 +14,50 @@ from serving.inference import classify, examples, metadata, predict, regress, st
 from serving.inference.examples import Planner
 from serving.inference.work import Reply, Work
 from serving.protos import GetModelStatusResponse, ModelSpec, SignatureDefMap
+from serving.request_log.log import RequestLog
+from serving.rest import logged
 from serving.rest.routes import Route
+from serving.telemetry.serving_metrics import Call, ServingMetrics
 
 ResultWriter = Callable[[dict[str, Tensor], int], bytes]
 """Makes the body of the outputs by alias and the number of Examples."""
 
 
 class Handlers:
-    """The API's handlers, bound to the models and to the settings that change answers."""
+    """The API's handlers, bound to the models and to the settings that change answers.
 
-    def __init__(self, manager: Manager, *, timeout_ms: int, check_method_name: bool) -> None:
+    ``metrics`` counts them all; ``request_log`` keeps some of the inference requests.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        *,
+        timeout_ms: int,
+        check_method_name: bool,
+        metrics: ServingMetrics | None = None,
+        request_log: RequestLog | None = None,
+    ) -> None:
         self._manager = manager
+        self._request_log = request_log if request_log is not None else RequestLog()
+        self._metrics = metrics if metrics is not None else ServingMetrics()
         self._timeout_ms = timeout_ms
         self._check_method_name = check_method_name
         self._inference = {"predict": self.predict, "classify": self.classify, "regress": self.regress}
 
     def post(self, route: Route, body: bytes) -> Reply:
         """An inference request."""
-        return self._inference[route.method](route, body)
+        with self._metrics.call("REST", route.method, route.name) as call:
+            return self._inference[route.method](route, body, call)
 
     def get(self, route: Route) -> bytes:
         """Status or metadata."""
-        if route.method == "metadata":
-            return self.metadata(route)
-        return self.status(route)
+        with self._metrics.call("REST", "", route.name) as call:
+            reply = self.metadata(route) if route.method == "metadata" else self.status(route)
+        call.answered()
+        return reply
 
-    def predict(self, route: Route, body: bytes) -> Work:
+    def predict(self, route: Route, body: bytes, call: Call) -> Work:
         """Predict in row or columnar form (docs/compatibility.md, "REST predict")."""
         document = json_request.read(body)
         handle = self._manager.acquire(route.name, route.version, route.label)
@@ -48,31 +67,37 @@ class Handlers:
 
         with handle.released_on_error():
             name = document.signature_name or DEFAULT_SIGNATURE_NAME
-            signature = _signature(handle.servable.signatures.get(name), name, document.signature_name)
+            signature = _signature(handle.servable.signatures.get(name), name, document.signature_name).for_predict
             layout, inputs = document.tensors(signature.inputs)
             write = json_response.predictions if layout is Layout.ROW else json_response.outputs
             signature = predict.find_signature(handle.servable, name, check_method_name=self._check_method_name)
             feeds = signature.feeds(tuple(inputs))
             prediction = predict.bind(handle.servable, signature, feeds, [inputs[alias] for alias in feeds.aliases])
-            return Work(prediction, encode, handle, self._timeout_ms)
+            work = Work(prediction, encode, handle, self._timeout_ms, call)
+            if self._request_log.draws(handle.id):
+                messages = logged.predict(route, document.signature_name, inputs, prediction, handle.id)
+                work.log = self._request_log.keeper(LogType.PREDICT, handle.id, name, messages)
+            return work
 
-    def classify(self, route: Route, body: bytes) -> Work:
+    def classify(self, route: Route, body: bytes, call: Call) -> Work:
         """Classify (docs/compatibility.md, "REST classify and regress")."""
 
         def encode(outputs: dict[str, Tensor], count: int) -> bytes:
             return json_results.classifications(classify.result(outputs, count))
 
-        return self._with_examples(route, body, classify.plan, encode)
+        return self._with_examples(LogType.CLASSIFY, route, body, classify.plan, encode, call)
 
-    def regress(self, route: Route, body: bytes) -> Work:
+    def regress(self, route: Route, body: bytes, call: Call) -> Work:
         """Regress (docs/compatibility.md, "REST classify and regress")."""
 
         def encode(outputs: dict[str, Tensor], count: int) -> bytes:
             return json_results.regressions(regress.result(outputs, count))
 
-        return self._with_examples(route, body, regress.plan, encode)
+        return self._with_examples(LogType.REGRESS, route, body, regress.plan, encode, call)
 
-    def _with_examples(self, route: Route, body: bytes, planner: Planner, write: ResultWriter) -> Work:
+    def _with_examples(
+        self, kind: LogType, route: Route, body: bytes, planner: Planner, write: ResultWriter, call: Call
+    ) -> Work:
         document = json_example.read(body)
         handle = self._manager.acquire(route.name, route.version, route.label)
 
@@ -84,7 +109,12 @@ class Handlers:
             signature = examples.find_signature(servable, name)
             plan = planner(servable, name, signature, check_method_name=self._check_method_name)
             prediction = examples.bind(servable, plan, document.examples)
-            return Work(prediction, encode, handle, self._timeout_ms)
+            work = Work(prediction, encode, handle, self._timeout_ms, call)
+            if self._request_log.draws(handle.id):
+                given = document.examples
+                messages = logged.examples(kind, route, document.signature_name, given, prediction, handle.id)
+                work.log = self._request_log.keeper(kind, handle.id, name, messages)
+            return work
 
     def status(self, route: Route) -> bytes:
         """The versions of a model; a label is ignored, as TensorFlow Serving does."""
@@ -107,11 +137,14 @@ class Handlers:
 
     def models(self) -> bytes:
         """Every model with the states of its versions; TensorFlow Serving has no such list."""
+        call = self._metrics.call("REST", "", "")
         members = [
             f" {json_proto.quote(name)}: {json_proto.dumps(_status_message(self._manager.states(name)))}"
             for name in sorted(self._manager.models())
         ]
-        return ('{\n"models": {\n' + ",\n".join(members) + "}\n}\n").encode("utf-8", "surrogateescape")
+        reply = ('{\n"models": {\n' + ",\n".join(members) + "}\n}\n").encode("utf-8", "surrogateescape")
+        call.answered()
+        return reply
 
 
 def _signature(signature: Signature | None, name: str, given: str) -> Signature:

@@ -23,7 +23,8 @@ _PERCENT = r"%[0-9A-Fa-f]{2}"
 _PATH = rf"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|{_PERCENT})*"
 _QUERY = rf"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|{_PERCENT})*"
 _TARGET = re.compile(
-    rf"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://(?P<authority>[^/?#]*))?(?P<rest>{_PATH}(?:\?{_QUERY})?(?:#{_QUERY})?)"
+    r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|(?![^/?#]*:))(?://(?P<authority>[^/?#]*))?"
+    rf"(?P<rest>{_PATH}(?:\?{_QUERY})?(?:#{_QUERY})?)"
 )
 _PLAIN = re.compile(rf"/(?!/){_PATH}")
 
@@ -65,6 +66,12 @@ def match(method: str, path: str) -> Route:
         label=_decoded(label) if label is not None else None,
         method="" if verb == "METADATA" or (verb and verb != verb.lower()) else verb or "",
     )
+
+
+def name_in(method: str, path: str) -> str:
+    """The model that a path names, also where ``match`` refuses it; empty without one."""
+    found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
+    return _decoded(found[1] or "") if found else ""
 
 
 class VersionTooLargeError(Exception):

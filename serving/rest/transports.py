@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import re
 import socket
-from typing import Any
+import ssl
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError
@@ -12,7 +13,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from serving.rest import errors
+from serving.rest import errors, routes
 from serving.rest.answer import Answer, wire
 from serving.rest.app import RestApp
 from serving.telemetry.log import logger
@@ -25,6 +26,12 @@ _HTTP_1_1 = (1, 1)
 _HOSTLESS = re.compile(rb"([A-Z]+ [^ \r\n]+ HTTP/1\.1\r\n)(?:(?!host:)[^\r\n]+\r\n)*\r\n", re.IGNORECASE)
 """A whole head without the Host that HTTP/1.1 asks for; TensorFlow Serving takes it, aiohttp's parser does not."""
 
+_REQUEST_LINE = re.compile("b['\"][A-Z]+ (.*) HTTP/")
+"""The request line in the message of aiohttp's parser, and in it the target."""
+
+_CLOSE_SECONDS = 0.1
+"""How long a handler may take to notice that its connection is closed."""
+
 _LAME_DUCK_SECONDS = 0.3
 """How long a draining server still accepts connections that were on their way to it."""
 
@@ -36,12 +43,17 @@ class _Response(web.StreamResponse):
         self._answer = answer
         self._unparsed = unparsed  # then the request stands for one whose version is not known
         self._keep_open = keep_alive and not answer.close
+        self._sent = False
 
     @property
     def keep_alive(self) -> bool:
         return self._keep_open
 
     async def prepare(self, request: web.BaseRequest) -> Any:
+        """Write it, the first time; returns once the system has all of it."""
+        if self._sent:
+            return
+        self._sent = True
         data = wire(
             self._answer,
             keep_alive=self._keep_open,
@@ -49,6 +61,7 @@ class _Response(web.StreamResponse):
             with_body=request.method != "HEAD",
         )
         await request.writer.write(data)
+        await request.writer.drain()
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to write."""
@@ -58,6 +71,11 @@ class _Protocol(RequestHandler):
     """aiohttp's protocol, but requests it cannot parse get TensorFlow Serving's page, and Host may be missing."""
 
     __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # Writing is over when nothing is left in the process, which may be about to end.
+        cast("asyncio.Transport", transport).set_write_buffer_limits(0)
 
     def data_received(self, data: bytes) -> None:
         hostless = _HOSTLESS.match(data)
@@ -80,8 +98,10 @@ class _Protocol(RequestHandler):
 
 
 def _is_relative(error: InvalidURLError) -> bool:
-    """Whether the target was `*` or began without a slash; aiohttp's parser tells only by its message."""
-    return error.message == "*" or error.message.startswith("Invalid characters in url")
+    """Whether the target is a URI without a slash in front, such as `*`; aiohttp's parser shows it in its message."""
+    line = _REQUEST_LINE.search(error.message)
+    path = routes.path_of(line[1] if line else error.message)
+    return path is not None and not path.startswith("/")
 
 
 class _Server(web.Server):
@@ -116,10 +136,11 @@ class _Server(web.Server):
 
 
 class RestDoor:
-    """The listening REST server. ``start``, ``drain`` and ``stop`` run in the event loop, in this order."""
+    """The listening REST server, HTTPS with ``tls``. ``start``, ``drain``, ``stop`` run in the event loop, in order."""
 
-    def __init__(self, app: RestApp, port: int, max_request_bytes: int) -> None:
+    def __init__(self, app: RestApp, port: int, max_request_bytes: int, tls: ssl.SSLContext | None = None) -> None:
         self._app = app
+        self._tls = tls
         self._wanted_port = port
         self._max_request_bytes = max_request_bytes
         self._draining = False
@@ -138,7 +159,10 @@ class RestDoor:
         self._in_flight += 1
         try:
             answer = await self._app.answer(request)
-            return _Response(answer, keep_alive=request.keep_alive and not self._draining)
+            response = _Response(answer, keep_alive=request.keep_alive and not self._draining)
+            with contextlib.suppress(ConnectionError):  # a client that did not wait for its answer
+                await response.prepare(request)  # here, for a drain must wait until the answer has left
+            return response
         finally:
             self._in_flight -= 1
             if not self._in_flight:
@@ -148,15 +172,17 @@ class RestDoor:
         """Listen on IPv6 and IPv4 alike, or on IPv4 where there is no IPv6. Raises OSError if the port is taken."""
         self._server = _Server(self, self._max_request_bytes)
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._server, sock=_listen(self._wanted_port), backlog=1024)
+        self._listener = await loop.create_server(
+            self._server, sock=_listen(self._wanted_port), backlog=1024, ssl=self._tls
+        )
 
     async def drain(self, grace_seconds: float) -> None:
         """Answer what is on its way and under way, then stop listening; give up after ``grace_seconds``."""
+        deadline = asyncio.get_running_loop().time() + grace_seconds
         self._draining = True
-        await self._wait_idle(_LAME_DUCK_SECONDS)
+        await self._wait_idle(min(_LAME_DUCK_SECONDS, grace_seconds))
         if self._listener is not None:
             self._listener.close()
-        deadline = asyncio.get_running_loop().time() + grace_seconds
         while self._in_flight and (left := deadline - asyncio.get_running_loop().time()) > 0:
             await self._wait_idle(left)
         if self._in_flight:
@@ -171,10 +197,10 @@ class RestDoor:
             await asyncio.wait_for(self._idle.wait(), seconds)
 
     async def stop(self) -> None:
-        """Close every connection."""
+        """Close every connection, whatever is under way: who wants to wait has drained before."""
         if self._server is not None:
             self._server.pre_shutdown()
-            await self._server.shutdown(timeout=1.0)
+            await self._server.shutdown(timeout=_CLOSE_SECONDS)
 
 
 def _listen(port: int) -> socket.socket:

@@ -1,33 +1,57 @@
 """The grpcio transport: everything gRPC has, one thread per running call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import grpc
 
-from serving.errors import Code, ConfigurationError, ServingError
+from serving.errors import ServingError
+from serving.inference.errand import Errand
 from serving.inference.work import Work
 from serving.rpc import errors
+from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded
 from serving.rpc.errors import Status
-from serving.rpc.routes import Handler
+from serving.rpc.routes import Handler, time_limit_ms
+from serving.rpc.running import RunningCalls
 from serving.telemetry.log import logger
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
+class Streaming(Protocol):
+    """A service whose methods are streams, such as health and reflection; it knows grpcio's contexts."""
+
+    @property
+    def streams(self) -> Mapping[str, grpc.RpcMethodHandler]:
+        """Its methods by full path."""
+        ...
+
+    def drain(self) -> None:
+        """The server ends: tell whoever has a stream open, and end the streams. May be called twice."""
+        ...
+
+
 class GrpcioTransport:
-    """A grpcio server on ``address``. ``arguments`` are channel arguments, ``max_threads`` bounds running calls."""
+    """A grpcio server on ``addresses``, with ``credentials`` or in plain text.
+
+    ``arguments`` are channel arguments. ``max_threads`` long calls run at a time, and ``running`` refuses more.
+    """
 
     def __init__(
         self,
         handlers: Mapping[str, Handler],
-        address: str,
+        addresses: Sequence[str],
         *,
         max_threads: int,
         max_request_bytes: int,
-        arguments: Mapping[str, str | int],
+        arguments: Mapping[str, str | int] = MappingProxyType({}),
+        running: RunningCalls | None = None,
+        services: Sequence[Streaming] = (),
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
+        self._services = tuple(services)
         options: dict[str, str | int] = {
             "grpc.max_receive_message_length": min(max_request_bytes, 2**31 - 1),
             "grpc.max_send_message_length": -1,
@@ -35,48 +59,67 @@ class GrpcioTransport:
             **arguments,
         }
         self._server = grpc.server(
-            futures.ThreadPoolExecutor(max_threads, thread_name_prefix="grpc"),
-            handlers=(_Handlers(handlers),),
+            # One more than may be busy for long: short calls and health are answered when all of these are.
+            futures.ThreadPoolExecutor(max_threads + 1, thread_name_prefix="grpc"),
+            handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services),),
             options=tuple(options.items()),
         )
+        ports = {address: self._listen(address, credentials) for address in addresses}
+        self.port = next((port for address, port in ports.items() if is_tcp(address)), 0)
+
+    def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
+        target = percent_encoded(address)
         try:
-            self.port: int = self._server.add_insecure_port(address)
+            if credentials is None:
+                port = self._server.add_insecure_port(target)
+            else:
+                port = self._server.add_secure_port(target, credentials)
         except RuntimeError:
-            self.port = 0
-        if not self.port:
-            raise ConfigurationError(
-                Code.INVALID_ARGUMENT,
-                f"Failed to BuildAndStart gRPC server: cannot listen on {address}. Is the port in use? See --port.",
-            )
+            port = 0
+        if not port:
+            raise cannot_listen(address, "it is in use, it cannot be opened, or the credentials are of no use here.")
+        return int(port)
 
     def start(self) -> None:
         """Answer calls."""
         self._server.start()
 
+    def end_streams(self) -> None:
+        """End the streams of all services; other calls are taken as ever."""
+        for service in self._services:
+            service.drain()
+
     def drain(self, grace_seconds: float) -> None:
         """Take no new calls, let running ones finish, cut them off after ``grace_seconds``; then close."""
+        self.end_streams()
         self._server.stop(grace_seconds).wait()
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every method as bytes in, bytes out."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], running: RunningCalls, services: Sequence[Streaming]) -> None:
         self._known = {
-            path: grpc.unary_unary_rpc_method_handler(_behaviour(handler, path)) for path, handler in handlers.items()
+            path: grpc.unary_unary_rpc_method_handler(_behaviour(handler, path, running))
+            for path, handler in handlers.items()
         }
+        for service in services:
+            self._known.update(service.streams)
         self._unknown = grpc.unary_unary_rpc_method_handler(_refuse)
 
     def service(self, details: Any) -> Any:
         return self._known.get(details.method, self._unknown)
 
 
-def _behaviour(handler: Handler, path: str) -> Callable[[bytes, Any], bytes]:
+def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[bytes, Any], bytes]:
     def answer(payload: bytes, context: Any) -> bytes:
-        remaining = context.time_remaining()
         try:
-            reply = handler(payload, 0 if remaining is None else int(remaining * 1000))
-            return reply.here() if isinstance(reply, Work) else reply
+            reply = handler(payload, time_limit_ms(context.time_remaining()))
+            if isinstance(reply, bytes):
+                return reply
+            if isinstance(reply, Work) and reply.inline:
+                return reply.here()
+            return _run_long(reply, context, running)
         except ServingError as error:
             failed = errors.status(error)
         except Exception:  # noqa: BLE001 - grpcio would send the exception's text to the client
@@ -85,6 +128,14 @@ def _behaviour(handler: Handler, path: str) -> Callable[[bytes, Any], bytes]:
         return _fail(context, failed)
 
     return answer
+
+
+def _run_long(call: Work | Errand, context: Any, running: RunningCalls) -> bytes:
+    running.begin(call)
+    try:
+        return call.here() if isinstance(call, Work) else call.here(lambda: not context.is_active())
+    finally:
+        running.end()
 
 
 def _refuse(payload: bytes, context: Any) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from serving.codecs import inference_response, model_spec, predict_response
+from serving.codecs.prediction_log import LogType
 from serving.core.handle import Handle
 from serving.core.manager import Manager
 from serving.core.model_spec import ModelSpec
@@ -14,7 +15,7 @@ from serving.errors import Code, ServingError
 from serving.inference import classify, messages, metadata, multi_inference, regress
 from serving.inference.examples import Planner
 from serving.inference.predict import Prediction
-from serving.inference.work import Work
+from serving.inference.work import Answered, Work
 from serving.protos import (
     ClassificationRequest,
     GetModelMetadataRequest,
@@ -23,32 +24,50 @@ from serving.protos import (
     PredictRequest,
     RegressionRequest,
 )
+from serving.request_log.log import RequestLog
+from serving.telemetry.serving_metrics import UNCOUNTED, Call, ServingMetrics
 
 ResultEncoder = Callable[[dict[str, Tensor], int], bytes]
 """Makes the serialised result of the outputs by alias and the number of Examples."""
 
 
 class PredictionService:
-    """The service's methods, bound to the models and to the settings that change answers."""
+    """The service's methods, bound to the models and to the settings that change answers.
 
-    def __init__(self, manager: Manager, *, as_content: bool, check_method_name: bool) -> None:
+    ``metrics`` counts Predict, Classify and Regress, and the Examples of MultiInference, as TensorFlow Serving does;
+    ``request_log`` keeps some of the requests.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        *,
+        as_content: bool,
+        check_method_name: bool,
+        metrics: ServingMetrics | None = None,
+        request_log: RequestLog | None = None,
+    ) -> None:
         self._manager = manager
+        self._request_log = request_log if request_log is not None else RequestLog()
+        self._metrics = metrics if metrics is not None else ServingMetrics()
         self._as_content = as_content
         self._check_method_name = check_method_name
 
     def predict(self, payload: bytes, timeout_ms: int) -> Work:
         """``Predict``; steps and texts as docs/compatibility.md, "gRPC Predict"."""
         request = parse(PredictRequest, payload)
-        handle, spec = self._acquire(request)
 
         def encode(tensors: list[Tensor]) -> bytes:
             return predict_response.encode(
                 prediction.outputs, tensors, handle.id, spec.signature, as_content=self._as_content
             )
 
-        with handle.released_on_error():
-            prediction = messages.bind_predict(handle.servable, request, check_method_name=self._check_method_name)
-            return Work(prediction, encode, handle, timeout_ms)
+        with self._call("Predict", request) as call:
+            handle, spec = self._acquire(request)
+            with handle.released_on_error():
+                prediction = messages.bind_predict(handle.servable, request, check_method_name=self._check_method_name)
+                log = self._log(LogType.PREDICT, handle, spec.signature, payload)
+                return Work(prediction, encode, handle, timeout_ms, call, log)
 
     def classify(self, payload: bytes, timeout_ms: int) -> Work:
         """``Classify`` (docs/compatibility.md, "Classify and regress")."""
@@ -56,7 +75,9 @@ class PredictionService:
         def result(outputs: dict[str, Tensor], count: int) -> bytes:
             return inference_response.classification(classify.result(outputs, count))
 
-        return self._with_examples(parse(ClassificationRequest, payload), timeout_ms, classify.plan, result)
+        request = parse(ClassificationRequest, payload)
+        with self._call("Classify", request) as call:
+            return self._with_examples(LogType.CLASSIFY, request, payload, timeout_ms, classify.plan, result, call)
 
     def regress(self, payload: bytes, timeout_ms: int) -> Work:
         """``Regress`` (docs/compatibility.md, "Classify and regress")."""
@@ -64,7 +85,9 @@ class PredictionService:
         def result(outputs: dict[str, Tensor], count: int) -> bytes:
             return inference_response.regression(regress.result(outputs, count))
 
-        return self._with_examples(parse(RegressionRequest, payload), timeout_ms, regress.plan, result)
+        request = parse(RegressionRequest, payload)
+        with self._call("Regress", request) as call:
+            return self._with_examples(LogType.REGRESS, request, payload, timeout_ms, regress.plan, result, call)
 
     def multi_inference(self, payload: bytes, timeout_ms: int) -> Work:
         """``MultiInference`` (docs/compatibility.md, "MultiInference")."""
@@ -73,6 +96,7 @@ class PredictionService:
         handle = self._manager.acquire(first.name, first.version, first.label)
 
         def encode(tensors: list[Tensor]) -> bytes:
+            self._metrics.examples(first.name, _rows(planned.prediction))
             return b"".join(
                 inference_response.task(handle.id, task.signature_name, result)
                 for task, result in zip(planned.tasks, planned.results(tensors), strict=True)
@@ -82,14 +106,33 @@ class PredictionService:
             planned = messages.bind_multi_inference(
                 handle.servable, request, check_method_names=self._check_method_name
             )
-            return Work(planned.prediction, encode, handle, timeout_ms)
+            log = self._log(LogType.MULTI_INFERENCE, handle, "", payload)
+            return Work(planned.prediction, encode, handle, timeout_ms, UNCOUNTED, log)
+
+    def _log(self, kind: LogType, handle: Handle, signature_name: str, payload: bytes) -> Answered | None:
+        """What keeps the request, as it came, and its answer; None nearly always."""
+        if not self._request_log.draws(handle.id):
+            return None
+        return self._request_log.keeper(kind, handle.id, signature_name, lambda _, body: (payload, body))
+
+    def _call(self, api: str, request: Any) -> Call:
+        return self._metrics.call("GRPC", api, request.model_spec.name)
 
     def _acquire(self, request: Any) -> tuple[Handle, ModelSpec]:
         spec = model_spec.decode(request)
         model_spec.check_name(spec)
         return self._manager.acquire(spec.name, spec.version, spec.label), spec
 
-    def _with_examples(self, request: Any, timeout_ms: int, planner: Planner, result: ResultEncoder) -> Work:
+    def _with_examples(
+        self,
+        kind: LogType,
+        request: Any,
+        payload: bytes,
+        timeout_ms: int,
+        planner: Planner,
+        result: ResultEncoder,
+        call: Call,
+    ) -> Work:
         handle, spec = self._acquire(request)
 
         def encode(tensors: list[Tensor]) -> bytes:
@@ -100,7 +143,8 @@ class PredictionService:
             prediction = messages.bind_examples(
                 handle.servable, request, planner, check_method_name=self._check_method_name
             )
-            return Work(prediction, encode, handle, timeout_ms)
+            log = self._log(kind, handle, spec.signature, payload)
+            return Work(prediction, encode, handle, timeout_ms, call, log)
 
     def get_model_metadata(self, payload: bytes, timeout_ms: int) -> bytes:
         """``GetModelMetadata``: the signatures, packed as SignatureDefMap."""

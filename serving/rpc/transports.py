@@ -4,9 +4,18 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from serving.errors import Code, ConfigurationError
-from serving.rpc.grpcio import GrpcioTransport
+from serving.rpc.addresses import addresses
+from serving.rpc.credentials import server_credentials
+from serving.rpc.grpcio import GrpcioTransport, Streaming
+from serving.rpc.health import CHECK, Health
+from serving.rpc.reflection import Reflection
 from serving.rpc.routes import Handler
 from serving.settings import Settings
+from serving.telemetry.log import logger
+from serving.tls import Credentials
+
+_GRPCIO_ONLY = ("ssl_config_file", "use_alts_credentials", "grpc_channel_arguments")
+"""Flags that the native transport has no means for."""
 
 
 class Transport(Protocol):
@@ -14,7 +23,7 @@ class Transport(Protocol):
 
     @property
     def port(self) -> int:
-        """The bound port."""
+        """The bound TCP port, 0 if there is none."""
         ...
 
     def start(self) -> None:
@@ -26,24 +35,52 @@ class Transport(Protocol):
         ...
 
 
-def open_transport(settings: Settings, handlers: Mapping[str, Handler]) -> Transport:
-    """The transport that --grpc_transport names, bound to --port."""
-    address = f"0.0.0.0:{max(settings.port, 0)}"
-    match settings.grpc_transport:
-        case "grpcio":
-            return GrpcioTransport(
-                handlers,
-                address,
-                max_threads=max(settings.grpc_max_threads, 1),
-                max_request_bytes=settings.max_request_bytes,
-                arguments=channel_arguments(settings.grpc_channel_arguments),
-            )
-        case "native":
-            from serving.rpc.native import NativeTransport  # only here: grpcio needs no second HTTP/2 library
+def open_transport(settings: Settings, handlers: Mapping[str, Handler], tls: Credentials | None = None) -> Transport:
+    """The transport that --grpc_transport names, or grpcio if that one cannot do what other flags ask for.
 
-            return NativeTransport(handlers, address, max_request_bytes=settings.max_request_bytes)
-        case other:
-            raise ConfigurationError(Code.INVALID_ARGUMENT, f"--grpc_transport is {other!r}; expected grpcio or native")
+    Bound to --port and --grpc_socket_path. Raises ConfigurationError.
+    """
+    health = Health() if settings.enable_grpc_healthcheck_service else None
+    aside: dict[str, Handler] = {CHECK: health.check} if health else {}
+    names = {path.split("/")[1] for path in (*handlers, *aside)}
+    services: list[Streaming] = [Reflection(names), *([health] if health else [])]
+    max_threads = max(settings.grpc_max_threads, 1)
+    credentials = server_credentials(tls, alts=settings.use_alts_credentials)
+    if _wants_native(settings):
+        from serving.rpc.fronted import FrontedTransport  # only here: grpcio needs no second HTTP/2 library
+
+        return FrontedTransport(
+            handlers,
+            addresses(settings),
+            max_threads=max_threads,
+            max_request_bytes=settings.max_request_bytes,
+            aside=aside,
+            services=services,
+        )
+    return GrpcioTransport(
+        {**handlers, **aside},
+        addresses(settings),
+        max_threads=max_threads,
+        max_request_bytes=settings.max_request_bytes,
+        arguments=channel_arguments(settings.grpc_channel_arguments),
+        services=services,
+        credentials=credentials,
+    )
+
+
+def _wants_native(settings: Settings) -> bool:
+    if settings.grpc_transport not in ("grpcio", "native"):
+        raise ConfigurationError(
+            Code.INVALID_ARGUMENT, f"--grpc_transport is {settings.grpc_transport!r}; expected grpcio or native"
+        )
+    if settings.grpc_transport == "grpcio":
+        return False
+    beyond = [name for name in _GRPCIO_ONLY if getattr(settings, name)]
+    if beyond:
+        logger.warning(
+            "--grpc_transport=native cannot do --%s; grpcio carries the gRPC API instead", " and --".join(beyond)
+        )
+    return not beyond
 
 
 def channel_arguments(text: str) -> dict[str, str | int]:

@@ -43,6 +43,12 @@ _QUICK: dict[str, tuple[Any, ...]] = {  # name: result, arguments
     "TF_DeleteGraph": (None, c_void_p),
     "TF_GraphOperationByName": (c_void_p, c_void_p, c_char_p),
     "TF_OperationNumOutputs": (c_int, c_void_p),
+    "TF_OperationOpType": (c_char_p, c_void_p),
+    "TF_OperationOutputType": (c_int, Output),
+    "TF_GraphGetTensorNumDims": (c_int, c_void_p, Output, c_void_p),
+    "TF_GraphGetTensorShape": (None, c_void_p, Output, POINTER(c_int64), c_int, c_void_p),
+    "TF_NewImportGraphDefOptions": (c_void_p,),
+    "TF_DeleteImportGraphDefOptions": (None, c_void_p),
     "TF_NewSessionOptions": (c_void_p,),
     "TF_DeleteSessionOptions": (None, c_void_p),
     "TF_SetConfig": (None, c_void_p, c_char_p, c_size_t, c_void_p),
@@ -60,6 +66,9 @@ _QUICK: dict[str, tuple[Any, ...]] = {  # name: result, arguments
     "TF_StringGetDataPointer": (c_void_p, c_void_p),
 }
 _LONG: dict[str, tuple[Any, ...]] = {
+    "TF_LoadLibrary": (c_void_p, c_char_p, c_void_p),
+    "TF_GraphImportGraphDef": (None, c_void_p, POINTER(Buffer), c_void_p, c_void_p),
+    "TF_NewSession": (c_void_p, c_void_p, c_void_p, c_void_p),
     "TF_LoadSessionFromSavedModel": (
         c_void_p,
         c_void_p,

@@ -5,7 +5,6 @@ TensorFlow does the first where it matters and refuses the second, in its own wo
 """
 
 import ctypes
-import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -18,16 +17,11 @@ from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError, invalid_argument
-from serving.protos import ConfigProto, MetaGraphDef, RunOptions
+from serving.protos import MetaGraphDef, RunOptions
+from serving.servables import saved_model_config
 from serving.servables.libtensorflow import Library, Output, load
+from serving.servables.pace import Pace
 from serving.servables.tensors import from_tensorflow, to_tensorflow
-
-INLINE_SECONDS = 0.001
-"""Below this mean a call is cheaper than the thread hop of 50-100 µs is worth."""
-
-_MEAN_WEIGHT = 0.1
-_PLANNING_CALLS = 1
-"""The first call of a step prunes and places its graph; its time says nothing about the next one's."""
 
 _RESOLVED = 256
 """Combinations of feeds and fetches kept per servable; beyond it each call resolves anew."""
@@ -35,22 +29,16 @@ _RESOLVED = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedModelOptions:
-    """How SavedModels are loaded: MetaGraph tags and the serialised ConfigProto of the session."""
+    """How SavedModels are loaded: MetaGraph tags and the serialised ConfigProto that their sessions begin with."""
 
     tags: tuple[str, ...] = ("serve",)
     session_config: bytes = b""
 
 
-def session_config(*, intra_op_threads: int, inter_op_threads: int) -> bytes:
-    """The session's ConfigProto; 0 threads lets TensorFlow decide."""
-    config = ConfigProto(intra_op_parallelism_threads=intra_op_threads, inter_op_parallelism_threads=inter_op_threads)
-    return bytes(config.SerializeToString())
-
-
 class SavedModelServable:
     """One loaded version. Thread-safe; ``close`` must come after the last call has returned."""
 
-    def __init__(self, session: "_Session", signature_defs: Mapping[str, Any], executor: Executor) -> None:
+    def __init__(self, session: "Session", signature_defs: Mapping[str, Any], executor: Executor) -> None:
         self.signature_defs = signature_defs
         self.signatures: Mapping[str, Signature] = signature_def.decode_all(signature_defs)
         self._session = session
@@ -75,13 +63,14 @@ class SavedModelServable:
 def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor) -> SavedModelServable:
     """Load the version directory ``path``; ``executor`` runs its slow calls. Blocks without holding the GIL."""
     _check_contents(path)
+    session_config = saved_model_config.merged(path, options.session_config)
     library = load()
     graph = library.NewGraph()
     meta_graph = library.NewBuffer()
     session_options = library.NewSessionOptions()
     try:
         with library.checked() as status:
-            library.SetConfig(session_options, options.session_config, len(options.session_config), status)
+            library.SetConfig(session_options, session_config, len(session_config), status)
         tags = (ctypes.c_char_p * len(options.tags))(*[tag.encode() for tag in options.tags])
         with library.checked() as status:
             session = library.LoadSessionFromSavedModel(
@@ -95,15 +84,13 @@ def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor)
         library.DeleteSessionOptions(session_options)
     signatures = wire.only_field(library.take_buffer(meta_graph), MetaGraphDef.SIGNATURE_DEF_FIELD_NUMBER)
     definitions = MetaGraphDef.FromString(signatures).signature_def
-    return SavedModelServable(_Session(library, session, graph), definitions, executor)
+    return SavedModelServable(Session(library, session, graph), definitions, executor)
 
 
 def _check_contents(path: Path) -> None:
-    """The two mistakes that TensorFlow Serving words itself."""
+    """The mistake that TensorFlow Serving words itself."""
     if any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
         return
-    if (path / "export.meta").exists():
-        raise ServingError(Code.UNIMPLEMENTED, "Session Bundle is deprecated and removed.")
     raise ServingError(
         Code.NOT_FOUND,
         "Specified file path does not appear to contain a SavedModel bundle (should have a file called "
@@ -111,20 +98,20 @@ def _check_contents(path: Path) -> None:
     )
 
 
-class _Session:
-    """The TensorFlow session and graph of one version."""
+class Session:
+    """A TensorFlow session and its graph; closing it frees both."""
 
     def __init__(self, library: Library, handle: int, graph: int) -> None:
         self.library = library
         self.handle = handle
-        self._graph = graph
+        self.graph = graph
         # RunOptions{inter_op_thread_pool: -1}: the whole step runs in the caller's thread.
         self.inline_options = _run_options(library, inter_op_thread_pool=-1)
 
     def output(self, name: str) -> Output:
         """The graph tensor called ``name``: ``operation:index``, or an operation for its first."""
         operation, _, index = name.partition(":")
-        found = self.library.GraphOperationByName(self._graph, operation.encode("utf-8", "surrogateescape"))
+        found = self.library.GraphOperationByName(self.graph, operation.encode("utf-8", "surrogateescape"))
         position = int(index) if index.isdecimal() else 0
         if not found or position >= self.library.OperationNumOutputs(found):
             raise invalid_argument(
@@ -133,18 +120,19 @@ class _Session:
         return Output(found, position)
 
     def close(self) -> None:
+        """Free both; nothing may run any more."""
         library = self.library
         for action in (library.CloseSession, library.DeleteSession):
             with library.checked() as status:
                 action(self.handle, status)
-        library.DeleteGraph(self._graph)
+        library.DeleteGraph(self.graph)
         library.DeleteBuffer(self.inline_options)
 
 
 class _SessionRun:
     """One resolved combination of feeds and fetches, and how long its calls take."""
 
-    def __init__(self, session: _Session, feeds: tuple[str, ...], fetches: tuple[str, ...], executor: Executor) -> None:
+    def __init__(self, session: Session, feeds: tuple[str, ...], fetches: tuple[str, ...], executor: Executor) -> None:
         self._session = session
         self._library = session.library
         self._executor = executor
@@ -152,13 +140,12 @@ class _SessionRun:
         self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
         self._input_handles = ctypes.c_void_p * len(feeds)
         self._output_handles = ctypes.c_void_p * len(fetches)
-        self._calls = 0
-        self._mean_seconds = math.inf
+        self._pace = Pace()
 
     @property
     def inline(self) -> bool:
-        """Whether the running mean is below ``INLINE_SECONDS``; nothing is known before the second call."""
-        return self._mean_seconds < INLINE_SECONDS
+        """Whether calls have been short so far."""
+        return self._pace.inline
 
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         """Run the step. A step that has been short runs in this thread, without a time limit that could not act."""
@@ -171,19 +158,12 @@ class _SessionRun:
                 outputs = self._run(tensors, options)
             finally:
                 self._library.DeleteBuffer(options)
-        self._note(time.perf_counter() - started)
+        self._pace.note(time.perf_counter() - started)
         return outputs
 
     def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> Future[list[Tensor]]:
         """The same on the servable's pool."""
         return self._executor.submit(self, tensors, timeout_ms)
-
-    def _note(self, seconds: float) -> None:
-        self._calls += 1
-        if self._calls == _PLANNING_CALLS + 1:
-            self._mean_seconds = seconds
-        elif self._calls > _PLANNING_CALLS:
-            self._mean_seconds += (seconds - self._mean_seconds) * _MEAN_WEIGHT
 
     def _run(self, tensors: Sequence[Tensor], options: Any) -> list[Tensor]:
         library = self._library

@@ -87,6 +87,7 @@ def test_signatures_to_the_byte() -> None:
     definition.inputs["x"].name = "x:0"
     definition.inputs["x"].dtype = 1
     definition.inputs["x"].tensor_shape.dim.add(size=-1)
+    definition.outputs["y"].name = ""
     definition.outputs["y"].tensor_shape.unknown_rank = True
     assert json_proto.dumps(signatures) == SIGNATURES
 
@@ -108,7 +109,7 @@ def test_signatures_to_the_byte() -> None:
             {"name": "", "signature_name": "", "version_label": ""},
             id="empty member of a oneof",
         ),
-        pytest.param("tensorflow.TensorInfo", {"dtype": 999}, {"name": "", "dtype": 999}, id="unknown enum"),
+        pytest.param("tensorflow.TensorInfo", {"dtype": 999}, {"dtype": 999}, id="unknown enum"),
         pytest.param("tensorflow.BytesList", {"value": [b"\xff\x00"]}, {"value": ["/wA="]}, id="bytes in base64"),
     ],
 )
@@ -185,11 +186,13 @@ def test_protobuf_reads_it_back(inputs: dict[str, tuple[str, int, list[int]]], m
     assert json_format.Parse(json_proto.dumps(definition), SignatureDef()) == definition
 
 
-@given(st.lists(st.floats(width=32)), st.lists(st.floats()), st.lists(st.binary()), st.lists(st.booleans()))
-def test_values_are_read_back(
-    singles: list[float], doubles: list[float], strings: list[bytes], bools: list[bool]
-) -> None:
-    """Numbers, bytes and bools survive; floats to the bit, but for NaNs."""
-    tensor = TensorProto(float_val=singles, double_val=doubles, string_val=strings, bool_val=bools)
-    back = json_format.Parse(json_proto.dumps(tensor), TensorProto())
-    assert str(back) == str(tensor)
+moderate = st.floats(-(2.0**126), 2.0**126, width=32).map(lambda value: value + 0.0)
+"""Protobuf's parser takes the rounded text of the greatest singles for too large, and -0 for 0."""
+doubles = st.floats(allow_nan=False).map(lambda value: value + 0.0)
+
+
+@given(st.lists(moderate), st.lists(doubles), st.lists(st.binary()), st.lists(st.booleans()))
+def test_values_are_read_back(singles: list[float], wide: list[float], strings: list[bytes], bools: list[bool]) -> None:
+    """Numbers, bytes and bools survive."""
+    tensor = TensorProto(float_val=singles, double_val=wide, string_val=strings, bool_val=bools)
+    assert json_format.Parse(json_proto.dumps(tensor), TensorProto()) == tensor

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from serving.codecs import tensor_proto
 from serving.core.tensor import STORAGE, DataType, Tensor
@@ -42,19 +43,10 @@ def example(dtype: DataType) -> Tensor:
     return Tensor(dtype, np.array([0, 1, 5], np.int64).astype(STORAGE[dtype]))
 
 
-def tensors() -> st.SearchStrategy[Tensor]:
-    """Tensors of every data type and up to four dimensions."""
-    return st.sampled_from(list(STORAGE)).flatmap(
-        lambda dtype: st.builds(
-            Tensor,
-            st.just(dtype),
-            hnp.arrays(
-                STORAGE[dtype],
-                hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
-                elements=st.binary(max_size=30) if dtype is DataType.STRING else None,
-            ),
-        )
-    )
+def arrays(dtype: DataType) -> st.SearchStrategy[NDArray[Any]]:
+    """Arrays of a data type with up to four dimensions."""
+    shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+    return hnp.arrays(STORAGE[dtype], shapes, elements=st.binary(max_size=30) if dtype is DataType.STRING else None)
 
 
 def same(one: Tensor, other: Tensor) -> bool:
@@ -141,9 +133,13 @@ def test_strided_array_is_written_in_its_own_order() -> None:
     assert same(decoded(TensorProto.FromString(tensor_proto.encode(tensor))), tensor)
 
 
-@given(tensors(), st.booleans())
-def test_round_trip(tensor: Tensor, as_content: bool) -> None:
+@pytest.mark.parametrize("as_content", [False, True], ids=["fields", "content"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(data=st.data())
+@settings(max_examples=20)
+def test_round_trip(dtype: DataType, as_content: bool, data: st.DataObject) -> None:
     """Every data type in either form comes back to the bit, and is the wire that protobuf writes."""
+    tensor = Tensor(dtype, data.draw(arrays(dtype)))
     encoded = tensor_proto.encode(tensor, as_content=as_content)
     message = TensorProto.FromString(encoded)
     assert message.SerializeToString(deterministic=True) == encoded
@@ -208,6 +204,24 @@ def test_wide_values_wrap(dtype: DataType, value: int, expected: int) -> None:
     """A value beyond its narrow type wraps, as TensorFlow's cast does."""
     message = proto(dtype, (1,), **{tensor_proto.FIELDS[dtype]: [value]})
     assert decoded(message).array.tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        pytest.param(proto(DataType.FLOAT, (1,), tensor_content=b"\0\0\x80\x3f"), [1], id="float"),
+        pytest.param(proto(DataType.BOOL, (2,), tensor_content=b"\0\x01"), [False, True], id="bool"),
+        pytest.param(proto(DataType.FLOAT, (0,), tensor_content=b"\0"), [], id="no elements"),
+        pytest.param(proto(DataType.STRING, (2,), tensor_content=b"\x01\x02abb"), [b"a", b"bb"], id="strings"),
+        pytest.param(proto(DataType.STRING, (2,), tensor_content=b"\0\0"), [b"", b""], id="empty strings"),
+        pytest.param(
+            proto(DataType.STRING, (1,), tensor_content=b"\x80\x01" + b"a" * 128), [b"a" * 128], id="long string"
+        ),
+    ],
+)
+def test_content(message: Any, expected: list[Any]) -> None:
+    """``tensor_content`` is the array's memory, little-endian; for strings the lengths, then the bytes."""
+    assert decoded(message).array.tolist() == expected
 
 
 def test_content_wins_over_fields() -> None:

@@ -113,7 +113,7 @@ def test_many_threads_lose_no_count() -> None:
     assert (held.idle, len(calls)) == (True, 1)
 
 
-ONE_TWO = ServingMap().with_lease(lease(1)).with_lease(lease(2)).with_labels("m", {"stable": 1, "gone": 7})
+ONE_TWO = ServingMap().with_lease(lease(1)).with_lease(lease(2)).with_labels({"m": {"stable": 1, "gone": 7}})
 
 FOUND = [
     pytest.param(None, None, 2, id="latest"),
@@ -170,14 +170,14 @@ def test_latest_is_the_highest_not_the_newest() -> None:
 
 def test_last_version_takes_its_model_along() -> None:
     """A model without versions is not in the map, and other models stay."""
-    both = ServingMap().with_lease(lease(1)).with_lease(lease(1, "n")).with_labels("n", {"a": 1})
+    both = ServingMap().with_lease(lease(1)).with_lease(lease(1, "n")).with_labels({"n": {"a": 1}})
     after = both.without(servable_id(1))
     assert (list(after.models), list(after.latest), after.available("m")) == (["n"], ["n"], ())
     assert after.find("n", None, "a").id == servable_id(1, "n")
 
 
 def test_labels_are_replaced_whole() -> None:
-    """Labels not mentioned disappear, and those of other models stay."""
-    labelled = ONE_TWO.with_labels("n", {"b": 1}).with_labels("m", {"canary": 2})
+    """Labels not mentioned disappear, of whichever model."""
+    labelled = ONE_TWO.with_labels({"n": {"b": 1}, "m": {"canary": 2}})
     assert labelled.labels == {"n": {"b": 1}, "m": {"canary": 2}}
-    assert labelled.with_labels("m", {}).labels == {"n": {"b": 1}}
+    assert labelled.with_labels({"n": {"c": 3}, "m": {}}).labels == {"n": {"c": 3}}

@@ -69,9 +69,9 @@ def test_running_request_stays_on_its_version() -> None:
 def test_label_moves() -> None:
     """Requests follow a label from one version to another, and labels not mentioned disappear."""
     manager = serving(1, 2)
-    manager.set_labels("m", {"stable": 1, "canary": 2})
+    manager.set_labels({"m": {"stable": 1, "canary": 2}})
     assert manager.acquire("m", label="stable").id.version == 1
-    manager.set_labels("m", {"stable": 2})
+    manager.set_labels({"m": {"stable": 2}})
     assert manager.acquire("m", label="stable").id.version == 2
     with pytest.raises(ServingError, match="Unrecognized servable version label: canary"):
         manager.acquire("m", label="canary")
@@ -80,7 +80,7 @@ def test_label_moves() -> None:
 def test_label_outlives_its_version() -> None:
     """A label of a version that is gone says which version is not found."""
     manager = serving(1)
-    manager.set_labels("m", {"stable": 1})
+    manager.set_labels({"m": {"stable": 1}})
     manager.set_aspired("m", {})
     settle(manager)
     with pytest.raises(ServingError, match=r"Servable not found for request: Specific\(m, 1\)"):

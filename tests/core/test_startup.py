@@ -29,12 +29,15 @@ CASES = [
     pytest.param({"m": [failed(2), at(State.LOADING)]}, FAILED, id="the-first-finished-version-failed"),
     pytest.param({"m": [at(State.AVAILABLE)], "n": []}, WAITING, id="every-model-counts"),
     pytest.param({"m": [failed()], "n": []}, FAILED, id="one-failure-is-enough"),
+    pytest.param({"m": [failed()], "n": [at(State.LOADING, name="n")]}, WAITING, id="others-are-under-way"),
+    pytest.param({"m": [failed()], "n": [failed(name="n")]}, FAILED, id="all-have-failed"),
+    pytest.param({"m": [failed()], "n": [at(State.AVAILABLE, name="n")]}, FAILED, id="others-are-available"),
 ]
 
 
 @pytest.mark.parametrize(("managed", "progress"), CASES)
 def test_progress(managed: dict[str, list[ServableState]], progress: Progress) -> None:
-    """READY needs an available version of each model; one model without any and with a failure is enough for FAILED."""
+    """READY needs an available version of each model; a failure counts once nothing else is under way."""
     assert judge(managed).progress is progress
 
 
@@ -43,6 +46,12 @@ def test_what_is_missing_is_named() -> None:
     startup = judge({"a": [failed(1, "a"), failed(2, "a")], "b": [at(State.LOADING)], "c": [at(State.AVAILABLE)]})
     assert [state.id for state in startup.failed] == [servable_id(2, "a")]
     assert startup.waiting == ("b",)
+
+
+def test_failures_come_by_name() -> None:
+    """Their order is not that of the configuration, as in TFS."""
+    startup = judge({"b": [failed(1, "b")], "a": [failed(1, "a")]})
+    assert [state.id.name for state in startup.failed] == ["a", "b"]
 
 
 def test_reasons_are_worded_as_tfs() -> None:

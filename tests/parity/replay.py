@@ -57,6 +57,19 @@ def fill(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
+def run_start(case: Case, models: Path, files: Path) -> tuple[Any, Answer, bool]:
+    """What was expected of a server that must not start, what came, and whether they match."""
+    profile = case["profile"]
+    names = {"models": str(models), "files": str(files)}
+    for name, text in profile.get("files", {}).items():
+        (files / name).write_text(fill(text, names))
+    expect = fill(case["expect"], names)
+    with ServerProcess(fill(profile["flags"], names), wait=False) as server:
+        status = server.wait(START_SECONDS)
+        got: Answer = {"exit": status, "output": "".join(server.output)}
+    return expect, got, status == expect["exit"] and expect["stdout"] in got["output"]
+
+
 class ProfileServer:
     """A server started with one profile's flags and files; cases of the profile run against it in file order."""
 

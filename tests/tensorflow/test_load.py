@@ -9,7 +9,7 @@ import pytest
 from serving.core.tensor import DataType
 from serving.errors import Code, ServingError
 from serving.protos import ConfigProto
-from serving.servables.saved_model import SavedModelOptions, load_saved_model, session_config
+from serving.servables.saved_model import SavedModelOptions, load_saved_model
 from tests.models import call, floats, loaded, tensor
 
 SIBLING_MODELS = Path(__file__).parents[3] / "shared" / "models"
@@ -94,9 +94,6 @@ def test_kept_combinations_are_bounded(models: Path) -> None:
             "Can't parse {path}/saved_model.pb as binary proto",
             id="unreadable saved_model.pb",
         ),
-        pytest.param(
-            "session_bundle", Code.UNIMPLEMENTED, "Session Bundle is deprecated and removed.", id="session bundle"
-        ),
     ],
 )
 def test_what_cannot_be_loaded(models: Path, model: str, code: Code, text: str) -> None:
@@ -123,15 +120,10 @@ def test_bad_session_config_is_an_error(models: Path) -> None:
     assert error.code is Code.INVALID_ARGUMENT
 
 
-def test_session_config_holds_both_thread_counts() -> None:
-    """The serialised ConfigProto says what the flags said."""
-    config = ConfigProto.FromString(session_config(intra_op_threads=3, inter_op_threads=5))
-    assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (3, 5)
-
-
 def test_session_config_is_accepted(models: Path) -> None:
     """A model loads and answers with thread counts of its own."""
-    options = SavedModelOptions(session_config=session_config(intra_op_threads=1, inter_op_threads=1))
+    config = ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+    options = SavedModelOptions(session_config=config.SerializeToString())
     with loaded(models / "matrix" / "1", options) as servable:
         assert call(servable, {"x": tensor(DataType.FLOAT, np.ones((1, 3, 3)))})["y"].array.tolist() == [
             [[2.5] * 3] * 3

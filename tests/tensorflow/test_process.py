@@ -34,9 +34,14 @@ FIFTY_CYCLES = """
 import json, os, sys
 from pathlib import Path
 from tests.models import call, floats, loaded
+from serving.protos import ConfigProto
+from serving.servables.saved_model import SavedModelOptions
+# With threads of its own a session that is not closed keeps them.
+config = ConfigProto(use_per_session_threads=True, inter_op_parallelism_threads=2, intra_op_parallelism_threads=2)
+options = SavedModelOptions(session_config=config.SerializeToString())
 def cycles(count):
     for path in sys.argv[1:] * count:
-        with loaded(Path(path)) as servable:
+        with loaded(Path(path), options) as servable:
             call(servable, {"x": floats(1)})
 def held():
     files = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]

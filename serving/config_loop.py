@@ -1,0 +1,71 @@
+"""The loop that re-reads --model_config_file and puts what it says into effect; it decides nothing about models."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from serving import model_config
+from serving.errors import ServingError
+from serving.models import Models
+from serving.telemetry.log import logger
+
+
+class ConfigLoop:
+    """Owns the thread on which ``path`` is read every ``wait_seconds``, the first time at once.
+
+    A file that cannot be read, or whose list is refused, changes nothing; the error is logged when it is a new one.
+    ``on_death`` is told when the loop ends by a failure.
+    """
+
+    def __init__(
+        self, path: Path, models: Models, *, wait_seconds: float, on_death: Callable[[BaseException], None]
+    ) -> None:
+        self._path = path
+        self._models = models
+        self._wait_seconds = wait_seconds
+        self._on_death = on_death
+        self._stopped = threading.Event()
+        self._said = ""
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to read; called once."""
+        self._thread = threading.Thread(target=self._run, name="config-loop", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Read no more; a wait for new models ends as well."""
+        self._stopped.set()
+
+    def turn(self) -> None:
+        """Read the file once and reload if it lists something else than what is in effect.
+
+        New models are waited for until the next turn is due, for the sake of the log alone.
+        """
+        error = self._error()
+        if error and error != self._said:
+            logger.error("%s", error)
+        self._said = error
+
+    def _error(self) -> str:
+        """What is wrong with the file, in TensorFlow Serving's words, or nothing."""
+        try:
+            configured = model_config.read(self._path)
+        except ServingError as error:
+            return f"Failed to read ModelServerConfig file: {error.text}"
+        if configured == self._models.configured:
+            return ""
+        try:
+            self._models.reload(configured, self._wait_seconds, self._stopped.is_set)
+        except ServingError as error:
+            return f"PollFilesystemAndReloadConfig failed to ReloadConfig: {error.text}"
+        return ""
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self.turn()
+                self._stopped.wait(self._wait_seconds)
+        except Exception as death:  # noqa: BLE001 - a dead loop must be known, whatever killed it
+            logger.exception("The loop that re-reads %s died; the file is not followed any more", self._path)
+            self._on_death(death)

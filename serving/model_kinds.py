@@ -1,0 +1,76 @@
+"""Which kind of model a version directory holds, decided here alone, and how each kind is loaded.
+
+The kinds that most servers never meet are imported when the first one of them is loaded.
+"""
+
+from collections.abc import Container
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from serving.core.servable import Servable
+from serving.servables.saved_model import SavedModelOptions, load_saved_model
+
+TFLITE_FILE = "model.tflite"
+SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+SESSION_BUNDLE_FILE = "export.meta"
+
+
+class ModelKind(Enum):
+    """What a version directory is."""
+
+    SAVED_MODEL = "SavedModel"
+    TFLITE = "TensorFlow Lite"
+    SESSION_BUNDLE = "SessionBundle"
+
+
+def kind_of(files: Container[str], *, prefer_tflite: bool) -> ModelKind:
+    """The kind of a directory with these files; one that looks like nothing is a SavedModel that lacks its file."""
+    if prefer_tflite and TFLITE_FILE in files:
+        return ModelKind.TFLITE
+    if SESSION_BUNDLE_FILE in files and not any(name in files for name in SAVED_MODEL_FILES):
+        return ModelKind.SESSION_BUNDLE
+    return ModelKind.SAVED_MODEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLoader:
+    """Loads the servable of a version directory, blocking; raises ServingError.
+
+    ``executor`` runs the slow calls of all. A TensorFlow Lite file is loaded into ``tflite_interpreters``, which share
+    ``tflite_threads``.
+    """
+
+    options: SavedModelOptions
+    executor: Executor
+    prefer_tflite: bool = False
+    tflite_interpreters: int = 1
+    tflite_threads: int = 1
+
+    def __call__(self, path: Path) -> Servable:
+        """The servable of the directory ``path``."""
+        match kind_of(_files(path), prefer_tflite=self.prefer_tflite):
+            case ModelKind.SAVED_MODEL:
+                return load_saved_model(path, self.options, self.executor)
+            case ModelKind.TFLITE:
+                return self._load_tflite(path / TFLITE_FILE)
+            case ModelKind.SESSION_BUNDLE:
+                from serving.servables.session_bundle import load_session_bundle
+
+                return load_session_bundle(path, self.options, self.executor)
+
+    def _load_tflite(self, path: Path) -> Servable:
+        from serving.servables.tflite import load_tflite
+
+        interpreters = max(self.tflite_interpreters, 1)
+        threads = max(self.tflite_threads // interpreters, 1)
+        return load_tflite(path, interpreters=interpreters, threads=threads, executor=self.executor)
+
+
+def _files(path: Path) -> frozenset[str]:
+    """The names in a directory; none if it is gone, which loading then says better."""
+    try:
+        return frozenset(entry.name for entry in path.iterdir())
+    except OSError:
+        return frozenset()

@@ -1,0 +1,202 @@
+"""The configured models: what is listed now, what becomes of a new list, how far the models are from serving.
+
+It owns the manager, the source and the loop between them; it opens no doors and reads no configuration.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
+
+from serving import model_config
+from serving.core.manager import Manager
+from serving.core.servable import ServableState, State
+from serving.core.startup import Progress, Startup
+from serving.errors import Code, ConfigurationError, ServingError
+from serving.manager_loop import LoaderFor, ManagerLoop
+from serving.model_config import Configured, ModelConfig
+from serving.request_log.log import RequestLog
+from serving.sources.file_system import FileSystemSource, ModelPath
+from serving.telemetry.log import logger
+
+
+def never() -> bool:
+    """The caller does not go away."""
+    return False
+
+
+class Models:
+    """Every method may be called from any thread; ``start`` comes first, once, and ``close`` last.
+
+    ``platforms`` are those a model may have; ``allow_unavailable_labels`` lets new labels point to versions that are
+    not available; ``request_log`` follows each list. The other arguments are ManagerLoop's.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        loader_for: LoaderFor,
+        *,
+        poll_wait_seconds: float,
+        max_loads: int,
+        max_unloads: int,
+        allow_unavailable_labels: bool = False,
+        platforms: frozenset[str] = frozenset((model_config.PLATFORM,)),
+        request_log: RequestLog | None = None,
+        on_death: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.manager = manager
+        self._allow_unavailable_labels = allow_unavailable_labels
+        self._platforms = platforms
+        self._request_log = request_log if request_log is not None else RequestLog()
+        self._source = FileSystemSource({})
+        self._loop = ManagerLoop(
+            manager,
+            self._source,
+            loader_for,
+            poll_wait_seconds=poll_wait_seconds,
+            max_loads=max_loads,
+            max_unloads=max_unloads,
+            on_death=on_death,
+        )
+        self._applying = Lock()
+        self._configured: Configured = None
+        self._served: set[str] = set()
+        self._ending = False
+        manager.monitor.subscribe(self._note)
+
+    @property
+    def configured(self) -> Configured:
+        """The list in effect, None before there was one; replaced whole."""
+        return self._configured
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models listed now, in the order of the list."""
+        return tuple(model.name for model in self._configured or ())
+
+    def start(self, configured: Configured) -> None:
+        """Put the first list into effect and begin to load. Raises ConfigurationError before anything has begun."""
+        self._apply(configured)
+        self._served.update(self.names)
+        self._loop.start()
+
+    def reload(self, configured: Configured, timeout: float | None = None, gone: Callable[[], bool] = never) -> None:
+        """Put another list into effect, then block until the models that are new in it serve or have failed.
+
+        ConfigurationError, and nothing changes, for a list that is refused. UNKNOWN for a new model that failed,
+        DEADLINE_EXCEEDED after ``timeout`` seconds, CANCELLED once ``gone``, ABORTED when a later list dropped what is
+        waited for: the list is in effect all the same. No wait holds up another reload.
+        """
+        added = self._apply(configured)
+        scan = self._loop.rescan()
+        if added:
+            # Not before the scan: of a model that was dropped and is listed again, the former version may still serve.
+            self._loop.wait_until(
+                lambda: gone() or self._ending or (self._loop.scanned(scan) and self._settled(added)), timeout
+            )
+            self._tell(added, gone())
+
+    def startup(self) -> Startup:
+        """How far the models listed now are from serving."""
+        return self.manager.startup(self.names)
+
+    def ready(self) -> bool:
+        """Whether every model serves that ought to: those of the first list, and later ones once they have served."""
+        expected = [name for name in self.names if name in self._served]
+        return self.manager.startup(expected).progress is Progress.READY
+
+    def end_waits(self) -> None:
+        """Let every ``reload`` that waits return, with UNAVAILABLE; the process is about to end."""
+        self._ending = True
+        self._loop.wake()
+
+    def close(self, timeout: float) -> None:
+        """Unload everything within ``timeout`` seconds, as far as nobody holds it."""
+        self.end_waits()
+        self._loop.close(timeout)
+
+    def _apply(self, configured: Configured) -> tuple[str, ...]:
+        """Put a list into effect, whole or not at all; the names that are new in it."""
+        with self._applying:
+            if configured is None:
+                self._check_nothing_listed()
+                return ()
+            before, known = self._configured or (), set(self.names)
+            model_config.check_change(before, configured)
+            for model in configured:
+                self._check_labels(model)
+            model_config.check_platforms(configured, self._platforms)
+            logged = {model.name: model.logging for model in configured if model.logging is not None}
+            self._request_log.check(logged)
+            self._put(configured, known)
+            self._request_log.follow(logged)
+            return tuple(model.name for model in configured if model.name not in known)
+
+    def _put(self, configured: Sequence[ModelConfig], known: Iterable[str]) -> None:
+        # Labels first: a request for a label finds its new version before the old one is taken away.
+        self.manager.set_labels({model.name: model.labels for model in configured})
+        logger.info("Adding/updating models.")
+        for model in configured:
+            logger.info(" (Re-)adding model: %s", model.name)
+        self._configured = tuple(configured)
+        self._source.replace(_paths(configured))
+        for name in set(known).difference(self.names):
+            self._served.discard(name)
+            self.manager.set_aspired(name, {})
+
+    def _check_nothing_listed(self) -> None:
+        if self._configured is not None:
+            raise ConfigurationError(
+                Code.FAILED_PRECONDITION,
+                "Cannot transition to requested config. It is only legal to transition from one ModelConfigList to "
+                "another.",
+            )
+        logger.info("Taking no action for empty config.")
+
+    def _check_labels(self, model: ModelConfig) -> None:
+        available = self.manager.serving.available(model.name)
+        present = self.manager.serving.labels.get(model.name, {})
+        for label, version in model.labels.items():
+            moved = present.get(label, version) != version
+            if version not in available and (moved or not self._allow_unavailable_labels):
+                raise ConfigurationError(
+                    Code.FAILED_PRECONDITION,
+                    f"Request to assign label to version {version} of model {model.name}, which is not currently "
+                    "available for inference",
+                )
+
+    def _settled(self, added: Sequence[str]) -> bool:
+        return self.manager.startup(self._still_listed(added)).progress is not Progress.WAITING
+
+    def _tell(self, added: Sequence[str], gone: bool) -> None:
+        """Raise what came of the wait for ``added``, unless all of them serve."""
+        listed = self._still_listed(added)
+        startup = self.manager.startup(listed)
+        if startup.failed:
+            count = len(startup.failed)
+            raise ServingError(Code.UNKNOWN, f"{count} model(s) did not become available: {startup.reasons}")
+        if startup.waiting:
+            raise ServingError(
+                Code.UNAVAILABLE if self._ending else Code.CANCELLED if gone else Code.DEADLINE_EXCEEDED,
+                f"The configuration is in effect, but {_few(startup.waiting)} did not become available in time; "
+                "the log says what each waits for",
+            )
+        if len(listed) < len(added):
+            dropped = _few([name for name in added if name not in listed])
+            raise ServingError(Code.ABORTED, f"A later configuration dropped {dropped} before it was available")
+
+    def _still_listed(self, added: Sequence[str]) -> list[str]:
+        names = set(self.names)
+        return [name for name in added if name in names]
+
+    def _note(self, state: ServableState) -> None:
+        if state.state is State.AVAILABLE and state.id.name in self.names:
+            self._served.add(state.id.name)
+
+
+def _paths(configured: Iterable[ModelConfig]) -> Mapping[str, ModelPath]:
+    return {model.name: ModelPath(base_path=model.base_path, policy=model.policy) for model in configured}
+
+
+def _few(names: Sequence[str], shown: int = 5) -> str:
+    text = ", ".join(names[:shown])
+    return f"{text} and {len(names) - shown} more" if len(names) > shown else text

@@ -1,0 +1,31 @@
+"""--grpc_max_threads: how many long calls may run at a time. It counts them; threads are the transports' business."""
+
+import threading
+
+from serving.errors import Code, ServingError
+from serving.inference.errand import Errand
+from serving.inference.work import Work
+
+
+class RunningCalls:
+    """Counts calls that are not expected to be over at once; ``most`` of them may run. Thread-safe.
+
+    Short calls are not counted: a burst of them is over before a client could try again.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.Semaphore(most)
+
+    def begin(self, call: Work | Errand) -> None:
+        """Count a call in. Raises ServingError, and lets go of what the call holds, if too many run already."""
+        if self._free.acquire(blocking=False):
+            return
+        error = ServingError(Code.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
+        if isinstance(call, Work):
+            call.call.failed(error)
+            call.handle.release()
+        raise error
+
+    def end(self) -> None:
+        """A call that was counted in is over."""
+        self._free.release()

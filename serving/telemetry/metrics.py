@@ -1,0 +1,168 @@
+"""Counters, gauges and histograms with labels, and the registry that knows them by name; not their text form.
+
+A child (one metric with one set of label values) is resolved once and kept; adding to it costs a lock that is hardly
+ever contended, which makes the numbers exact whatever threads do.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from threading import Lock
+from typing import Generic, NamedTuple, TypeVar
+
+Labels = tuple[str, ...]
+"""Label values, in the order of a family's label names."""
+
+
+class Kind(Enum):
+    """What a family is, in the words of the page."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Counter:
+    """A whole number that only grows."""
+
+    __slots__ = ("_lock", "_value")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._value = 0
+
+    def add(self, amount: int = 1) -> None:
+        """Count ``amount`` more."""
+        with self._lock:
+            self._value += amount
+
+    @property
+    def value(self) -> int:
+        """The number so far."""
+        return self._value
+
+
+class Gauge:
+    """A whole number that is what it was last set to."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def set(self, value: int) -> None:
+        """Replace the number."""
+        self.value = value
+
+
+class Distribution(NamedTuple):
+    """What a histogram has seen: values per bucket, the last without an upper bound, and their sum."""
+
+    counts: tuple[int, ...]
+    sum: float
+
+
+class Histogram:
+    """Counts values by ``bounds``. A value that equals a bound belongs to the bucket above it, as in TensorFlow."""
+
+    __slots__ = ("_bounds", "_counts", "_lock", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._lock = Lock()
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        bucket = bisect_right(self._bounds, value)
+        with self._lock:
+            self._counts[bucket] += 1
+            self._sum += value
+
+    @property
+    def value(self) -> Distribution:
+        """Counts and sum of the same moment."""
+        with self._lock:
+            return Distribution(tuple(self._counts), self._sum)
+
+
+Metric = Counter | Gauge | Histogram
+MetricT = TypeVar("MetricT", Counter, Gauge, Histogram)
+
+
+class Family(Generic[MetricT]):
+    """A metric with every set of label values it was ever used with. Thread-safe; children are made when asked for."""
+
+    def __init__(
+        self, name: str, kind: Kind, labels: Labels, make: Callable[[], MetricT], bounds: Sequence[float] = ()
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.labels = labels
+        self.bounds = bounds
+        self._make: Callable[[], MetricT] = make
+        self._lock = Lock()
+        self._children: dict[Labels, MetricT] = {}
+
+    def child(self, *values: str) -> MetricT:
+        """The metric with these label values. ValueError for another number of them than the family has labels."""
+        found = self._children.get(values)
+        if found is not None:
+            return found
+        if len(values) != len(self.labels):
+            raise ValueError(f"{self.name} has the labels {self.labels}; got the values {values}")
+        with self._lock:
+            return self._children.setdefault(values, self._make())
+
+    def points(self) -> list[tuple[Labels, MetricT]]:
+        """Every child, in the order of its label values."""
+        with self._lock:
+            children = list(self._children.items())
+        return sorted(children, key=lambda point: point[0])
+
+
+AnyFamily = Family[Counter] | Family[Gauge] | Family[Histogram]
+
+
+class Registry:
+    """All families by name. A name is registered once; from then on it is on the page, with or without points."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._families: Mapping[str, AnyFamily] = {}
+
+    def counter(self, name: str, *labels: str) -> Family[Counter]:
+        """Register a counter. ValueError if the name is taken, here and below."""
+        return self._add(Family(name, Kind.COUNTER, labels, Counter))
+
+    def gauge(self, name: str, *labels: str) -> Family[Gauge]:
+        """Register a gauge."""
+        return self._add(Family(name, Kind.GAUGE, labels, Gauge))
+
+    def histogram(self, name: str, bounds: Sequence[float], *labels: str) -> Family[Histogram]:
+        """Register a histogram with these upper bounds, rising."""
+        return self._add(Family(name, Kind.HISTOGRAM, labels, lambda: Histogram(bounds), bounds))
+
+    def families(self) -> list[AnyFamily]:
+        """Every family, by name."""
+        return [family for _, family in sorted(self._families.items())]
+
+    def value(self, name: str) -> int:
+        """The number of the first point of a counter or gauge; 0 for a histogram, an unknown name, no points."""
+        family = self._families.get(name)
+        points = family.points() if family is not None else []
+        first = points[0][1].value if points else 0
+        return first if isinstance(first, int) else 0
+
+    def _add(self, family: Family[MetricT]) -> Family[MetricT]:
+        with self._lock:
+            if family.name in self._families:
+                raise ValueError(f"the metric {family.name} is registered already")
+            self._families = {**self._families, family.name: family}
+        return family
+
+
+def exponential(first: float, growth: float, count: int) -> tuple[float, ...]:
+    """``count`` bounds, each ``growth`` times the one before."""
+    return tuple(first * growth**power for power in range(count))

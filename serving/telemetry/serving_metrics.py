@@ -1,0 +1,223 @@
+"""The metrics of the server by name, as TensorFlow Serving has them (docs/compatibility.md, "Metrics"), and a few more.
+
+What a request costs here: one lookup, one small object, and an addition to three metrics that were resolved before.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Literal, TypeVar
+
+from serving.errors import Code, ServingError
+from serving.telemetry import exposition
+from serving.telemetry.batch_metrics import BatchMetrics
+from serving.telemetry.metrics import Counter, Gauge, Histogram, Registry, exponential
+
+LoadedT = TypeVar("LoadedT")
+Clock = Callable[[], float]
+Entrypoint = Literal["REST", "GRPC"]
+
+_SERVING = "/tensorflow/serving/"
+_LOADER = "/tensorflow/cc/saved_model/"
+_LATENCY_MICROS = exponential(10, 1.8, 33)
+_EXAMPLE_COUNTS = exponential(1, 2, 15)
+
+MOST_NAMES = 1000
+"""Names of models that failing requests may add to the page: anybody can ask for a model, and memory is finite."""
+OTHERS = "(others)"
+"""The model name of failures beyond ``MOST_NAMES``."""
+
+
+class Call:
+    """One request on its way. As a context it counts what its block raises; otherwise its owner says how it ended."""
+
+    __slots__ = ("_began", "_series")
+
+    def __init__(self, series: "_Series", began: float) -> None:
+        self._series = series
+        self._began = began
+
+    def answered(self) -> None:
+        """The answer is ready."""
+        count, latency = self._series.answered or self._series.first_answer()
+        latency.observe((self._series.clock() - self._began) * 1e6)
+        count.add()
+
+    def failed(self, error: BaseException) -> None:
+        """The request ends with ``error``; what is no ServingError is INTERNAL to a client."""
+        self._series.refused(error.code if isinstance(error, ServingError) else Code.INTERNAL)
+
+    def cancelled(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._series.refused(Code.CANCELLED)
+
+    def now(self) -> float:
+        """The time, for ``ran``."""
+        return self._series.clock()
+
+    def ran(self, began: float) -> None:
+        """The model has run, successfully, since ``began``."""
+        runtime = self._series.runtime or self._series.first_run()
+        runtime.observe((self._series.clock() - began) * 1e6)
+
+    def __enter__(self) -> "Call":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.failed(error)
+
+
+class _Uncounted(Call):
+    """A call that leaves no trace."""
+
+    def __init__(self) -> None:
+        """There is no series."""
+
+    def answered(self) -> None:
+        """Count nothing; the same below."""
+
+    def failed(self, error: BaseException) -> None: ...
+
+    def cancelled(self) -> None: ...
+
+    def now(self) -> float:
+        return 0.0
+
+    def ran(self, began: float) -> None: ...
+
+
+UNCOUNTED = _Uncounted()
+
+
+class _Series:
+    """What the calls of one model by one method at one door count into; children come with the first success."""
+
+    __slots__ = ("_metrics", "answered", "api", "clock", "entrypoint", "model", "runtime")
+
+    def __init__(self, metrics: "ServingMetrics", entrypoint: Entrypoint, api: str, model: str, clock: Clock) -> None:
+        self.entrypoint = entrypoint
+        self.api = api
+        self.model = model
+        self.clock = clock
+        self.answered: tuple[Counter, Histogram] | None = None
+        self.runtime: Histogram | None = None
+        self._metrics = metrics
+
+    def first_answer(self) -> tuple[Counter, Histogram]:
+        self._metrics.know(self.model)
+        self.answered = (
+            self._metrics.request_count.child(self.model, Code.OK.name),
+            self._metrics.request_latency.child(self.model, self.api, self.entrypoint),
+        )
+        return self.answered
+
+    def first_run(self) -> Histogram:
+        self.runtime = self._metrics.runtime_latency.child(self.model, self.api.capitalize(), "TF1")
+        return self.runtime
+
+    def refused(self, code: Code) -> None:
+        self._metrics.refused(self.model, code)
+
+
+class ServingMetrics:
+    """One server's metrics. Thread-safe. ``clock`` gives seconds."""
+
+    def __init__(self, registry: Registry | None = None, clock: Clock = perf_counter) -> None:
+        self.registry = add = registry if registry is not None else Registry()
+        self.request_count = add.counter(f"{_SERVING}request_count", "model_name", "status")
+        self.request_latency = add.histogram(
+            f"{_SERVING}request_latency", _LATENCY_MICROS, "model_name", "API", "entrypoint"
+        )
+        self.runtime_latency = add.histogram(
+            f"{_SERVING}runtime_latency", _LATENCY_MICROS, "model_name", "API", "runtime"
+        )
+        self.example_counts = add.histogram(f"{_SERVING}request_example_counts", _EXAMPLE_COUNTS, "model")
+        self.example_count_total = add.counter(f"{_SERVING}request_example_count_total", "model")
+        self.warmup_latency = add.histogram(f"{_SERVING}model_warmup_latency", _LATENCY_MICROS, "model_path", "status")
+        self.warmup_records = add.counter(f"{_SERVING}model_warmup_records_read", "model_path", "status")
+        self.load_attempts = add.counter(f"{_LOADER}load_attempt_count", "model_path", "status")
+        self.load_latency = add.counter(f"{_LOADER}load_latency", "model_path")
+        self.version_state = add.gauge("/serving/version_state", "model_name", "version", "state")
+        # TensorFlow Serving lists these two, and its released binary never counts into them.
+        add.counter(f"{_SERVING}request_log_count", "model_name", "status_code")
+        add.gauge(f"{_SERVING}mlmd_map", "model_name", "version")
+        self.batching = BatchMetrics(add)
+        self._clock = clock
+        self._series: dict[tuple[Entrypoint, str, str], _Series] = {}
+        self._names: set[str] = set()
+        self._states: dict[tuple[str, int], Gauge] = {}
+
+    def call(self, entrypoint: Entrypoint, api: str, model: str) -> Call:
+        """A request for ``model`` begins now; ``api`` is the label: ``Predict``, over REST ``predict`` or empty."""
+        series = self._series.get((entrypoint, api, model))
+        if series is None:
+            series = _Series(self, entrypoint, api, model, self._clock)
+            if len(self._series) < MOST_NAMES:
+                self._series[entrypoint, api, model] = series
+        return Call(series, self._clock())
+
+    def refused(self, model: str, code: Code) -> None:
+        """A request for ``model`` ended without an answer; the name is empty if the request has none."""
+        if model not in self._names:
+            if len(self._names) < MOST_NAMES:
+                self.know(model)
+            else:
+                model = OTHERS
+        self.request_count.child(model, code.name).add()
+
+    def know(self, model: str) -> None:
+        """Give the failures of this model points of their own from now on."""
+        self._names.add(model)
+
+    def examples(self, model: str, count: int) -> None:
+        """A MultiInference has run on ``count`` Examples."""
+        self.example_counts.child(model).observe(count)
+        self.example_count_total.child(model).add(count)
+
+    def ran(self, model: str, api: str, seconds: float) -> None:
+        """The model has run outside of a request, as in warm-up; ``api`` is ``Predict``, ``Classify``, ``Regress``."""
+        self.runtime_latency.child(model, api, "TF1").observe(_micros(seconds))
+
+    def warmed_up(self, path: str, status: str, seconds: float, records: int) -> None:
+        """A warm-up file was read to its end or to an error; ``status`` is ``OK`` or the error as text."""
+        self.warmup_latency.child(path, status).observe(_micros(seconds))
+        self.warmup_records.child(path, status).add(records)
+
+    def measured(self, load: Callable[[Path], LoadedT]) -> Callable[[Path], LoadedT]:
+        """The same load of a version directory; each attempt is counted, as TensorFlow's own loader does."""
+
+        def measure(path: Path) -> LoadedT:
+            began, status = self._clock(), "fail"
+            try:
+                loaded = load(path)
+                status = "success"
+                return loaded
+            finally:
+                self.load_attempts.child(str(path), status).add()
+                self.load_latency.child(str(path)).add(_micros(self._clock() - began))
+
+        return measure
+
+    def state_changed(self, model: str, version: int, state: str) -> None:
+        """A version is in ``state`` now: 1 for this state, 0 for those it was in before."""
+        current = self.version_state.child(model, str(version), state)
+        former = self._states.get((model, version), current)
+        former.set(0)
+        current.set(1)
+        self._states[model, version] = current
+
+    def value(self, name: str) -> int:
+        """The number of a metric's first point, as reloads report it; 0 for an unknown name."""
+        return self.registry.value(name)
+
+    def page(self) -> bytes:
+        """All of it, for Prometheus."""
+        return exposition.page(self.registry).encode()
+
+
+def _micros(seconds: float) -> int:
+    return int(seconds * 1e6)

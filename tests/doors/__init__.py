@@ -1,0 +1,1 @@
+"""The doors of a running server, as clients see them."""

@@ -1,0 +1,85 @@
+"""--grpc_channel_arguments and --grpc_max_threads: what they change, and what is refused."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from serving.errors import ConfigurationError
+from serving.rpc.transports import channel_arguments
+from tests.doors.clients import GrpcClient, RefusedError, Target, floats
+from tests.server_process import ServerProcess
+
+THREADS = 2
+CALLS = 5
+LONG_MILLISECONDS = 2000.0
+WAIT = Target(model="default", signature="wait")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("grpc.max_concurrent_streams=7", {"grpc.max_concurrent_streams": 7}),
+        ("a=-1,b=2147483647,c=2147483648", {"a": -1, "b": 2147483647, "c": "2147483648"}),
+        ("a=x=y,b=", {"a": "x=y", "b": ""}),
+        ("a=1,a=2", {"a": 2}),
+        ("a=--1,b=1.5,c=²", {"a": "--1", "b": "1.5", "c": "²"}),
+    ],
+)
+def test_channel_arguments(text: str, expected: dict[str, str | int]) -> None:
+    """32-bit integers are such, everything else is text; the last one wins."""
+    assert channel_arguments(text) == expected
+
+
+@pytest.mark.parametrize("text", ["a", "a=1,b", "=1"])
+def test_bad_channel_arguments(text: str) -> None:
+    """An entry without a key and a value is refused by name."""
+    with pytest.raises(ConfigurationError, match="expected key=value"):
+        channel_arguments(text)
+
+
+def base_path(models: Path, name: str) -> str:
+    return f"--model_base_path={models / name}"
+
+
+def test_port_in_use_is_a_start_error(transport: str, models: Path) -> None:
+    """A second server does not share the port unknowingly."""
+    flags = [f"--grpc_transport={transport}", base_path(models, "half_plus_three")]
+    with ServerProcess(flags) as first:
+        with ServerProcess([*flags, f"--port={first.grpc_port}"], wait=False) as second:
+            assert second.wait() == 255
+    assert f"cannot listen on 0.0.0.0:{first.grpc_port}: " in second.output[-1]
+    assert second.output[-1].endswith(" See --port.\n")
+
+
+def test_channel_arguments_act(models: Path) -> None:
+    """With the argument the port is shared; the native transport cannot do it, and gives way to grpcio."""
+    flags = ["--grpc_channel_arguments=grpc.so_reuseport=1", base_path(models, "half_plus_three")]
+    with ServerProcess([*flags, "--grpc_transport=native"]) as first:
+        with ServerProcess([*flags, f"--port={first.grpc_port}"]) as second:
+            assert second.grpc_port == first.grpc_port
+        first.wait_for("native cannot do --grpc_channel_arguments; grpcio carries")
+
+
+def test_long_calls_beyond_the_threads_are_refused(transport: str, models: Path) -> None:
+    """As many run as there are threads, the others get TensorFlow Serving's text; then all is as before."""
+    flags = [f"--grpc_transport={transport}", base_path(models, "slow"), f"--grpc_max_threads={THREADS}"]
+    with ServerProcess(flags) as server:
+        client = GrpcClient(server)
+
+        def call(number: int) -> str:
+            try:
+                client.predict(WAIT, {"ms": floats(LONG_MILLISECONDS)})
+            except RefusedError as error:
+                return f"{error.code}: {error.text}"
+            return "OK"
+
+        with ThreadPoolExecutor(CALLS) as callers:
+            answers = callers.map(call, range(CALLS))
+            assert client.status(WAIT) == [(1, "AVAILABLE")]
+        refused = "RESOURCE_EXHAUSTED: Server Threadpool Exhausted"
+        assert sorted(answers) == ["OK"] * THREADS + [refused] * (CALLS - THREADS)
+        assert client.predict(WAIT, {"ms": floats(1)})["y"].tolist() == [1.0]
+        client.close()
+    assert server.process.returncode == 0

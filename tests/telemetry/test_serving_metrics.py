@@ -1,0 +1,253 @@
+"""The server's metrics by name: which there are from the start, and what each event adds to them."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.errors import Code, ServingError
+from serving.telemetry.serving_metrics import MOST_NAMES, OTHERS, UNCOUNTED, ServingMetrics
+from tests.support import ManualClock
+
+LISTED = """\
+# TYPE :serving:version_state gauge
+# TYPE :tensorflow:cc:saved_model:load_attempt_count counter
+# TYPE :tensorflow:cc:saved_model:load_latency counter
+# TYPE :tensorflow:serving:batching_session:queuing_latency histogram
+# TYPE :tensorflow:serving:batching_session:wrapped_run_count counter
+# TYPE :tensorflow:serving:mlmd_map gauge
+# TYPE :tensorflow:serving:model_warmup_latency histogram
+# TYPE :tensorflow:serving:model_warmup_records_read counter
+# TYPE :tensorflow:serving:request_count counter
+# TYPE :tensorflow:serving:request_example_count_total counter
+# TYPE :tensorflow:serving:request_example_counts histogram
+# TYPE :tensorflow:serving:request_latency histogram
+# TYPE :tensorflow:serving:request_log_count counter
+# TYPE :tensorflow:serving:runtime_latency histogram
+"""
+LATENCY = (
+    "10 18 32.4 58.32 104.976 188.957 340.122 612.22 1102 1983.59 3570.47 6426.84 11568.3 20823 37481.3 67466.4 121440 "
+    "218591 393464 708235 1.27482e+06 2.29468e+06 4.13043e+06 7.43477e+06 1.33826e+07 2.40887e+07 4.33596e+07 "
+    "7.80473e+07 1.40485e+08 2.52873e+08 4.55172e+08 8.19309e+08 1.47476e+09 +Inf"
+)
+
+
+class Metrics(ServingMetrics):
+    """Metrics on a clock moved by hand, and the points of their page."""
+
+    def __init__(self) -> None:
+        self.time = ManualClock(0.0)
+        super().__init__(clock=self.time)
+
+    def points(self, name: str) -> dict[str, str]:
+        """Labels and numbers of the lines whose name ends in ``name``, buckets apart."""
+        lines = [line for line in self.page().decode().splitlines() if not line.startswith("#")]
+        split = [line.removesuffix("}").partition("{") for line in lines]
+        return {
+            rest.rpartition("} ")[0]: rest.rpartition("} ")[2] for key, _, rest in split if key.endswith(f":{name}")
+        }
+
+    def bounds(self, name: str) -> str:
+        """The bounds of a histogram's first point, as on the page."""
+        buckets = [line for line in self.page().decode().splitlines() if f":{name}_bucket" in line]
+        return " ".join(line.partition('le="')[2].partition('"')[0] for line in buckets)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+def test_listed_from_the_start(metrics: Metrics) -> None:
+    """Before any traffic the page has the type of every metric, but for batch sizes, and no point."""
+    assert metrics.page().decode() == LISTED
+
+
+def test_answered_call(metrics: Metrics) -> None:
+    """An answer is counted with OK, and its time, in microseconds, with the door's labels."""
+    call = metrics.call("GRPC", "Predict", "m")
+    metrics.time.advance(0.25)
+    call.answered()
+    assert metrics.points("request_count") == {'model_name="m",status="OK"': "1"}
+    labels = 'model_name="m",API="Predict",entrypoint="GRPC"'
+    assert metrics.points("request_latency_sum") == {labels: "250000"}
+    assert metrics.points("request_latency_count") == {labels: "1"}
+
+
+def test_calls_add_up(metrics: Metrics) -> None:
+    """Calls of one kind share their points, REST's empty method included."""
+    for _ in range(3):
+        metrics.call("REST", "", "m").answered()
+    assert metrics.points("request_count") == {'model_name="m",status="OK"': "3"}
+    assert metrics.points("request_latency_count") == {'model_name="m",API="",entrypoint="REST"': "3"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(ServingError(Code.NOT_FOUND, "no"), "NOT_FOUND", id="our errors"),
+        pytest.param(ZeroDivisionError(), "INTERNAL", id="defects"),
+    ],
+)
+def test_failed_call(metrics: Metrics, error: Exception, status: str) -> None:
+    """A failure inside a call's context is counted with its code, and its time is not."""
+    with pytest.raises(type(error)), metrics.call("GRPC", "Predict", "m"):
+        raise error
+    assert metrics.points("request_count") == {f'model_name="m",status="{status}"': "1"}
+    assert metrics.points("request_latency_count") == {}
+
+
+def test_context_without_error_counts_nothing(metrics: Metrics) -> None:
+    """A call that is handed on is counted by whoever ends it."""
+    with metrics.call("GRPC", "Predict", "m"):
+        pass
+    assert metrics.points("request_count") == {}
+
+
+def test_cancelled_call(metrics: Metrics) -> None:
+    """A call that nobody waits for any more is CANCELLED."""
+    metrics.call("REST", "predict", "m").cancelled()
+    assert metrics.points("request_count") == {'model_name="m",status="CANCELLED"': "1"}
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "api", "label"),
+    [
+        pytest.param("REST", "regress", "Regress", id="rest"),
+        pytest.param("GRPC", "Regress", "Regress", id="grpc"),
+    ],
+)
+def test_run(metrics: Metrics, entrypoint: str, api: str, label: str) -> None:
+    """A run is timed from its own beginning, and called the same whichever door it came by."""
+    call = metrics.call("REST" if entrypoint == "REST" else "GRPC", api, "m")
+    metrics.time.advance(1)
+    began = call.now()
+    metrics.time.advance(0.5)
+    call.ran(began)
+    assert metrics.points("runtime_latency_sum") == {f'model_name="m",API="{label}",runtime="TF1"': "500000"}
+
+
+def test_uncounted_call(metrics: Metrics) -> None:
+    """A call that TensorFlow Serving does not count leaves no trace and raises nothing."""
+    with UNCOUNTED as call:
+        call.ran(call.now())
+        call.answered()
+        call.cancelled()
+        call.failed(ZeroDivisionError())
+    assert metrics.page().decode() == LISTED
+
+
+def test_unknown_names_are_bounded(metrics: Metrics) -> None:
+    """Failures under ever new names end up in one point; those of a model that has answered do not."""
+    for number in range(MOST_NAMES + 5):
+        metrics.refused(f"n{number}", Code.NOT_FOUND)
+    metrics.call("REST", "predict", "real").answered()
+    metrics.refused("real", Code.NOT_FOUND)
+    points = metrics.points("request_count")
+    assert len(points) == MOST_NAMES + 3
+    assert points[f'model_name="{OTHERS}",status="NOT_FOUND"'] == "5"
+    assert points['model_name="real",status="NOT_FOUND"'] == "1"
+
+
+def test_calls_beyond_those_kept_are_counted(metrics: Metrics) -> None:
+    """A model that comes after very many others is counted all the same."""
+    for number in range(MOST_NAMES):
+        metrics.call("REST", "predict", f"n{number}")
+    for _ in range(2):
+        metrics.call("REST", "predict", "late").answered()
+    assert metrics.points("request_count") == {'model_name="late",status="OK"': "2"}
+
+
+def test_examples(metrics: Metrics) -> None:
+    """MultiInference counts its Examples in total and by request."""
+    metrics.examples("m", 2)
+    metrics.examples("m", 3)
+    assert metrics.points("request_example_count_total") == {'model="m"': "5"}
+    assert metrics.points("request_example_counts_sum") == {'model="m"': "5"}
+    assert metrics.points("request_example_counts_count") == {'model="m"': "2"}
+
+
+def test_warm_up(metrics: Metrics) -> None:
+    """Warm-up has its time and records by path and status, its runs among the others."""
+    metrics.warmed_up("/models/m/1", "OK", 0.002, 3)
+    metrics.ran("m", "Predict", 0.001)
+    labels = 'model_path="/models/m/1",status="OK"'
+    assert metrics.points("model_warmup_latency_sum") == {labels: "2000"}
+    assert metrics.points("model_warmup_records_read") == {labels: "3"}
+    assert metrics.points("runtime_latency_sum") == {'model_name="m",API="Predict",runtime="TF1"': "1000"}
+
+
+def test_load(metrics: Metrics) -> None:
+    """Attempts to load are counted by path and outcome, their times add up, and the outcome is passed on."""
+
+    def load(path: Path) -> str:
+        metrics.time.advance(1.5)
+        if path.name == "2":
+            raise ServingError(Code.NOT_FOUND, "nothing there")
+        return "loaded"
+
+    measured = metrics.measured(load)
+    assert measured(Path("/m/1")) == "loaded"
+    for _ in range(2):
+        with pytest.raises(ServingError, match="nothing there"):
+            measured(Path("/m/2"))
+    assert metrics.points("load_attempt_count") == {
+        'model_path="/m/1",status="success"': "1",
+        'model_path="/m/2",status="fail"': "2",
+    }
+    assert metrics.points("load_latency") == {'model_path="/m/1"': "1500000", 'model_path="/m/2"': "3000000"}
+
+
+def test_version_state(metrics: Metrics) -> None:
+    """The state that a version is in is 1, those it was in are 0, and versions do not share."""
+    for version, state in ((1, "START"), (1, "LOADING"), (2, "START"), (1, "AVAILABLE"), (1, "AVAILABLE")):
+        metrics.state_changed("m", version, state)
+    assert metrics.points("version_state") == {
+        'model_name="m",version="1",state="AVAILABLE"': "1",
+        'model_name="m",version="1",state="LOADING"': "0",
+        'model_name="m",version="1",state="START"': "0",
+        'model_name="m",version="2",state="START"': "1",
+    }
+
+
+def test_batches(metrics: Metrics) -> None:
+    """A batch of two requests, padded: each waiting time and input size, the batch and its padding."""
+    metrics.batching.batched(0.001, (2, 2))
+    metrics.batching.batched(0.003, (1, 1))
+    metrics.batching.ran(4, 1)
+    assert metrics.points("queuing_latency_sum") == {'thread_pool_name=""': "4000"}
+    assert metrics.points("wrapped_run_count") == {"": "1"}
+    assert metrics.points("input_batch_size_sum") == {"": "6"}
+    assert metrics.points("input_batch_size_count") == {"": "4"}
+    assert metrics.points("processed_batch_size_sum") == {"": "4"}
+    assert metrics.points("padding_size_sum") == {'execution_batch_size="4"': "1"}
+
+
+def test_latency_bounds(metrics: Metrics) -> None:
+    """The bounds of latencies are TensorFlow Serving's, so that dashboards stay comparable."""
+    metrics.call("REST", "predict", "m").answered()
+    assert metrics.bounds("request_latency") == LATENCY
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last", "count"),
+    [
+        pytest.param("queuing_latency", "100 120 144 172.8 207.36 ", " 1.09205e+06 +Inf", 53, id="queuing"),
+        pytest.param("request_example_counts", "1 2 4 8 ", " 16384 +Inf", 16, id="examples"),
+        pytest.param("processed_batch_size", "1 2 4 8 ", " 8192 +Inf", 15, id="batch sizes"),
+    ],
+)
+def test_other_bounds(metrics: Metrics, name: str, first: str, last: str, count: int) -> None:
+    """Waiting times and sizes have bounds of their own."""
+    metrics.batching.batched(0, (1,))
+    metrics.batching.ran(1, 0)
+    metrics.examples("m", 1)
+    bounds = metrics.bounds(name)
+    assert bounds.startswith(first)
+    assert bounds.endswith(last)
+    assert len(bounds.split()) == count
+
+
+def test_value_by_internal_name(metrics: Metrics) -> None:
+    """Reloads report numbers under the internal names."""
+    metrics.call("REST", "predict", "m").answered()
+    assert metrics.value("/tensorflow/serving/request_count") == 1
