@@ -1,5 +1,6 @@
 """What carries the gRPC API: one interface, two transports, and the choice between them."""
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from serving.rpc.routes import Handler
 from serving.settings import Settings
 from serving.telemetry.log import logger
 from serving.tls import Credentials
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
 
 _GRPCIO_ONLY = ("ssl_config_file", "use_alts_credentials", "grpc_channel_arguments")
 """Flags that the native transport has no means for."""
@@ -88,10 +91,10 @@ def channel_arguments(text: str) -> dict[str, str | int]:
     arguments: dict[str, str | int] = {}
     for entry in filter(None, text.split(",")):
         key, equals, value = entry.partition("=")
-        if not equals:
+        if not (key and equals):
             raise ConfigurationError(
                 Code.INVALID_ARGUMENT, f"--grpc_channel_arguments has the entry {entry!r}; expected key=value"
             )
-        number = int(value) if value.lstrip("-").isdecimal() else None
+        number = int(value) if _INTEGER.fullmatch(value) else None
         arguments[key] = number if number is not None and -(2**31) <= number < 2**31 else value
     return arguments

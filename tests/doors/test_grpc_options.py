@@ -24,7 +24,7 @@ WAIT = Target(model="default", signature="wait")
         ("a=-1,b=2147483647,c=2147483648", {"a": -1, "b": 2147483647, "c": "2147483648"}),
         ("a=x=y,b=", {"a": "x=y", "b": ""}),
         ("a=1,a=2", {"a": 2}),
-        ("a=--1,b=1.5,c=²", {"a": "--1", "b": "1.5", "c": "²"}),
+        ("a=--1,b=1.5,c=²,d=+1", {"a": "--1", "b": "1.5", "c": "²", "d": 1}),
     ],
 )
 def test_channel_arguments(text: str, expected: dict[str, str | int]) -> None:
@@ -46,9 +46,8 @@ def base_path(models: Path, name: str) -> str:
 def test_port_in_use_is_a_start_error(transport: str, models: Path) -> None:
     """A second server does not share the port unknowingly."""
     flags = [f"--grpc_transport={transport}", base_path(models, "half_plus_three")]
-    with ServerProcess(flags) as first:
-        with ServerProcess([*flags, f"--port={first.grpc_port}"], wait=False) as second:
-            assert second.wait() == 255
+    with ServerProcess(flags) as first, ServerProcess([*flags, f"--port={first.grpc_port}"], wait=False) as second:
+        assert second.wait() == 255
     assert f"cannot listen on 0.0.0.0:{first.grpc_port}: " in second.output[-1]
     assert second.output[-1].endswith(" See --port.\n")
 

@@ -55,7 +55,7 @@ def test_socket_alone(transport: str, models: Path, tmp_path: Path) -> None:
 
 def test_socket_and_port(transport: str, models: Path, tmp_path: Path) -> None:
     """Both answer, and the socket is gone after the end."""
-    path = tmp_path / "a socket, 100%"
+    path = tmp_path / "a socket 100%"
     with ServerProcess(flags_of(transport, models, path)) as server:
         assert predict(f"localhost:{server.grpc_port}") == [3.5]
         assert path.is_socket()
