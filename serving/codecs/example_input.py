@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from serving.errors import Code, ServingError
+
+_LARGEST_MERGED = 2**27
+"""Bytes that a context may take once it stands before every example: a small message must not take all memory."""
+
 
 def decode(message: Any) -> list[bytes]:
     """One serialised Example each; a context is merged by standing before it, so that the example's features win."""
@@ -10,7 +15,18 @@ def decode(message: Any) -> list[bytes]:
             return [example.SerializeToString() for example in message.example_list.examples]
         case "example_list_with_context":
             given = message.example_list_with_context
-            context = given.context.SerializeToString()
-            return [context + example.SerializeToString() for example in given.examples]
+            examples = [example.SerializeToString() for example in given.examples]
+            return with_context(given.context.SerializeToString(), examples)
         case _:
             return []
+
+
+def with_context(context: bytes, examples: list[bytes]) -> list[bytes]:
+    """Every serialised example behind the context. RESOURCE_EXHAUSTED if that multiplies the context beyond measure."""
+    if len(context) * len(examples) > _LARGEST_MERGED:
+        raise ServingError(
+            Code.RESOURCE_EXHAUSTED,
+            f"the context of {len(context)} bytes is merged into {len(examples)} examples; expected at most "
+            f"{_LARGEST_MERGED} bytes of it in total",
+        )
+    return [context + example for example in examples]

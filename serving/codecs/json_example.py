@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.codecs.example_input import with_context
 from serving.codecs.json_echo import echo
 from serving.codecs.json_numbers import to_float32
 from serving.codecs.json_strings import decoded
@@ -36,8 +37,8 @@ def read(body: bytes) -> ExampleDocument:
             f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value."
         )
     context = _example(document.get(b"context")) if b"context" in document else b""
-    examples = [context + _example(value) for value in _examples(document)]
-    return ExampleDocument(signature_name=decoded(name), examples=examples)
+    examples = [_example(value) for value in _examples(document)]
+    return ExampleDocument(signature_name=decoded(name), examples=with_context(context, examples))
 
 
 def _examples(document: JsonObject) -> list[JsonValue]:

@@ -33,6 +33,9 @@ _NEXT_ROW = re.compile(rb"%b,%b\{" % (_SPACE, _SPACE))
 _LAST_ROW = re.compile(rb"%b\]" % _SPACE)
 _DELIMITER = re.compile(rb"%b([,}])" % _SPACE)
 _UNNAMED = b""
+_MOST_NAMES = 256
+"""Beyond it the exact road is cheaper: each name costs a parser, and its memory."""
+
 _LAYOUTS = {layout.value.encode(): layout for layout in Layout}
 
 
@@ -118,7 +121,7 @@ def _members(body: bytes, start: int) -> _Texts | None:
         text, end = _value(body, key.end())
         by_name[key[1]] = [text]
         delimiter = _DELIMITER.match(body, end)
-        if delimiter is None:
+        if delimiter is None or len(by_name) > _MOST_NAMES:
             return None
         start = delimiter.end()
         if delimiter[1] == b"}":

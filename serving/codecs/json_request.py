@@ -91,7 +91,8 @@ def _instances(document: JsonObject) -> list[JsonValue]:
 def _columns(value: JsonValue, inputs: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
     """One value for the only input, or an object with a member for every input; other members are ignored."""
     if isinstance(value, JsonObject) and not is_base64(value):
-        found = {name: elements(_member(value, name), info.dtype) for name, info in inputs.items()}
+        members = dict(reversed(value.members))  # of members with the same name the first counts
+        found = {name: elements(_member(members, name), info.dtype) for name, info in inputs.items()}
     elif len(inputs) > 1:
         raise invalid_argument(
             "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
@@ -102,8 +103,8 @@ def _columns(value: JsonValue, inputs: Mapping[str, TensorInfo]) -> dict[str, Te
     return {name: tensor(name, inputs[name].dtype, values.shape, values.leaves) for name, values in found.items()}
 
 
-def _member(value: JsonObject, name: str) -> JsonValue:
+def _member(members: Mapping[bytes, JsonValue], name: str) -> JsonValue:
     key = encoded(name)
-    if key not in value:
+    if key not in members:
         raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
-    return value.get(key)
+    return members[key]

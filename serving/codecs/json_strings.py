@@ -12,12 +12,51 @@ _ESCAPED = {byte: _SHORT.get(byte, b"\\u%04X" % byte) for byte in (*range(32), 3
 _SPACE = b" \t\n\v\f\r"
 _PADDING_WANTED = {0: 0, 2: 2, 3: 1}
 
+_SIMPLE = ((b'\\"', b'"'), (b"\\/", b"/"), *((short, bytes((byte,))) for byte, short in _SHORT.items() if byte < 32))
+_ANY_ESCAPE = re.compile(rb"\\(?:u([dD][89abAB]..)\\u([dD][c-fC-F]..)|u(....)|(.))", re.DOTALL)
+_MEANING = {34: b'"', 92: b"\\", 47: b"/", 98: b"\b", 102: b"\f", 110: b"\n", 114: b"\r", 116: b"\t"}
+
 
 def quoted(text: bytes) -> bytes:
     """``text`` as a JSON string. Only quotes, backslashes and control characters are escaped."""
     if _SPECIAL.search(text) is None:
         return b'"%b"' % text
     return b'"%b"' % _SPECIAL.sub(lambda match: _ESCAPED[match[0][0]], text)
+
+
+def unescaped(text: bytes) -> bytes | None:
+    """The inside of a JSON string in which every escape is well-formed; None if a surrogate has no partner.
+
+    A lone low surrogate is no error: it becomes three bytes that are not UTF-8.
+    """
+    if b"\\" not in text:
+        return text
+    if b"\\u" in text:
+        try:
+            return _ANY_ESCAPE.sub(_meaning, text)
+        except _LoneSurrogateError:
+            return None
+    # In bulk. Control characters cannot be in the text, so that one can stand for an escaped backslash meanwhile.
+    text = text.replace(b"\\\\", b"\\\x01")
+    for escape, meaning in _SIMPLE:
+        text = text.replace(escape, meaning)
+    return text.replace(b"\\\x01", b"\\")
+
+
+class _LoneSurrogateError(Exception):
+    """A high surrogate without the low one that belongs to it."""
+
+
+def _meaning(match: re.Match[bytes]) -> bytes:
+    high, low, code, simple = match.groups()
+    if simple is not None:
+        return _MEANING[simple[0]]
+    number = int(code or high, 16)
+    if low is not None:
+        number = 0x10000 + ((number - 0xD800) << 10 | (int(low, 16) - 0xDC00))
+    elif 0xD800 <= number <= 0xDBFF:
+        raise _LoneSurrogateError
+    return chr(number).encode("utf-8", "surrogatepass")
 
 
 def encoded(text: str) -> bytes:

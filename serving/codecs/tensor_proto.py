@@ -11,8 +11,12 @@ from serving.codecs.wire import varint
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
 from serving.protos import TensorProto
 
-_LARGEST_EXPANSION = 2**31
-"""Bytes that a message may ask for beyond what it carries ("the last is repeated"): one message's greatest size."""
+_LARGEST_EXPANSION = 2**27
+"""Bytes that a tensor may ask for beyond what it carries ("the last is repeated"): it is copied several times on its
+way, and a message of 50 bytes must not take all memory."""
+
+_STRING_BYTES = 32
+"""What an empty string takes: a pointer here, a structure of 24 bytes in TensorFlow."""
 
 FIELDS: Mapping[DataType, str] = MappingProxyType(
     {
@@ -100,9 +104,10 @@ def _values(dtype: DataType, proto: Any, count: int) -> NDArray[Any] | None:
     given = _given(dtype, getattr(proto, FIELDS[dtype]))
     if len(given) >= count:
         return given[:count]
-    if count * storage.itemsize > _LARGEST_EXPANSION:
-        return None
     last = given[-1] if len(given) else (b"" if dtype is DataType.STRING else storage.type(0))
+    element_bytes = _STRING_BYTES + len(last) if dtype is DataType.STRING else storage.itemsize
+    if (count - len(given)) * element_bytes > _LARGEST_EXPANSION:
+        return None
     flat = np.empty(count, storage)
     flat[: len(given)] = given
     flat[len(given) :] = last

@@ -77,7 +77,8 @@ class GrpcioTransport:
         except RuntimeError:
             port = 0
         if not port:
-            raise cannot_listen(address, "it is in use, it cannot be opened, or the credentials are of no use here.")
+            credible = "" if credentials is None else ", or the credentials are of no use here"
+            raise cannot_listen(address, f"it is in use or cannot be opened{credible}.")
         return int(port)
 
     def start(self) -> None:

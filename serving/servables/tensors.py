@@ -18,6 +18,7 @@ from serving.servables.libtensorflow import Deallocator, Library, load
 _STRING_SIZE = 24
 _INLINE_BYTES = 22
 _KIND_MASK, _INLINE_KIND = 0b11, 0
+_LARGEST_OUTPUT = 2**31 - 1  # no message is larger, and ctypes takes no larger sizes
 
 _DIMS: list[Any] = [ctypes.c_int64 * rank for rank in range(9)]
 
@@ -87,6 +88,10 @@ def from_tensorflow(library: Library, handle: int) -> Tensor:
         ) from None
     shape = tuple(library.Dim(handle, axis) for axis in range(library.NumDims(handle)))
     data, size = library.TensorData(handle), library.TensorByteSize(handle)
+    if size > _LARGEST_OUTPUT:
+        raise ServingError(
+            Code.RESOURCE_EXHAUSTED, f"an output has {size} bytes; expected at most {_LARGEST_OUTPUT}, as in one message"
+        )
     if dtype is DataType.STRING:
         return Tensor(dtype, _strings_from_tensorflow(library, data, size // _STRING_SIZE).reshape(shape))
     raw = ctypes.string_at(data, size) if size else b""

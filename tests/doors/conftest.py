@@ -1,4 +1,4 @@
-"""Running servers for the door tests: one process per gRPC transport and module, each with its REST door."""
+"""Running servers for the door tests: one process per gRPC transport, each with its REST door."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def model_config(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def servers(model_config: Path) -> Iterator[Servers]:
     """The server with a gRPC transport, started when first asked for; it must end well and log no traceback."""
     started: dict[str, ServerProcess] = {}

@@ -2,13 +2,22 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
+import grpc
 import pytest
 
-from serving.errors import ConfigurationError
+from serving.errors import ConfigurationError, ServingError
+from serving.inference.errand import Errand
+from serving.inference.predict import Prediction
+from serving.inference.work import Work
+from serving.rpc.running import RunningCalls
 from serving.rpc.transports import channel_arguments
+from serving.telemetry.serving_metrics import ServingMetrics
 from tests.doors.clients import GrpcClient, RefusedError, Target, floats
-from tests.server_process import ServerProcess
+from tests.server_process import START_SECONDS, ServerProcess
+from tests.support import serving as loaded
+from tests.support import settle, summary
 
 THREADS = 2
 CALLS = 5
@@ -59,6 +68,53 @@ def test_channel_arguments_act(models: Path) -> None:
         with ServerProcess([*flags, f"--port={first.grpc_port}"]) as second:
             assert second.grpc_port == first.grpc_port
         first.wait_for("native cannot do --grpc_channel_arguments; grpcio carries")
+
+
+UNKNOWN = [
+    "/tensorflow.serving.SessionService/SessionRun",
+    "/tensorflow.ProfilerService/Monitor",
+    "/tensorflow.serving.PredictionService/Nope",
+    "/nope",
+]
+
+
+def test_what_is_not_served(transport: str, models: Path) -> None:
+    """Services that TensorFlow Serving defines but does not serve, or that we lack: UNIMPLEMENTED, without a text."""
+    flags = [f"--grpc_transport={transport}", base_path(models, "half_plus_three")]
+    with ServerProcess(flags) as server, server.channel() as channel:
+        for method in UNKNOWN:
+            with pytest.raises(grpc.RpcError) as error:
+                channel.unary_unary(method)(b"x" * 100_000, timeout=START_SECONDS)
+            assert (method, error.value.code().name, error.value.details()) == (method, "UNIMPLEMENTED", "")
+
+
+def test_refused_call_holds_nothing() -> None:
+    """It lets go of its version, so that this can be unloaded, and is counted as what its client gets."""
+    manager, metrics = loaded(1), ServingMetrics()
+    running = RunningCalls(0)
+    work = Work(
+        prediction=cast("Prediction", None),
+        encode=lambda tensors: b"",
+        handle=manager.acquire("m"),
+        timeout_ms=0,
+        call=metrics.call("GRPC", "Predict", "m"),
+    )
+    with pytest.raises(ServingError, match="Server Threadpool Exhausted"):
+        running.begin(work)
+    manager.set_aspired("m", {})
+    settle(manager)
+    assert summary(manager.states("m")) == [(1, "END")]
+    assert b'status="RESOURCE_EXHAUSTED"} 1' in metrics.page()
+
+
+def test_a_call_that_ended_makes_room() -> None:
+    """What is counted in is counted out."""
+    running = RunningCalls(1)
+    for _ in range(3):
+        running.begin(Errand(lambda gone: b""))
+        with pytest.raises(ServingError, match="RESOURCE_EXHAUSTED"):
+            running.begin(Errand(lambda gone: b""))
+        running.end()
 
 
 def test_long_calls_beyond_the_threads_are_refused(transport: str, models: Path) -> None:

@@ -227,6 +227,21 @@ def test_authority_without_verification_is_harmless(tmp_path: Path) -> None:
     assert not credentials.verify_clients
 
 
+@pytest.mark.parametrize("flag", ["ssl_config_file", "rest_api_ssl_config_file"])
+def test_verification_without_authority(tmp_path: Path, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's authorities are taken, and if it has none the start fails."""
+    path = write_config(tmp_path / "c", key=IDENTITY.key, certificate=IDENTITY.certificate, verify=True)
+    (tmp_path / "authorities").write_bytes(OURS.certificate)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities"))
+    credentials = tls.read(flag, str(path))
+    assert credentials is not None
+    assert credentials.roots == OURS.certificate
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match="custom_ca is empty, and this machine has no authorities"):
+        tls.read(flag, str(path))
+
+
 def start_error(*flags: str) -> str:
     """The last line of a start that must fail."""
     with ServerProcess(flags, wait=False) as server:

@@ -14,13 +14,14 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.protos import PredictResponse
+from serving.protos import PredictRequest, PredictResponse, TensorProto
 from tests.doors.clients import Client, GrpcClient, RefusedError, Target, floats, from_proto, predict_request
 from tests.doors.conftest import client_of
 from tests.doors.raw import RawConnection, request
 from tests.process.conftest import lines, refuses
 from tests.server_process import START_SECONDS, ServerProcess, wait_until, write_model_config
 
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
 WAIT = Target(model="slow", signature="wait")
 FAST = Target(model="half_plus_three")
 ONE = {"x": floats(1)}
@@ -66,7 +67,7 @@ class SlowCalls:
         self._expected = [milliseconds]
         self._client = GrpcClient(server)
         self._client.predict(FAST, ONE)  # connects
-        call = self._client.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        call = self._client.channel.unary_unary(PREDICT)
         payload = predict_request(WAIT, {"ms": floats(*self._expected)})
         self.grpc: list[Any] = [call.future(payload) for _ in range(CALLS)]
         body = json.dumps({"signature_name": "wait", "instances": self._expected}).encode()
@@ -117,14 +118,16 @@ def test_calls_in_flight_are_answered(start: Start) -> None:
 def test_large_answer_leaves_before_the_end(start: Start) -> None:
     """The end waits until an answer is with its client, not only until it is there."""
     server = start()
-    values = np.full(NUMBERS, 500, np.float32)
+    asked = PredictRequest.FromString(predict_request(WAIT, {}))
+    tensor = asked.inputs["ms"]  # small as it travels: the one value stands for all elements
+    tensor.CopyFrom(TensorProto(dtype=1, float_val=[500], tensor_shape={"dim": [{"size": NUMBERS}]}))
     client = GrpcClient(server)
-    call = client.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-    large = call.future(predict_request(WAIT, {"ms": values}))
+    client.predict(FAST, ONE)
+    large = client.channel.unary_unary(PREDICT).future(asked.SerializeToString())
     client.predict(FAST, ONE)
     server.terminate()
     outputs = PredictResponse.FromString(large.result(START_SECONDS)).outputs
-    assert np.array_equal(from_proto(outputs["y"]), values)
+    assert np.array_equal(from_proto(outputs["y"]), np.full(NUMBERS, 500, np.float32))
     assert server.wait() == 0
     client.close()
 
