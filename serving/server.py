@@ -1,4 +1,4 @@
-"""The composition root: builds the parts from settings, opens the doors when the models are there, drains, stops."""
+"""The life of a server: its parts are built, its doors opened when the models are there, drained and closed."""
 
 import asyncio
 import gc
@@ -6,40 +6,27 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
 import serving
-from serving import batching_stage, model_config, monitoring_config, session_config, tls, welcome
-from serving.config_loop import ConfigLoop
-from serving.core.manager import Manager
+from serving import tls, welcome
+from serving.configuration import model_config, session_config
+from serving.configuration.model_config import Configured
+from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ConfigurationError, ServingError
-from serving.inference.warmup import Warmup
-from serving.loaders import Loaders, Stage
-from serving.model_config import Configured
-from serving.model_kinds import ModelLoader
-from serving.models import Models
-from serving.request_log.opening import open_request_log
+from serving.loading.config_loop import ConfigLoop
+from serving.parts import Parts
 from serving.rest.app import RestApp
-from serving.rest.handlers import Handlers
 from serving.rest.transports import RestDoor
-from serving.rpc.model_service import ModelService
-from serving.rpc.prediction_service import PredictionService
-from serving.rpc.routes import routes
 from serving.rpc.transports import Transport, open_transport
 from serving.servables import libtensorflow
 from serving.servables.custom_ops import load_custom_ops
-from serving.servables.saved_model import SavedModelOptions
-from serving.session_config import Sessions
 from serving.settings import Settings
 from serving.telemetry.log import logger
-from serving.telemetry.serving_metrics import ServingMetrics
-from serving.warmup_file import WarmupStage
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -81,46 +68,13 @@ def _invalid(text: str) -> ConfigurationError:
 
 
 class Server:
-    """One process's parts. ``run`` is its whole life."""
+    """One process's life: ``run`` is all of it."""
 
     def __init__(self, sessions: Sessions, configured: Configured, cpus: int) -> None:
-        self._settings = settings = sessions.settings
+        self._settings = sessions.settings
         self._configured = configured
-        self._cpus = cpus
-        self._tls = tls.read("ssl_config_file", settings.ssl_config_file)
-        self._rest_tls = tls.read("rest_api_ssl_config_file", settings.rest_api_ssl_config_file)
-        self._metrics = ServingMetrics()
-        self._batching = batching_stage.from_settings(
-            settings, sessions.batching_parameters, cpus, self._metrics.batching
-        )
-        self._metrics_path = (
-            monitoring_config.read_path(settings.monitoring_config_file) if settings.rest_api_port else ""
-        )
-        self._request_log = open_request_log(settings, sessions.tags)
-        self._options = SavedModelOptions(tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString()))
-        self._executor = ThreadPoolExecutor(max(settings.rest_api_num_threads, 1), thread_name_prefix="model")
-        self._load = ModelLoader(
-            options=self._options,
-            executor=self._executor,
-            prefer_tflite=settings.prefer_tflite_model,
-            tflite_interpreters=settings.num_tflite_pools,
-            tflite_threads=sessions.config.intra_op_parallelism_threads,
-        )
-        self._manager = Manager(
-            max_load_retries=settings.max_num_load_retries,
-            load_retry_interval_micros=settings.load_retry_interval_micros,
-        )
-        self._models = Models(
-            self._manager,
-            self._loaders(),
-            poll_wait_seconds=settings.file_system_poll_wait_seconds,
-            max_loads=settings.num_load_threads or 4 * cpus,
-            max_unloads=settings.num_unload_threads or 1,
-            allow_unavailable_labels=settings.allow_version_labels_for_unavailable_models,
-            platforms=sessions.platforms,
-            request_log=self._request_log,
-            on_death=self._loop_died,
-        )
+        self._parts = Parts(sessions, cpus, self._loop_died)
+        self._models = self._parts.models
         self._config_loop: ConfigLoop | None = None
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
@@ -131,9 +85,9 @@ class Server:
         event_loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             event_loop.add_signal_handler(number, self._stop, number)
-        self._manager.monitor.subscribe(self._count_state)
-        self._manager.monitor.subscribe(self._tell(event_loop))
-        app = self._rest_app()
+        self._parts.manager.monitor.subscribe(self._count_state)
+        self._parts.manager.monitor.subscribe(self._tell(event_loop))
+        app = self._parts.rest_app(self._ready)
         door = await self._open_rest(app)
         try:
             self._models.start(self._configured)
@@ -141,25 +95,14 @@ class Server:
                 self._follow_config_file()
                 await self._serve(app, door)
         finally:
-            await self._close(door)
+            if door is not None:
+                await door.stop()
+            await asyncio.to_thread(self._parts.close, 1.0)
         return 0
 
     async def _serve(self, app: RestApp, door: RestDoor | None) -> None:
         _keep_garbage_collection_off_the_road()
-        transport = open_transport(
-            self._settings,
-            routes(
-                PredictionService(
-                    self._manager,
-                    as_content=self._settings.enable_serialization_as_tensor_content,
-                    check_method_name=self._settings.enable_signature_method_name_check,
-                    metrics=self._metrics,
-                    request_log=self._request_log,
-                ),
-                ModelService(self._manager, self._reload, self._metrics.value),
-            ),
-            self._tls,
-        )
+        transport = open_transport(self._settings, self._parts.rpc_handlers(), self._parts.grpc_tls)
         transport.start()
         app.open()
         self._announce(transport.port, door.port if door else 0)
@@ -177,25 +120,6 @@ class Server:
             waits.append(door.drain(grace))
         await asyncio.gather(*waits)
 
-    def _rest_app(self) -> RestApp:
-        settings = self._settings
-        handlers = Handlers(
-            self._manager,
-            timeout_ms=settings.rest_api_timeout_in_ms,
-            check_method_name=settings.enable_signature_method_name_check,
-            metrics=self._metrics,
-            request_log=self._request_log,
-        )
-        return RestApp(
-            handlers,
-            self._executor,
-            self._ready,
-            cors=settings.rest_api_enable_cors_support,
-            max_request_bytes=settings.max_request_bytes,
-            metrics=self._metrics,
-            metrics_path=self._metrics_path,
-        )
-
     async def _open_rest(self, app: RestApp) -> RestDoor | None:
         """The REST door, which answers only probes until the models are there; None if there is no REST API."""
         port = self._settings.rest_api_port
@@ -207,7 +131,7 @@ class Server:
                 "Skipped exporting HTTP/REST API."
             )
             return None
-        context = tls.server_context(self._rest_tls) if self._rest_tls else None
+        context = tls.server_context(self._parts.rest_tls) if self._parts.rest_tls else None
         if context is not None:
             logger.info("Using SSL credentials for the REST API")
         door = RestDoor(app, max(port, 0), self._settings.max_request_bytes, context)
@@ -217,22 +141,6 @@ class Server:
             logger.error("Failed to start HTTP Server at localhost:%d: %s", port, error.strerror)
             return None
         return door
-
-    def _loaders(self) -> Loaders:
-        return Loaders(self._metrics.measured(self._load), self._stages())
-
-    def _stages(self) -> list[Stage]:
-        """What a version goes through once it is loaded; warm-up comes last, for it runs what the others wrap."""
-        settings = self._settings
-        stages: list[Stage] = [self._batching] if self._batching is not None else []
-        if settings.enable_model_warmup:
-            warmup = Warmup(
-                iterations=settings.num_request_iterations_for_warmup,
-                check_method_names=settings.enable_signature_method_name_check,
-                observer=self._metrics,
-            )
-            stages.append(WarmupStage(warmup))
-        return stages
 
     async def _models_available(self) -> bool:
         """Wait until every model has an available version; False if told to stop before. Raises if one cannot load."""
@@ -259,24 +167,15 @@ class Server:
         if rest_port:
             logger.info("Exporting HTTP/REST API at:localhost:%d ...", rest_port)
         text = welcome.lines(
-            self._manager,
+            self._parts.manager,
             self._models.names,
             rest_port,
             grpc_port,
             socket_path=socket_path,
-            https=self._rest_tls is not None,
-            anybody=self._rest_tls is None or not self._rest_tls.verify_clients,
+            https=self._parts.rest_tls is not None,
+            anybody=self._parts.rest_tls is None or not self._parts.rest_tls.verify_clients,
         )
         print("\n".join(text), flush=True)
-
-    async def _close(self, door: RestDoor | None) -> None:
-        if door is not None:
-            await door.stop()
-        await asyncio.to_thread(self._models.close, 1.0)
-        if self._batching is not None:
-            await asyncio.to_thread(self._batching.close, 1.0)
-        await asyncio.to_thread(self._request_log.close, 1.0)
-        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _follow_config_file(self) -> None:
         settings = self._settings
@@ -288,9 +187,6 @@ class Server:
                 on_death=self._loop_died,
             )
             self._config_loop.start()
-
-    def _reload(self, config: Any, timeout: float | None, gone: Callable[[], bool]) -> None:
-        self._models.reload(model_config.decode(config), timeout, gone)
 
     def _ready(self) -> bool:
         if self._loop_ended or self._stopping.is_set():
@@ -315,7 +211,7 @@ class Server:
         return tell
 
     def _count_state(self, state: ServableState) -> None:
-        self._metrics.state_changed(state.id.name, state.id.version, state.state.name)
+        self._parts.metrics.state_changed(state.id.name, state.id.version, state.state.name)
 
     def _state_changed(self, state: ServableState) -> None:
         self._changed.set()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from serving import text_proto
+from serving.configuration import text_proto
 from serving.errors import Code, ConfigurationError
 from serving.protos import SSLConfig
 

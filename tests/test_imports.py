@@ -32,26 +32,20 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "rpc": frozenset(
             {"inference", "request_log", "codecs", "core", "protos", "errors", "settings", "telemetry", "tls"}
         ),
-        "tls": frozenset({"text_proto", "protos", "errors"}),
-        "text_proto": frozenset({"protos", "errors"}),
-        "monitoring_config": frozenset({"text_proto", "protos", "telemetry"}),
-        "model_config": frozenset({"text_proto", "core", "protos", "errors"}),
-        "performer": frozenset({"core", "sources", "errors"}),
-        "manager_loop": frozenset({"performer", "core", "sources", "errors"}),
-        "session_config": frozenset({"text_proto", "model_config", "protos", "errors", "settings", "telemetry"}),
-        "config_loop": frozenset({"models", "model_config", "errors", "telemetry"}),
-        "models": frozenset({"manager_loop", "model_config", "request_log", "core", "sources", "errors", "telemetry"}),
-        "loaders": frozenset({"core"}),
-        "batching_config": frozenset({"batching", "text_proto", "protos"}),
-        "batching_stage": frozenset({"batching", "batching_config", "core", "errors", "settings", "telemetry"}),
-        "model_kinds": frozenset({"servables", "core"}),
-        "warmup_file": frozenset({"inference", "codecs", "core", "errors", "telemetry"}),
+        "tls": frozenset({"configuration", "protos", "errors"}),
+        "configuration": frozenset({"batching", "core", "protos", "errors", "settings", "telemetry"}),
+        "loading": frozenset(
+            {"batching", "configuration", "inference", "request_log", "servables", "sources", "codecs", "core"}
+            | {"errors", "settings", "telemetry"}
+        ),
         "welcome": frozenset({"core"}),
+        "parts": frozenset(
+            {"configuration", "loading", "inference", "request_log", "rest", "rpc", "servables", "core", "errors"}
+            | {"settings", "telemetry", "tls"}
+        ),
         "server": frozenset(
-            {"batching_stage", "codecs", "core", "errors", "inference", "loaders"}
-            | {"config_loop", "session_config", "model_config", "model_kinds", "models", "monitoring_config", "protos"}
-            | {"request_log", "rest", "rpc", "servables", "settings", "sources", "telemetry", "tls"}
-            | {"warmup_file", "welcome"}
+            {"parts", "configuration", "loading", "rest", "rpc", "servables", "core", "errors", "settings"}
+            | {"telemetry", "tls", "welcome"}
         ),
         "cli": frozenset({"server", "settings", "errors", "telemetry"}),
         "__main__": frozenset({"cli"}),

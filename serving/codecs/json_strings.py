@@ -8,7 +8,8 @@ import re
 
 _SPECIAL = re.compile(rb'[\x00-\x1f"\\]')
 _SHORT = {8: b"\\b", 9: b"\\t", 10: b"\\n", 12: b"\\f", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
-_ESCAPED = {byte: _SHORT.get(byte, b"\\u%04X" % byte) for byte in (*range(32), 34, 92)}
+# The backslash first, so that it is not found again in the escapes of the others.
+_ESCAPED = tuple((bytes((byte,)), _SHORT.get(byte, b"\\u%04X" % byte)) for byte in (92, 34, *range(32)))
 _SPACE = b" \t\n\v\f\r"
 _PADDING_WANTED = {0: 0, 2: 2, 3: 1}
 
@@ -21,7 +22,10 @@ def quoted(text: bytes) -> bytes:
     """``text`` as a JSON string. Only quotes, backslashes and control characters are escaped."""
     if _SPECIAL.search(text) is None:
         return b'"%b"' % text
-    return b'"%b"' % _SPECIAL.sub(lambda match: _ESCAPED[match[0][0]], text)
+    for byte, escape in _ESCAPED:
+        if byte in text:
+            text = text.replace(byte, escape)
+    return b'"%b"' % text
 
 
 def unescaped(text: bytes) -> bytes | None:

@@ -90,7 +90,8 @@ def from_tensorflow(library: Library, handle: int) -> Tensor:
     data, size = library.TensorData(handle), library.TensorByteSize(handle)
     if size > _LARGEST_OUTPUT:
         raise ServingError(
-            Code.RESOURCE_EXHAUSTED, f"an output has {size} bytes; expected at most {_LARGEST_OUTPUT}, as in one message"
+            Code.RESOURCE_EXHAUSTED,
+            f"an output has {size} bytes; expected at most {_LARGEST_OUTPUT}, as in one message",
         )
     if dtype is DataType.STRING:
         return Tensor(dtype, _strings_from_tensorflow(library, data, size // _STRING_SIZE).reshape(shape))

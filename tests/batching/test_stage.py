@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from serving import batching_config, batching_stage
 from serving.batching.parameters import BatchingParameters
 from serving.batching.servable import BatchedServable
-from serving.batching_stage import BatchingStage
+from serving.configuration import batching_config
 from serving.errors import Code, ConfigurationError, ServingError
+from serving.loading import batching_stage
+from serving.loading.batching_stage import BatchingStage
 from serving.protos import BatchingParameters as Message
 from serving.settings import Settings
 from tests.batching.models import Calculator, tensor, values

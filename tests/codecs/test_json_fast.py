@@ -94,6 +94,7 @@ DECLINED = [
     ("uint32-overflow", infos(x=DataType.UINT32), b'{"instances": [4294967296]}'),
     ("bool", infos(x=DataType.BOOL), b'{"instances": [1]}'),
     ("half", infos(x=DataType.HALF), b'{"instances": [1]}'),
+    ("many-names", X, b'{"inputs": {"x": 1%b}}' % b"".join(b', "k%d": 1' % number for number in range(300))),
 ]
 
 

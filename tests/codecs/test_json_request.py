@@ -339,6 +339,12 @@ def test_values_become_the_tensor_they_spell(
         np.testing.assert_array_equal(np.signbit(tensors["x"].array), np.signbit(array))
 
 
+def test_first_of_two_columns_with_one_name_counts(reader: Reader) -> None:
+    """Members are looked up, and a look-up finds the first."""
+    _, tensors = reader(b'{"inputs": {"x": [1.0], "x": "no number"}}').tensors(X)
+    assert tensors["x"].array.tolist() == [1.0]
+
+
 ROWS = [
     ("values", X, b'{"instances": [1, 2.5]}', {"x": [1, 2.5]}),
     ("lists", X, b'{"instances": [[1, 2], [3, 4]]}', {"x": [[1, 2], [3, 4]]}),

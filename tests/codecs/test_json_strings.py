@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs.json_strings import base64_decoded, base64_encoded, decoded, encoded, quoted
+from serving.codecs.json_strings import base64_decoded, base64_encoded, decoded, encoded, quoted, unescaped
 
 QUOTED = [
     ("plain", b"abc", b'"abc"'),
@@ -16,6 +16,21 @@ QUOTED = [
     ("short-escapes", b"\b\t\n\f\r", rb'"\b\t\n\f\r"'),
     ("control-characters", b"\x00\x0b\x1f", rb'"\u0000\u000B\u001F"'),
     ("passed-through", b"/\x7f\xc3\xbc\xff", b'"/\x7f\xc3\xbc\xff"'),
+]
+
+UNESCAPED = [
+    ("plain", b"a\xff/b", b"a\xff/b"),
+    ("simple", rb"\"\\\/\b\f\n\r\t", b'"\\/\b\f\n\r\t'),
+    ("escaped-backslash-before-a-letter", rb"\\n\\\n", b"\\n\\\n"),
+    ("code-of-a-backslash-before-a-letter", rb"\u005cn", b"\\n"),
+    ("escaped-backslash-before-u", rb"\\u0041\u0041", b"\\u0041A"),
+    ("control-character", rb"\u0001\\", b"\x01\\"),
+    ("pair", rb"\uD83D\ude00", "\U0001f600".encode()),
+    ("low-surrogate-alone", rb"\udc00", b"\xed\xb0\x80"),
+    ("high-surrogate-alone", rb"\ud800", None),
+    ("high-surrogate-before-text", rb"\ud800abcdef", None),
+    ("high-surrogate-twice", rb"\ud800\ud800", None),
+    ("line-break-between", b"\\u0041\n\\n", b"A\n\n"),
 ]
 
 BASE64 = [
@@ -51,6 +66,18 @@ def test_base64_is_read_leniently(text: bytes, data: bytes | None) -> None:
 def test_base64_round_trip(data: bytes) -> None:
     """What is written is what any decoder reads."""
     assert base64_decoded(base64_encoded(data)) == base64.b64decode(base64_encoded(data)) == data
+
+
+@pytest.mark.parametrize(("text", "expected"), [row[1:] for row in UNESCAPED], ids=[row[0] for row in UNESCAPED])
+def test_escapes_are_resolved(text: bytes, expected: bytes | None) -> None:
+    """Every escape stands for its character, once; a high surrogate without its partner is refused."""
+    assert unescaped(text) == expected
+
+
+@given(st.binary().filter(lambda data: b"\\u" not in quoted(data)))
+def test_what_is_quoted_can_be_unescaped(data: bytes) -> None:
+    """Quoting and resolving escapes are inverse, whatever stands next to a backslash."""
+    assert unescaped(quoted(data)[1:-1]) == data
 
 
 @given(st.text())

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from serving.configuration.model_config import ModelConfig
 from serving.core.manager import Manager
 from serving.core.request_logging import RequestLogging
 from serving.core.servable import ServableId
 from serving.errors import ConfigurationError
-from serving.model_config import ModelConfig
-from serving.models import Models
+from serving.loading.models import Models
 from serving.request_log.log import RequestLog
 from serving.request_log.writer import RecordWriter
 from tests.request_log.disk import Disk

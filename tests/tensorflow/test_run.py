@@ -3,7 +3,8 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from serving.core.servable import Run
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.errors import Code, ServingError
+from serving.servables.libtensorflow import Library
+from serving.servables.tensors import from_tensorflow
 from tests.models import NO_LIMIT, call, floats, loaded, resolve, strings, tensor
 
 FAR_OFF_MS = 60_000
@@ -264,3 +267,16 @@ def test_threads_get_their_own_answers(models: Path) -> None:
 
         answers = list(pool.map(ask, range(8)))
     assert answers == [[[thread / 2 + 3, count / 2 + 3] for count in range(200)] for thread in range(8)]
+
+
+def test_output_beyond_a_message_is_an_error() -> None:
+    """An output that no message can carry is refused before it is copied."""
+    library = SimpleNamespace(
+        TensorType=lambda handle: DataType.FLOAT,
+        NumDims=lambda handle: 0,
+        TensorData=lambda handle: 0,
+        TensorByteSize=lambda handle: 2**31,
+    )
+    with pytest.raises(ServingError, match="an output has 2147483648 bytes") as raised:
+        from_tensorflow(cast("Library", library), 1)
+    assert raised.value.code is Code.RESOURCE_EXHAUSTED

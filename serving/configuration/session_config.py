@@ -9,9 +9,9 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from serving import text_proto
+from serving.configuration import text_proto
+from serving.configuration.model_config import PLATFORM
 from serving.errors import Code, ConfigurationError
-from serving.model_config import PLATFORM
 from serving.protos import (
     POOL,
     ConfigProto,

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from serving import text_proto
 from serving.batching.parameters import THREAD_POOL_NAME, BatchingParameters
+from serving.configuration import text_proto
 from serving.protos import BatchingParameters as Message
 
 _VERSION_FILE = "batching_params.pbtxt"

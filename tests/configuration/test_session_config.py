@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import session_config
+from serving.configuration import session_config
+from serving.configuration.session_config import Sessions
 from serving.errors import Code, ConfigurationError
-from serving.session_config import Sessions
 from serving.settings import Settings
 
 CPUS = 6

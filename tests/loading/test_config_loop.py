@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from serving import model_config
-from serving.config_loop import ConfigLoop
+from serving.configuration import model_config
 from serving.core.manager import Manager
 from serving.core.servable import Loader
 from serving.errors import Code, ServingError
-from serving.models import Models
+from serving.loading.config_loop import ConfigLoop
+from serving.loading.models import Models
 from tests.server_process import wait_until
 from tests.support import TIMEOUT_SECONDS, FakeServable, fails, loads
 

@@ -8,9 +8,9 @@ import pytest
 from serving.codecs import tfrecord
 from serving.errors import Code, ServingError
 from serving.inference.warmup import Warmup
-from serving.loaders import Loaders
+from serving.loading.loaders import Loaders
+from serving.loading.warmup_stage import WarmupStage
 from serving.protos import PredictionLog
-from serving.warmup_file import WarmupStage
 from tests.support import FakeServable, servable_id
 
 

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from serving import model_config
+from serving.configuration import model_config
 from serving.errors import ServingError
-from serving.models import Models
+from serving.loading.models import Models
 from serving.telemetry.log import logger
 
 

@@ -13,7 +13,7 @@ from serving.core.servable import Loader, State
 from serving.core.startup import Progress
 from serving.core.version_policy import All
 from serving.errors import Code, ServingError
-from serving.manager_loop import ManagerLoop
+from serving.loading.manager_loop import ManagerLoop
 from serving.sources.file_system import FileSystemSource, ModelPath
 from serving.sources.poll import Poll
 from serving.sources.static import StaticSource

@@ -6,13 +6,13 @@ It owns the manager, the source and the loop between them; it opens no doors and
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 
-from serving import model_config
+from serving.configuration import model_config
+from serving.configuration.model_config import Configured, ModelConfig
 from serving.core.manager import Manager
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress, Startup
 from serving.errors import Code, ConfigurationError, ServingError
-from serving.manager_loop import LoaderFor, ManagerLoop
-from serving.model_config import Configured, ModelConfig
+from serving.loading.manager_loop import LoaderFor, ManagerLoop
 from serving.request_log.log import RequestLog
 from serving.sources.file_system import FileSystemSource, ModelPath
 from serving.telemetry.log import logger

@@ -9,7 +9,7 @@ from serving.core.actions import Action
 from serving.core.manager import Manager
 from serving.core.servable import Loader, Servable
 from serving.errors import Code, ServingError
-from serving.performer import Performer
+from serving.loading.performer import Performer
 from serving.sources.file_system import NotADirectory
 from tests.support import FakeServable, fails, loads, servable_id, summary
 

@@ -1,6 +1,6 @@
 """--monitoring_config_file, a text MonitoringConfig: whether metrics are shown, and at which path of the REST port."""
 
-from serving import text_proto
+from serving.configuration import text_proto
 from serving.protos import MonitoringConfig
 from serving.telemetry.log import logger
 

@@ -9,7 +9,7 @@ import pytest
 from serving.core.manager import Manager
 from serving.core.servable import Loader
 from serving.errors import Code, ServingError
-from serving.manager_loop import ManagerLoop
+from serving.loading.manager_loop import ManagerLoop
 from serving.sources.poll import Notice, Poll
 from tests.support import FakeServable, ManualClock, fails, loads, summary
 

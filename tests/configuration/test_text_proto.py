@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import text_proto
+from serving.configuration import text_proto
 from serving.errors import Code, ConfigurationError
 from serving.protos import ConfigProto, ThreadPoolFactoryConfig
 

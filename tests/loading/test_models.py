@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from serving.configuration.model_config import ModelConfig
 from serving.core.manager import Manager
 from serving.core.servable import Loader, State
 from serving.core.startup import Progress
 from serving.core.version_policy import All, Specific, VersionPolicy
 from serving.errors import Code, ConfigurationError, ServingError
-from serving.model_config import ModelConfig
-from serving.models import Models
+from serving.loading.models import Models
 from tests.server_process import wait_until
 from tests.support import TIMEOUT_SECONDS, FakeServable, Gate, Watch, fails, loads
 

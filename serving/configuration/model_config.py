@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serving import text_proto
+from serving.configuration import text_proto
 from serving.core.request_logging import RequestLogging, TaskSampling
 from serving.core.version_policy import All, Latest, Specific, VersionPolicy
 from serving.errors import Code, ConfigurationError

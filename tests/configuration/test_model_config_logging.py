@@ -3,9 +3,9 @@
 import pytest
 from google.protobuf import text_format
 
+from serving.configuration.model_config import decode
 from serving.core.request_logging import RequestLogging, TaskSampling
 from serving.errors import Code, ConfigurationError
-from serving.model_config import decode
 from serving.protos import ModelServerConfig
 
 

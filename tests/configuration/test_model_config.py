@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving import model_config
+from serving.configuration import model_config
+from serving.configuration.model_config import Configured, ModelConfig
 from serving.core.version_policy import All, Latest, Specific, VersionPolicy
 from serving.errors import Code, ConfigurationError
-from serving.model_config import Configured, ModelConfig
 
 PLATFORM = 'model_platform: "tensorflow"'
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from serving import batching_config
 from serving.batching.execution import BatchObserver
 from serving.batching.parameters import BatchingParameters
 from serving.batching.scheduler import BatchScheduler
 from serving.batching.servable import BatchedServable
+from serving.configuration import batching_config
 from serving.core.servable import Servable, ServableId
 from serving.errors import Code, ConfigurationError
 from serving.settings import Settings

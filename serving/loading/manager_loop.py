@@ -15,7 +15,7 @@ from serving.core.manager import Manager
 from serving.core.servable import Loader, ServableId, ServableState, State
 from serving.core.startup import Progress, Startup
 from serving.errors import Code, ServingError
-from serving.performer import Performer, Report
+from serving.loading.performer import Performer, Report
 from serving.sources.file_system import NotADirectory, reservable
 from serving.sources.poll import Source
 

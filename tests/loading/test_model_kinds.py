@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_kinds import ModelKind, kind_of
+from serving.loading.model_kinds import ModelKind, kind_of
 
 ROOT = Path(__file__).parents[1]
 

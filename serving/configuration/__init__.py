@@ -1,0 +1,1 @@
+"""Text protos and flags to values, validated: models, sessions, batching, monitoring. Nothing here acts on them."""
