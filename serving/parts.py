@@ -38,7 +38,7 @@ class Parts:
         self.batching = batching_stage.from_settings(
             settings, sessions.batching_parameters, cpus, self.metrics.batching
         )
-        self.request_log = open_request_log(settings, sessions.tags)
+        self.request_log = open_request_log(settings, sessions.tags, self.metrics.logged)
         self.executor = ThreadPoolExecutor(max(settings.rest_api_num_threads, 1), thread_name_prefix="model")
         self.manager = Manager(
             max_load_retries=settings.max_num_load_retries,

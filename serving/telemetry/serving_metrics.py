@@ -142,8 +142,8 @@ class ServingMetrics:
         self.load_attempts = add.counter(f"{_LOADER}load_attempt_count", "model_path", "status")
         self.load_latency = add.counter(f"{_LOADER}load_latency", "model_path")
         self.version_state = add.gauge("/serving/version_state", "model_name", "version", "state")
-        # TensorFlow Serving lists these two, and its released binary never counts into them.
-        add.counter(f"{_SERVING}request_log_count", "model_name", "status_code")
+        self.logged_requests = add.counter(f"{_SERVING}request_log_count", "model_name", "status_code")
+        # TensorFlow Serving lists this one, and its released binary never counts into it.
         add.gauge(f"{_SERVING}mlmd_map", "model_name", "version")
         self.batching = BatchMetrics(add)
         self._clock = clock
@@ -172,6 +172,10 @@ class ServingMetrics:
     def know(self, model: str) -> None:
         """Give the failures of this model points of their own from now on."""
         self._names.add(model)
+
+    def logged(self, model: str, code: Code) -> None:
+        """A request was sampled for the request log; ``code`` says whether it is written."""
+        self.logged_requests.child(model, code.name).add()
 
     def examples(self, model: str, count: int) -> None:
         """A MultiInference has run on ``count`` Examples."""

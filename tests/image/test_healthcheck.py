@@ -87,9 +87,16 @@ def test_the_last_flag_wins(probe: Probe) -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("flags", [("--rest_api_port=0",), ()], ids=["switched-off", "not-given"])
-def test_without_rest_the_grpc_port_decides(probe: Probe, flags: tuple[str, ...]) -> None:
-    """When there is no REST door, a gRPC port that accepts connections is all that can be told."""
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(("--rest_api_port=0",), id="switched-off"),
+        pytest.param((), id="not-given"),
+        pytest.param(("--rest_api_port=1", "--rest_api_ssl_config_file=/tls.config"), id="behind-tls"),
+    ],
+)
+def test_without_plain_rest_the_grpc_port_decides(probe: Probe, flags: tuple[str, ...]) -> None:
+    """When there is no REST door to ask in plain HTTP, a gRPC port that accepts connections is all that can be told."""
     with closing(create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
         assert probe.ask(f"--port={port}", *flags).returncode == 0
