@@ -135,7 +135,7 @@ def parse(arguments: Sequence[str], cpus: int) -> CommandLine:
     given: set[str] = set()
     for position, argument in enumerate(arguments):
         if argument == "--":
-            unknown.extend(arguments[position + 1 :])
+            unknown.extend(arguments[position:])
             break
         name, equals, text = argument.removeprefix("--").partition("=")
         flag = _BY_NAME.get(name) if argument.startswith("--") else None

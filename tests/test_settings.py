@@ -139,7 +139,7 @@ def test_accepted(arguments: list[str], name: str, expected: object) -> None:
         pytest.param(["--Port=1"], ("--Port=1",), id="case"),
         pytest.param(["--portt=1", "--por=1"], ("--portt=1", "--por=1"), id="longer and shorter"),
         pytest.param(["--use_tflite_model"], ("--use_tflite_model",), id="not a flag"),
-        pytest.param(["--", "--port=1", "x"], ("--port=1", "x"), id="after --"),
+        pytest.param(["--", "--port=1", "x"], ("--", "--port=1", "x"), id="from -- on"),
         pytest.param([""], ("",), id="empty"),
         pytest.param(["--="], ("--=",), id="no name"),
         pytest.param(["--help"], ("--help",), id="help"),

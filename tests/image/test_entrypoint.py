@@ -31,7 +31,9 @@ class Entrypoint:
             **environment,
         }
         command = ["bash", str(ENTRYPOINT), *arguments]
-        return subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, env=surroundings, capture_output=True, timeout=30, check=False)
+        # Decoded here: text mode would turn a carriage return in a name into a line feed.
+        return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def add_version(self, name: str) -> None:
         (self.models / name / "1").mkdir(parents=True)
