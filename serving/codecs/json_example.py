@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from serving.codecs import json_document
 from serving.codecs.example_input import with_context
 from serving.codecs.json_echo import echo
 from serving.codecs.json_numbers import to_float32
-from serving.codecs.json_strings import decoded
 from serving.codecs.json_tensor import base64_bytes, is_base64, type_word
-from serving.codecs.json_text import JsonObject, JsonValue, parse
+from serving.codecs.json_text import JsonObject, JsonValue
 from serving.errors import invalid_argument
 from serving.protos import Example
 
@@ -28,17 +28,10 @@ class ExampleDocument:
 
 def read(body: bytes) -> ExampleDocument:
     """Read a request body; no model is needed. Raises ServingError, INVALID_ARGUMENT."""
-    document = parse(body)
-    if not isinstance(document, JsonObject):
-        raise invalid_argument(f"JSON Value: {echo(document)} Is not object")
-    name = document.get(b"signature_name", b"")
-    if not isinstance(name, bytes):
-        raise invalid_argument(
-            f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value."
-        )
+    document, name = json_document.read(body)
     context = _example(document.get(b"context")) if b"context" in document else b""
     examples = [_example(value) for value in _examples(document)]
-    return ExampleDocument(signature_name=decoded(name), examples=with_context(context, examples))
+    return ExampleDocument(signature_name=name, examples=with_context(context, examples))
 
 
 def _examples(document: JsonObject) -> list[JsonValue]:

@@ -7,12 +7,12 @@ unknown signatures and signatures without inputs are the caller's to refuse.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from serving.codecs import json_fast, json_rows
+from serving.codecs import json_document, json_fast, json_rows
 from serving.codecs.json_echo import echo
 from serving.codecs.json_fast import Layout
 from serving.codecs.json_strings import decoded, encoded
 from serving.codecs.json_tensor import elements, is_base64, tensor
-from serving.codecs.json_text import JsonObject, JsonValue, parse
+from serving.codecs.json_text import JsonObject, JsonValue
 from serving.core.signature import TensorInfo
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
@@ -55,15 +55,8 @@ def read(body: bytes) -> PredictDocument:
 
 def read_exactly(body: bytes) -> PredictDocument:
     """The same as ``read``, by the slow road only: what ``read`` must agree with."""
-    document = parse(body)
-    if not isinstance(document, JsonObject):
-        raise invalid_argument(f"JSON Value: {echo(document)} Is not object")
-    name = document.get(b"signature_name", b"")
-    if not isinstance(name, bytes):
-        raise invalid_argument(
-            f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value."
-        )
-    return PredictDocument(signature_name=decoded(name), body=body, parsed=document)
+    document, name = json_document.read(body)
+    return PredictDocument(signature_name=name, body=body, parsed=document)
 
 
 def _tensors(document: JsonObject, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
