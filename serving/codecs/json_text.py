@@ -71,7 +71,7 @@ _SPACE = re.compile(rb"[ \n\r\t]*")
 _STRING = re.compile(rb'"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*+)"')
 _STRING_STOP = re.compile(rb'["\\\x00-\x1f]')
 _HEX4 = re.compile(rb"[0-9A-Fa-f]{4}")
-_ESCAPES = {34: b'"', 92: b"\\", 47: b"/", 98: b"\b", 102: b"\f", 110: b"\n", 114: b"\r", 116: b"\t"}
+_BACKSLASH = ord("\\")
 _WORDS: dict[bytes, tuple[bytes, bool | None]] = {b"n": (b"null", None), b"t": (b"true", True), b"f": (b"false", False)}
 
 # A NUL ends the text wherever a token could start: the original reads C strings.
@@ -183,27 +183,21 @@ class _Reader:
         match = _STRING.match(self._body, self._pos)
         text = unescaped(match[1]) if match else None
         if match is None or text is None:
-            return self._string_exactly()
+            self._fail_string()
         self._pos = match.end()
         return text
 
-    def _string_exactly(self) -> bytes:
-        """The same step by step, which finds the place of an error."""
+    def _fail_string(self) -> NoReturn:
+        """Go through a string that is none, step by step, to what is wrong with it."""
         body, pos = self._body, self._pos + 1
-        chunks: list[bytes] = []
         while True:
             match = _STRING_STOP.search(body, pos)
             stop = match.start() if match else len(body)
-            chunks.append(body[pos:stop])
-            if body[stop : stop + 1] == b'"':
-                self._pos = stop + 1
-                return b"".join(chunks)
             if body[stop : stop + 1] in _END:
                 parse_error("Missing a closing quotation mark in string.", stop)
-            if body[stop] != 92:
+            if body[stop] != _BACKSLASH:
                 parse_error("Invalid escape character in string.", stop)
-            chunk, pos = _unescape(body, stop)
-            chunks.append(chunk)
+            pos = _after_escape(body, stop)
 
 
 def _after_byte_order_mark(body: bytes) -> int:
@@ -215,27 +209,23 @@ def _after_byte_order_mark(body: bytes) -> int:
     return pos
 
 
-def _unescape(body: bytes, backslash: int) -> tuple[bytes, int]:
-    """The bytes an escape sequence stands for, and the offset behind it."""
+def _after_escape(body: bytes, backslash: int) -> int:
+    """The offset behind the escape sequence at ``backslash``. Raises ServingError if it is none."""
     kind = body[backslash + 1 : backslash + 2]
     if kind == b"u":
-        return _unescape_unicode(body, backslash)
-    if not kind or kind[0] not in _ESCAPES:
+        return _after_unicode_escape(body, backslash)
+    if not kind or kind not in b'"\\/bfnrt':
         parse_error("Invalid escape character in string.", backslash)
-    return _ESCAPES[kind[0]], backslash + 2
+    return backslash + 2
 
 
-def _unescape_unicode(body: bytes, backslash: int) -> tuple[bytes, int]:
+def _after_unicode_escape(body: bytes, backslash: int) -> int:
     code, pos = _hex4(body, backslash + 2, backslash), backslash + 6
     if 0xD800 <= code <= 0xDBFF:
-        if body[pos : pos + 2] != b"\\u":
+        if body[pos : pos + 2] != b"\\u" or not 0xDC00 <= _hex4(body, pos + 2, backslash) <= 0xDFFF:
             parse_error("The surrogate pair in string is invalid.", backslash)
-        low, pos = _hex4(body, pos + 2, backslash), pos + 6
-        if not 0xDC00 <= low <= 0xDFFF:
-            parse_error("The surrogate pair in string is invalid.", backslash)
-        code = 0x10000 + ((code - 0xD800) << 10 | (low - 0xDC00))
-    # A lone low surrogate is accepted and becomes three bytes that are not UTF-8.
-    return chr(code).encode("utf-8", "surrogatepass"), pos
+        pos += 6
+    return pos
 
 
 def _hex4(body: bytes, pos: int, backslash: int) -> int:

@@ -1,9 +1,12 @@
 """Input messages, to the serialised Examples that a graph is fed with."""
 
+from typing import Any
+
 import pytest
 
 from serving.codecs import example_input
 from serving.errors import Code, ServingError
+from serving.protos import Example, message
 
 
 def test_examples_stand_behind_their_context() -> None:
@@ -23,3 +26,34 @@ def test_context_beyond_the_limit() -> None:
     with pytest.raises(ServingError, match="the context of 1048576 bytes is merged into 129 examples") as raised:
         example_input.with_context(b"x" * 2**20, [b""] * 129)
     assert raised.value.code is Code.RESOURCE_EXHAUSTED
+
+
+def input_of(**kind: object) -> object:
+    """An Input message, of which a request has one."""
+    return message("tensorflow.serving.Input")(**kind)
+
+
+def example(value: float) -> Any:
+    """An Example with the feature ``x``."""
+    made = Example()
+    made.features.feature["x"].float_list.value.append(value)
+    return made
+
+
+def test_examples_are_serialised_one_by_one() -> None:
+    """A list of Examples becomes as many serialised ones."""
+    one, two = example(1.0), example(2.0)
+    given = input_of(example_list={"examples": [one, two]})
+    assert example_input.decode(given) == [one.SerializeToString(), two.SerializeToString()]
+
+
+def test_context_of_a_request_is_merged_into_each_example() -> None:
+    """What a graph parses is the context and then the example."""
+    context, one = example(1.0), example(2.0)
+    given = input_of(example_list_with_context={"examples": [one], "context": context})
+    assert example_input.decode(given) == [context.SerializeToString() + one.SerializeToString()]
+
+
+def test_input_of_no_kind_has_no_examples() -> None:
+    """An Input that is not filled in is an empty one."""
+    assert example_input.decode(input_of()) == []

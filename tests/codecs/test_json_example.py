@@ -103,3 +103,19 @@ def test_context_is_not_multiplied_without_end() -> None:
     with pytest.raises(ServingError) as raised:
         read(body)
     assert raised.value.code is Code.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        pytest.param(b"{}", "JSON Value: {} When method is classify, key 'examples' is expected", id="absent"),
+        pytest.param(b'{"examples": 3}', "Expecting 'examples' value to be an list/array", id="no list"),
+        pytest.param(b'{"examples": []}', "'examples' value is an empty array", id="empty"),
+        pytest.param(b"[]", r"JSON Value: \[\] Is not object", id="no object"),
+        pytest.param(b'{"signature_name": 1}', "'signature_name' key must be a string value", id="signature"),
+    ],
+)
+def test_request_without_examples(body: bytes, text: str) -> None:
+    """A body that has no list of examples says what was expected."""
+    with pytest.raises(ServingError, match=text):
+        read(body)
