@@ -34,7 +34,6 @@ def _flag(kind: str, default: Value, group: str, help: str, **more: Any) -> Any:
     return dataclasses.field(default=default, metadata={"flag": flag})
 
 
-_NOT_YET = "accepted; does nothing in this version"
 _XLA = "accepted; without effect: XLA is always allowed, and used by the functions that ask for it"
 _GRPC, _REST, _MODELS, _BATCHING = "gRPC", "REST", "Models", "Batching"
 _RUNTIME, _OTHER = "TensorFlow runtime", "Other"
