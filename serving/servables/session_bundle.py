@@ -22,7 +22,8 @@ from serving.protos import MetaGraphDef, message
 from serving.servables import bundle_signatures
 from serving.servables.bundle_signatures import BundleSignatures, GraphTensor
 from serving.servables.libtensorflow import Library, Output, load
-from serving.servables.saved_model import SavedModelOptions, SavedModelServable, Session
+from serving.servables.saved_model import SavedModelOptions, SavedModelServable
+from serving.servables.session import Session
 from serving.servables.tensors import to_tensorflow
 
 META_GRAPH = "export.meta"
