@@ -1,5 +1,6 @@
 """Predict: named tensors in, named tensors out, on any signature (docs/compatibility.md, "Predict")."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from serving.core.servable import Run, Servable
@@ -24,13 +25,19 @@ def find_signature(servable: Servable, name: str, *, check_method_name: bool) ->
     if signature is None:
         raise ServingError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
     signature = signature.for_predict
-    if check_method_name and signature.method_name not in _METHOD_NAMES:
+    if check_method_name:
+        check(signature)
+    return signature
+
+
+def check(signature: Signature) -> None:
+    """INTERNAL for a signature whose method name is none of those that Predict may be called for."""
+    if signature.method_name not in _METHOD_NAMES:
         raise ServingError(
             Code.INTERNAL,
             "Expected prediction signature method_name to be one of {" + ", ".join(_METHOD_NAMES) + "}. Was: "
             f"{signature.method_name}",
         )
-    return signature
 
 
 def bind(
@@ -40,3 +47,9 @@ def bind(
     fetches = signature.fetches(output_filter)
     tensors = [*given, *feeds.defaults] if feeds.defaults else given
     return Prediction(servable.resolve(feeds.names, fetches.names), tensors, fetches.aliases)
+
+
+def bind_named(servable: Servable, signature: Signature, inputs: Mapping[str, Tensor]) -> Prediction:
+    """The call for the tensors of a request by alias, and all outputs. INVALID_ARGUMENT if they are not the inputs."""
+    feeds = signature.feeds(tuple(inputs))
+    return bind(servable, signature, feeds, [inputs[alias] for alias in feeds.aliases])

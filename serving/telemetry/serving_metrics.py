@@ -32,16 +32,18 @@ OTHERS = "(others)"
 class Call:
     """One request on its way. As a context it counts what its block raises; otherwise its owner says how it ended."""
 
-    __slots__ = ("_began", "_series")
+    __slots__ = ("_began", "_series", "now")
 
-    def __init__(self, series: "_Series", began: float) -> None:
+    def __init__(self, series: "_Series", clock: Clock) -> None:
         self._series = series
-        self._began = began
+        self.now = clock
+        """The time, for ``ran``."""
+        self._began = clock()
 
     def answered(self) -> None:
         """The answer is ready."""
         count, latency = self._series.answered or self._series.first_answer()
-        latency.observe((self._series.clock() - self._began) * 1e6)
+        latency.observe((self.now() - self._began) * 1e6)
         count.add()
 
     def failed(self, error: BaseException) -> None:
@@ -52,14 +54,10 @@ class Call:
         """Nobody waits for the answer any more."""
         self._series.refused(Code.CANCELLED)
 
-    def now(self) -> float:
-        """The time, for ``ran``."""
-        return self._series.clock()
-
     def ran(self, began: float) -> None:
         """The model has run, successfully, since ``began``."""
         runtime = self._series.runtime or self._series.first_run()
-        runtime.observe((self._series.clock() - began) * 1e6)
+        runtime.observe((self.now() - began) * 1e6)
 
     def __enter__(self) -> "Call":
         return self
@@ -75,7 +73,8 @@ class _Uncounted(Call):
     """A call that leaves no trace."""
 
     def __init__(self) -> None:
-        """There is no series."""
+        """There is no series, and no time."""
+        self.now = float
 
     def answered(self) -> None:
         """Count nothing; the same below."""
@@ -83,9 +82,6 @@ class _Uncounted(Call):
     def failed(self, error: BaseException) -> None: ...
 
     def cancelled(self) -> None: ...
-
-    def now(self) -> float:
-        return 0.0
 
     def ran(self, began: float) -> None: ...
 
@@ -96,13 +92,12 @@ UNCOUNTED = _Uncounted()
 class _Series:
     """What the calls of one model by one method at one door count into; children come with the first success."""
 
-    __slots__ = ("_metrics", "answered", "api", "clock", "entrypoint", "model", "runtime")
+    __slots__ = ("_metrics", "answered", "api", "entrypoint", "model", "runtime")
 
-    def __init__(self, metrics: "ServingMetrics", entrypoint: Entrypoint, api: str, model: str, clock: Clock) -> None:
+    def __init__(self, metrics: "ServingMetrics", entrypoint: Entrypoint, api: str, model: str) -> None:
         self.entrypoint = entrypoint
         self.api = api
         self.model = model
-        self.clock = clock
         self.answered: tuple[Counter, Histogram] | None = None
         self.runtime: Histogram | None = None
         self._metrics = metrics
@@ -155,10 +150,10 @@ class ServingMetrics:
         """A request for ``model`` begins now; ``api`` is the label: ``Predict``, over REST ``predict`` or empty."""
         series = self._series.get((entrypoint, api, model))
         if series is None:
-            series = _Series(self, entrypoint, api, model, self._clock)
+            series = _Series(self, entrypoint, api, model)
             if len(self._series) < MOST_NAMES:
                 self._series[entrypoint, api, model] = series
-        return Call(series, self._clock())
+        return Call(series, self._clock)
 
     def refused(self, model: str, code: Code) -> None:
         """A request for ``model`` ended without an answer; the name is empty if the request has none."""
