@@ -77,8 +77,15 @@ class Literals:
             return None
         return None
 
-    def _floats(self) -> NDArray[np.float32] | None:
+    def _wide(self) -> NDArray[np.float64]:
         values = np.frombuffer(self.parsed.as_buffer(of_type="d"), dtype=np.float64)
+        if values.size != math.prod(self.shape):
+            # There are empty lists, and values and literals cannot be matched.
+            raise ValueError(self.shape)
+        return values
+
+    def _floats(self) -> NDArray[np.float32] | None:
+        values = self._wide()
         if self._is_exact():
             return values.astype(np.float32)
         if _has_digits(self.text, _BOUNDED_DIGITS):
@@ -89,7 +96,7 @@ class Literals:
         return to_float32(values)
 
     def _doubles(self) -> NDArray[np.float64]:
-        values = np.frombuffer(self.parsed.as_buffer(of_type="d"), dtype=np.float64)
+        values = self._wide()
         if self._is_exact():
             return values
         literals = self._literals()
@@ -140,7 +147,7 @@ def _shape(structure: bytes) -> tuple[int, ...] | None:
         # The first list of this height ends where so many lists end at once.
         length = structure.find(b"]" * height) + height - (depth - height) - 2
         size = (length + 1) // (len(unit) + 1)
-        unit = b"[%b]" % b",".join([unit] * size)
+        unit = b"[%b]" % ((unit + b",") * size)[:-1]
         shape.append(size)
     return tuple(reversed(shape)) if unit == structure else None
 
@@ -162,6 +169,8 @@ def _near_ties(values: NDArray[np.float64]) -> list[int]:
 
 
 def _has_long_exponent(text: bytes) -> bool:
+    if b"e" not in text and b"E" not in text:
+        return False
     if len(text) < _SHORT_TEXT:
         return _LONG_EXPONENT.search(text) is not None
     characters = np.frombuffer(text, dtype=np.uint8)

@@ -5,9 +5,9 @@ unknown signatures and signatures without inputs are the caller's to refuse.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from serving.codecs import json_document, json_fast, json_rows
+from serving.codecs import json_document, json_fast, json_rows, json_short
 from serving.codecs.json_echo import echo
 from serving.codecs.json_fast import Layout
 from serving.codecs.json_strings import decoded, encoded
@@ -17,16 +17,15 @@ from serving.core.signature import TensorInfo
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
 
-__all__ = ["Layout", "PredictDocument", "read", "read_exactly"]
+__all__ = ["Layout", "PredictDocument", "read", "read_exactly", "read_longer"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictDocument:
+class PredictDocument(NamedTuple):
     """A body that is a JSON object. ``signature_name`` is empty when the body names none."""
 
     signature_name: str
     body: bytes
-    parsed: json_fast.FastDocument | JsonObject
+    parsed: json_short.ShortDocument | json_fast.FastDocument | JsonObject
 
     def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
         """The tensors of the request by alias, and the layout the answer is to have.
@@ -37,9 +36,11 @@ class PredictDocument:
         if isinstance(self.parsed, JsonObject):
             return _tensors(self.parsed, inputs)
         found = self.parsed.tensors(inputs)
-        if found is None:
-            return read_exactly(self.body).tensors(inputs)
-        return self.parsed.layout, found
+        if found is not None:
+            return self.parsed.layout, found
+        if not isinstance(self.parsed, json_fast.FastDocument):
+            return read_longer(self.body).tensors(inputs)
+        return read_exactly(self.body).tensors(inputs)
 
 
 def read(body: bytes) -> PredictDocument:
@@ -47,16 +48,24 @@ def read(body: bytes) -> PredictDocument:
 
     Raises ServingError, INVALID_ARGUMENT: not JSON, not an object, or ``signature_name`` not a string.
     """
+    short = json_short.scan(body)
+    if short is not None:
+        return PredictDocument(short.signature_name, body, short)
+    return read_longer(body)
+
+
+def read_longer(body: bytes) -> PredictDocument:
+    """The same as ``read``, without the road for short bodies."""
     fast = json_fast.scan(body)
     if fast is None:
         return read_exactly(body)
-    return PredictDocument(signature_name=decoded(fast.signature_name), body=body, parsed=fast)
+    return PredictDocument(decoded(fast.signature_name), body, fast)
 
 
 def read_exactly(body: bytes) -> PredictDocument:
     """The same as ``read``, by the slow road only: what ``read`` must agree with."""
     document, name = json_document.read(body)
-    return PredictDocument(signature_name=name, body=body, parsed=document)
+    return PredictDocument(name, body, document)
 
 
 def _tensors(document: JsonObject, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:

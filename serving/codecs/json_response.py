@@ -7,47 +7,47 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from serving.codecs.json_decimals import (
-    INTEGERS,
-    base64_texts,
-    bool_texts,
-    float_texts,
-    integer_texts,
-    string_texts,
-)
-from serving.codecs.json_strings import encoded, quoted
+from serving.codecs import json_decimals, json_layout
+from serving.codecs.json_layout import INDENT
+from serving.codecs.json_strings import base64_encoded, encoded, quoted
 from serving.core.tensor import DataType, Tensor
 from serving.errors import invalid_argument
 
-_INDENT = b"    "
 _BYTES_SUFFIX = "_bytes"
 
 
-def predictions(outputs: Mapping[str, Tensor]) -> bytes:
+def predictions(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> bytes:
     """The body for outputs that agree on their first dimension: one element, or one object of elements, per row.
 
+    Without ``exact_digits`` long outputs of floats have the shortest digits (``json_decimals.text``).
     Raises ServingError, INVALID_ARGUMENT: a scalar output, differing first dimensions, or a type JSON cannot carry.
     """
     count = _batch_size(outputs)
+    if len(outputs) == 1:
+        (tensor,) = outputs.values()
+        if tensor.dtype in json_decimals.NUMBERS and count:
+            text = json_layout.line(json_decimals.text(tensor.array, exact_digits=exact_digits))
+            return b'{\n    "predictions": %b\n    ]\n}' % text[:-1]
     depth = 2 if len(outputs) == 1 else 3
-    columns = [(name, _rows(name, tensor, depth, count)) for name, tensor in outputs.items()]
+    columns = [_rows(name, tensor, depth, exact_digits) for name, tensor in outputs.items()]
     if not count:
         return _body(b"predictions", b"[]")
     if len(columns) == 1:
-        return _body(b"predictions", b"[%b\n%b]" % (b", ".join(columns[0][1]), _INDENT))
-    keys = [quoted(encoded(name)) for name, _ in columns]
-    rows = [_object(keys, row, 2) for row in zip(*(texts for _, texts in columns), strict=True)]
+        return _body(b"predictions", b"[%b\n%b]" % (b", ".join(columns[0]), INDENT))
+    keys = [quoted(encoded(name)) for name in outputs]
+    rows = [_object(keys, row, 2) for row in zip(*columns, strict=True)]
     return _body(b"predictions", _list(rows, 1))
 
 
-def outputs(outputs: Mapping[str, Tensor]) -> bytes:
+def outputs(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> bytes:
     """The body for outputs of any shape: the value of the only one, or an object of all.
 
+    ``exact_digits`` as for ``predictions``.
     Raises ServingError, INVALID_ARGUMENT: a type JSON cannot carry, or no output at all.
     """
     _require_some(outputs)
     depth = 1 if len(outputs) == 1 else 2
-    values = [_column(name, tensor, depth) for name, tensor in outputs.items()]
+    values = [_column(name, tensor, depth, exact_digits) for name, tensor in outputs.items()]
     if len(values) == 1:
         return _body(b"outputs", values[0])
     return _body(b"outputs", _object([quoted(encoded(name)) for name in outputs], values, 1))
@@ -59,7 +59,7 @@ def error(message: str) -> bytes:
 
 
 def _body(key: bytes, value: bytes) -> bytes:
-    return b'{\n%b"%b": %b\n}' % (_INDENT, key, value)
+    return b'{\n%b"%b": %b\n}' % (INDENT, key, value)
 
 
 def _require_some(outputs: Mapping[str, Tensor]) -> None:
@@ -80,19 +80,25 @@ def _batch_size(outputs: Mapping[str, Tensor]) -> int:
     return expected
 
 
-def _rows(name: str, tensor: Tensor, depth: int, count: int) -> list[bytes]:
+def _rows(name: str, tensor: Tensor, depth: int, exact_digits: bool) -> list[bytes]:
     """One text per row, lists on one line."""
-    shape = tensor.array.shape
+    dtype, array = tensor
+    shape = array.shape
+    if array.size and dtype in json_decimals.NUMBERS:
+        return json_layout.rows(json_decimals.text(array, exact_digits=exact_digits), array.ndim)
     texts = _elements(name, tensor, depth + len(shape) - 1)
     for axis in range(len(shape) - 1, 0, -1):
         groups = _grouped(texts, shape[axis], math.prod(shape[:axis]))
         texts = [b"[%b]" % b", ".join(group) for group in groups]
-    return texts if count else []
+    return texts
 
 
-def _column(name: str, tensor: Tensor, depth: int) -> bytes:
+def _column(name: str, tensor: Tensor, depth: int, exact_digits: bool) -> bytes:
     """The whole tensor, every element on a line of its own."""
-    shape = tensor.array.shape
+    dtype, array = tensor
+    shape = array.shape
+    if array.size and dtype in json_decimals.NUMBERS:
+        return json_layout.lines(json_decimals.text(array, exact_digits=exact_digits), array.ndim, depth)
     texts = _elements(name, tensor, depth + len(shape))
     for axis in range(len(shape) - 1, -1, -1):
         groups = _grouped(texts, shape[axis], math.prod(shape[:axis]))
@@ -101,18 +107,22 @@ def _column(name: str, tensor: Tensor, depth: int) -> bytes:
 
 
 def _elements(name: str, tensor: Tensor, depth: int) -> list[bytes]:
+    """One text per string, row-major; nothing for an empty tensor of any type."""
     dtype, array = tensor
-    if dtype in (DataType.FLOAT, DataType.DOUBLE):
-        return float_texts(array)
-    if dtype in INTEGERS:
-        return integer_texts(array)
-    if dtype is DataType.BOOL:
-        return bool_texts(array)
     if dtype is DataType.STRING:
-        return base64_texts(array, depth) if name.endswith(_BYTES_SUFFIX) else string_texts(array)
+        values = array.ravel().tolist()
+        return (
+            [_base64(value, depth) for value in values] if name.endswith(_BYTES_SUFFIX) else list(map(quoted, values))
+        )
     if array.size:
         raise invalid_argument(f"Failed to write JSON value for tensor type: {dtype.word}")
     return []
+
+
+def _base64(value: bytes, depth: int) -> bytes:
+    """An object with the member ``b64``, laid out for ``depth`` containers around it."""
+    outer = INDENT * depth
+    return b'{\n%b    "b64": "%b"\n%b}' % (outer, base64_encoded(value), outer)
 
 
 def _grouped(texts: list[bytes], size: int, count: int) -> list[list[bytes]]:
@@ -122,11 +132,11 @@ def _grouped(texts: list[bytes], size: int, count: int) -> list[list[bytes]]:
 def _list(texts: list[bytes], depth: int) -> bytes:
     if not texts:
         return b"[]"
-    separator = b"\n" + _INDENT * (depth + 1)
-    return b"[%b%b\n%b]" % (separator, (b"," + separator).join(texts), _INDENT * depth)
+    separator = b"\n" + INDENT * (depth + 1)
+    return b"[%b%b\n%b]" % (separator, (b"," + separator).join(texts), INDENT * depth)
 
 
 def _object(keys: list[bytes], values: Any, depth: int) -> bytes:
-    separator = b"\n" + _INDENT * (depth + 1)
+    separator = b"\n" + INDENT * (depth + 1)
     members = (b"," + separator).join([b"%b: %b" % member for member in zip(keys, values, strict=True)])
-    return b"{%b%b\n%b}" % (separator, members, _INDENT * depth)
+    return b"{%b%b\n%b}" % (separator, members, INDENT * depth)

@@ -1,6 +1,7 @@
 """Answers to classify and regress requests as JSON text, byte for byte TensorFlow Serving's."""
 
-from serving.codecs.json_decimals import float_texts, string_texts
+from serving.codecs.json_decimals import float_texts
+from serving.codecs.json_strings import quoted
 from serving.core.results import Classification, Regression
 
 _BODY = b'{\n    "results": %b\n}'
@@ -10,7 +11,7 @@ def classifications(result: Classification) -> bytes:
     """A list of ``[label, score]`` per example; a missing label is ``""``, a missing score ``0.0``."""
     (rows, columns), (labels, scores) = result.shape, result
     count = rows * columns
-    texts = string_texts(labels) if labels is not None else [b'""'] * count
+    texts = list(map(quoted, labels.ravel().tolist())) if labels is not None else [b'""'] * count
     numbers = float_texts(scores) if scores is not None else [b"0.0"] * count
     pairs = [b"[%b, %b]" % pair for pair in zip(texts, numbers, strict=True)]
     lines = [b"[%b]" % b", ".join(pairs[row * columns : (row + 1) * columns]) for row in range(rows)]
