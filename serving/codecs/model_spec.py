@@ -11,9 +11,14 @@ from serving.protos import ModelSpec as ModelSpecMessage
 
 def decode(request: Any) -> ModelSpec:
     """The ``model_spec`` of a request message. INVALID_ARGUMENT if it is absent."""
-    if not request.HasField("model_spec"):
+    return present(decode_spec(request.model_spec) if request.HasField("model_spec") else None)
+
+
+def present(spec: ModelSpec | None) -> ModelSpec:
+    """The spec of a request that was read. INVALID_ARGUMENT if it is absent."""
+    if spec is None:
         raise invalid_argument("Missing ModelSpec")
-    return decode_spec(request.model_spec)
+    return spec
 
 
 def decode_spec(spec: Any) -> ModelSpec:

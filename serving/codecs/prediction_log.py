@@ -55,7 +55,7 @@ def _readable(record: bytes) -> bool:
 
 def predict_request(spec: ModelSpec, inputs: Mapping[str, Tensor]) -> bytes:
     """The serialised PredictRequest."""
-    parts = [field(_MODEL_SPEC, _spec(spec))]
+    parts = [field(_MODEL_SPEC, model_spec(spec))]
     for alias, tensor in inputs.items():
         # Strings in their typed field, for many readers take tensor_content to be numbers.
         value = tensor_proto.encode(tensor, as_content=tensor.dtype is not DataType.STRING)
@@ -66,10 +66,11 @@ def predict_request(spec: ModelSpec, inputs: Mapping[str, Tensor]) -> bytes:
 def examples_request(spec: ModelSpec, examples: Sequence[bytes]) -> bytes:
     """The serialised ClassificationRequest or RegressionRequest (they are alike) of serialised Examples."""
     listed = b"".join([field(_EXAMPLE, example) for example in examples])
-    return field(_MODEL_SPEC, _spec(spec)) + field(_INPUT, field(_EXAMPLE_LIST, listed))
+    return field(_MODEL_SPEC, model_spec(spec)) + field(_INPUT, field(_EXAMPLE_LIST, listed))
 
 
-def _spec(spec: ModelSpec) -> bytes:
+def model_spec(spec: ModelSpec) -> bytes:
+    """The serialised ModelSpec of a request."""
     message = ModelSpecMessage(name=spec.name, signature_name=spec.signature_name)
     if spec.version is not None:
         message.version.value = spec.version

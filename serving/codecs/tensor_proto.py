@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.codecs.wire import varint
+from serving.codecs.wire import field, varint, varints
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
 from serving.protos import TensorProto
 
@@ -17,6 +17,9 @@ way, and a message of 50 bytes must not take all memory."""
 
 _STRING_BYTES = 32
 """What an empty string takes: a pointer here, a structure of 24 bytes in TensorFlow."""
+
+Part = bytes | memoryview
+"""Bytes to be joined with others."""
 
 FIELDS: Mapping[DataType, str] = MappingProxyType(
     {
@@ -52,6 +55,8 @@ FIELDS: Mapping[DataType, str] = MappingProxyType(
 )
 """The typed field of each data type."""
 
+_DATA_TYPES = MappingProxyType({int(dtype): dtype for dtype in FIELDS})
+
 _COMPLEX_PARTS = MappingProxyType({DataType.COMPLEX64: np.float32, DataType.COMPLEX128: np.float64})
 _FLOAT8 = frozenset(dtype for dtype, field in FIELDS.items() if field == "float8_val")
 
@@ -61,7 +66,7 @@ def decode(proto: Any) -> Tensor | None:
 
     Either form is taken. Fewer values than elements: the last is repeated, none at all are zeros; surplus is ignored.
     """
-    dtype = _data_type(proto.dtype)
+    dtype = _DATA_TYPES.get(proto.dtype)
     if dtype is None or proto.tensor_shape.unknown_rank:
         return None
     shape = tuple([dim.size for dim in proto.tensor_shape.dim])
@@ -79,14 +84,6 @@ def decode(proto: Any) -> Tensor | None:
         return Tensor(dtype, flat.reshape(shape))
     except ValueError:  # no elements, and yet dimensions beyond what numpy can address
         return None
-
-
-def _data_type(number: int) -> DataType | None:
-    try:
-        dtype = DataType(number)
-    except ValueError:
-        return None
-    return dtype if dtype in FIELDS else None
 
 
 def _content(dtype: DataType, content: bytes, count: int) -> NDArray[Any] | None:
@@ -162,22 +159,35 @@ def encode(tensor: Tensor, *, as_content: bool = False) -> bytes:
     ``as_content`` puts the elements into ``tensor_content`` instead, as --enable_serialization_as_tensor_content asks.
     """
     dtype, array = tensor
-    head = bytes((0x08, dtype)) + _shape(array.shape)
+    if dtype in RAW:
+        return b"".join((head(dtype, array.shape, array.nbytes, as_content=as_content), raw(array)))
+    start = _head(dtype, array.shape)
     if not array.size:
-        return head
+        return start
     if as_content:
         content = _as_string_content(array) if dtype is DataType.STRING else array.tobytes()
-        return head + b"\x22" + varint(len(content)) + content
-    packed = _PACKED_RAW.get(dtype)
-    if packed is not None:
-        content = array.tobytes()
-        return head + packed + varint(len(content)) + content
-    proto = TensorProto()
-    getattr(proto, FIELDS[dtype]).extend(_field_values(dtype, array))
-    return head + bytes(proto.SerializeToString())
+        return start + field(_CONTENT, content)
+    if dtype is DataType.STRING:
+        return start + bytes(TensorProto(string_val=array.ravel().tolist()).SerializeToString())
+    return start + field(_VARINTS[FIELDS[dtype]], varints(array.view(np.uint16) if dtype is DataType.HALF else array))
 
 
-_PACKED_RAW = MappingProxyType(
+def head(dtype: DataType, shape: tuple[int, ...], size: int, *, as_content: bool) -> bytes:
+    """What a TensorProto of a dtype in ``RAW`` begins with, before the ``size`` bytes of its elements, 0 for none."""
+    start = _head(dtype, shape)
+    return start + (_CONTENT if as_content else RAW[dtype]) + varint(size) if size else start
+
+
+def raw(array: NDArray[Any]) -> Part:
+    """The elements as they lie in memory, in the order in which they read."""
+    return array.data if array.flags.c_contiguous else array.tobytes()
+
+
+def _head(dtype: DataType, shape: tuple[int, ...]) -> bytes:
+    return bytes((0x08, dtype)) + _shape(shape)
+
+
+RAW: Mapping[DataType, bytes] = MappingProxyType(
     {
         DataType.FLOAT: b"\x2a",
         DataType.DOUBLE: b"\x32",
@@ -187,12 +197,20 @@ _PACKED_RAW = MappingProxyType(
         **dict.fromkeys(_FLOAT8, b"\x92\x01"),
     }
 )
-"""Tags of the typed fields whose packed wire form is the array's memory."""
+"""The data types whose typed field is, in its packed wire form, the array's memory; the tag of that field."""
 
+_VARINTS = MappingProxyType(
+    {
+        "int_val": b"\x3a",
+        "int64_val": b"\x52",
+        "half_val": b"\x6a",
+        "uint32_val": b"\x82\x01",
+        "uint64_val": b"\x8a\x01",
+    }
+)
+"""Tags of the other typed fields of numbers, whose packed wire form are varints."""
 
-def _field_values(dtype: DataType, array: NDArray[Any]) -> list[Any]:
-    flat = array.ravel()
-    return (flat.view(np.uint16) if dtype is DataType.HALF else flat).tolist()
+_CONTENT = b"\x22"
 
 
 def _as_string_content(array: NDArray[Any]) -> bytes:

@@ -5,7 +5,9 @@ The model a message names is not looked at here; whoever calls has resolved it, 
 
 from typing import Any
 
-from serving.codecs import example_input, model_spec, tensor_proto
+from serving.codecs import example_input, model_spec, predict_request
+from serving.codecs.predict_request import PredictRequest
+from serving.core.model_spec import ModelSpec
 from serving.core.servable import Servable
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
@@ -16,12 +18,17 @@ from serving.inference.predict import Prediction
 
 
 def bind_predict(servable: Servable, request: Any, *, check_method_name: bool) -> Prediction:
-    """The call of a PredictRequest; steps and texts as docs/compatibility.md, "gRPC Predict"."""
-    name = model_spec.decode_spec(request.model_spec).signature
+    """The call of a PredictRequest message; steps and texts as docs/compatibility.md, "gRPC Predict"."""
+    return bind_request(servable, predict_request.of_message(request), check_method_name=check_method_name)
+
+
+def bind_request(servable: Servable, request: PredictRequest, *, check_method_name: bool) -> Prediction:
+    """The same for a request that was read."""
+    name = (request.spec or ModelSpec("")).signature
     signature = predict.find_signature(servable, name, check_method_name=check_method_name)
-    feeds = signature.feeds(tuple(request.inputs))
-    given = [_tensor(alias, request.inputs[alias]) for alias in feeds.aliases]
-    return predict.bind(servable, signature, feeds, given, tuple(request.output_filter))
+    feeds = signature.feeds(request.sent)
+    given = [_tensor(alias, request.tensor(alias)) for alias in feeds.aliases]
+    return predict.bind(servable, signature, feeds, given, request.output_filter)
 
 
 def bind_examples(servable: Servable, request: Any, planner: Planner, *, check_method_name: bool) -> Prediction:
@@ -43,8 +50,7 @@ def bind_multi_inference(servable: Servable, request: Any, *, check_method_names
     return multi_inference.bind(servable, tasks_of(request), serialized, check_method_names=check_method_names)
 
 
-def _tensor(alias: str, proto: Any) -> Tensor:
-    tensor = tensor_proto.decode(proto)
+def _tensor(alias: str, tensor: Tensor | None) -> Tensor:
     if tensor is None:
         raise invalid_argument(f"tensor parsing error: {alias}")
     return tensor

@@ -17,6 +17,9 @@ from serving.rpc.routes import Handler, time_limit_ms
 from serving.rpc.running import RunningCalls
 from serving.telemetry.log import logger
 
+LARGEST_MESSAGE = 2**31 - 1
+"""What grpcio takes at most."""
+
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -53,7 +56,7 @@ class GrpcioTransport:
     ) -> None:
         self._services = tuple(services)
         options: dict[str, str | int] = {
-            "grpc.max_receive_message_length": min(max_request_bytes, 2**31 - 1),
+            "grpc.max_receive_message_length": min(max_request_bytes, LARGEST_MESSAGE),
             "grpc.max_send_message_length": -1,
             "grpc.so_reuseport": 0,  # a second server on the port is a mistake; gRPC's default lets it pass
             **arguments,
@@ -119,7 +122,9 @@ def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[
             if isinstance(reply, bytes):
                 return reply
             if isinstance(reply, Work) and reply.inline:
-                return reply.here()
+                body = reply.at_once()
+                if body is not None:
+                    return body
             return _run_long(reply, context, running)
         except ServingError as error:
             failed = errors.status(error)

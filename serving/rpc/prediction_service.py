@@ -1,11 +1,12 @@
 """``tensorflow.serving.PredictionService``: serialised requests in, replies out (docs/compatibility.md, "gRPC")."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
 
 from serving.codecs import inference_response, model_spec, predict_response
+from serving.codecs.predict_request import Reader
 from serving.codecs.prediction_log import LogType
 from serving.core.handle import Handle
 from serving.core.manager import Manager
@@ -26,6 +27,8 @@ from serving.protos import (
 )
 from serving.request_log.log import RequestLog
 from serving.telemetry.serving_metrics import UNCOUNTED, Call, ServingMetrics
+
+ReadT = TypeVar("ReadT")
 
 ResultEncoder = Callable[[dict[str, Tensor], int], bytes]
 """Makes the serialised result of the outputs by alias and the number of Examples."""
@@ -48,6 +51,7 @@ class PredictionService:
         request_log: RequestLog | None = None,
     ) -> None:
         self._manager = manager
+        self._requests = Reader()
         self._request_log = request_log if request_log is not None else RequestLog()
         self._metrics = metrics if metrics is not None else ServingMetrics()
         self._as_content = as_content
@@ -55,17 +59,18 @@ class PredictionService:
 
     def predict(self, payload: bytes, timeout_ms: int) -> Work:
         """``Predict``; steps and texts as docs/compatibility.md, "gRPC Predict"."""
-        request = parse(PredictRequest, payload)
+        request = parsed(PredictRequest, payload, self._requests.read)
+        with self._metrics.call("GRPC", "Predict", request.model) as call:
+            spec = model_spec.present(request.spec)
+            handle = self._acquire(spec)
 
-        def encode(tensors: list[Tensor]) -> bytes:
-            return predict_response.encode(
-                prediction.outputs, tensors, handle.id, spec.signature, as_content=self._as_content
-            )
+            def encode(tensors: list[Tensor]) -> bytes:
+                return predict_response.encode(
+                    prediction.outputs, tensors, handle.id, spec.signature, as_content=self._as_content
+                )
 
-        with self._call("Predict", request) as call:
-            handle, spec = self._acquire(request)
             with handle.released_on_error():
-                prediction = messages.bind_predict(handle.servable, request, check_method_name=self._check_method_name)
+                prediction = messages.bind_request(handle.servable, request, check_method_name=self._check_method_name)
                 log = self._log(LogType.PREDICT, handle, spec.signature, payload)
                 return Work(prediction, encode, handle, timeout_ms, call, log)
 
@@ -118,10 +123,9 @@ class PredictionService:
     def _call(self, api: str, request: Any) -> Call:
         return self._metrics.call("GRPC", api, request.model_spec.name)
 
-    def _acquire(self, request: Any) -> tuple[Handle, ModelSpec]:
-        spec = model_spec.decode(request)
+    def _acquire(self, spec: ModelSpec) -> Handle:
         model_spec.check_name(spec)
-        return self._manager.acquire(spec.name, spec.version, spec.label), spec
+        return self._manager.acquire(spec.name, spec.version, spec.label)
 
     def _with_examples(
         self,
@@ -133,7 +137,8 @@ class PredictionService:
         result: ResultEncoder,
         call: Call,
     ) -> Work:
-        handle, spec = self._acquire(request)
+        spec = model_spec.decode(request)
+        handle = self._acquire(spec)
 
         def encode(tensors: list[Tensor]) -> bytes:
             named = dict(zip(prediction.outputs, tensors, strict=True))
@@ -162,8 +167,13 @@ class PredictionService:
 
 def parse(message_class: Any, payload: bytes) -> Any:
     """The request message; INTERNAL, as gRPC's own deserialisation, if the bytes are none."""
+    return parsed(message_class, payload, message_class.FromString)
+
+
+def parsed(message_class: Any, payload: bytes, read: Callable[[bytes], ReadT]) -> ReadT:
+    """What ``read`` makes of a serialised message, with the same error."""
     try:
-        return message_class.FromString(payload)
+        return read(payload)
     except DecodeError:
         name = message_class.DESCRIPTOR.full_name
         raise ServingError(

@@ -18,14 +18,22 @@ class RunningCalls:
 
     def begin(self, call: Work | Errand) -> None:
         """Count a call in. Raises ServingError, and lets go of what the call holds, if too many run already."""
-        if self._free.acquire(blocking=False):
-            return
-        error = ServingError(Code.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
-        if isinstance(call, Work):
-            call.call.failed(error)
-            call.handle.release()
-        raise error
+        if not self.has_begun():
+            raise refused(call)
+
+    def has_begun(self) -> bool:
+        """Count a call in, unless too many run already."""
+        return self._free.acquire(blocking=False)
 
     def end(self) -> None:
         """A call that was counted in is over."""
         self._free.release()
+
+
+def refused(call: Work | Errand) -> ServingError:
+    """The error of a call for which there is no room; lets go of what it holds."""
+    error = ServingError(Code.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
+    if isinstance(call, Work):
+        call.call.failed(error)
+        call.handle.release()
+    return error

@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from serving.errors import Code, ConfigurationError
 from serving.rpc.addresses import addresses
 from serving.rpc.credentials import server_credentials
-from serving.rpc.grpcio import GrpcioTransport, Streaming
+from serving.rpc.grpcio import LARGEST_MESSAGE, GrpcioTransport, Streaming
 from serving.rpc.health import CHECK, Health
 from serving.rpc.reflection import Reflection
 from serving.rpc.routes import Handler
 from serving.settings import Settings
 from serving.telemetry.log import logger
 from serving.tls import Credentials
+
+if TYPE_CHECKING:
+    from serving.rpc.fronted import FrontedTransport
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
 
@@ -49,10 +52,8 @@ def open_transport(settings: Settings, handlers: Mapping[str, Handler], tls: Cre
     services: list[Streaming] = [Reflection(names), *([health] if health else [])]
     max_threads = max(settings.grpc_max_threads, 1)
     credentials = server_credentials(tls, alts=settings.use_alts_credentials)
-    if _wants_native(settings):
-        from serving.rpc.fronted import FrontedTransport  # only here: grpcio needs no second HTTP/2 library
-
-        return FrontedTransport(
+    if (fronted := _fronted_transport(settings)) is not None:
+        return fronted(
             handlers,
             addresses(settings),
             max_threads=max_threads,
@@ -71,19 +72,28 @@ def open_transport(settings: Settings, handlers: Mapping[str, Handler], tls: Cre
     )
 
 
-def _wants_native(settings: Settings) -> bool:
+def _fronted_transport(settings: Settings) -> "type[FrontedTransport] | None":
+    """The native transport, None if it is not wanted or cannot do what other flags ask for."""
     if settings.grpc_transport not in ("grpcio", "native"):
         raise ConfigurationError(
             Code.INVALID_ARGUMENT, f"--grpc_transport is {settings.grpc_transport!r}; expected grpcio or native"
         )
     if settings.grpc_transport == "grpcio":
-        return False
+        return None
     beyond = [name for name in _GRPCIO_ONLY if getattr(settings, name)]
+    if settings.max_request_bytes < LARGEST_MESSAGE:
+        beyond.append("max_request_bytes")  # the front looks at the size of a message once it has all of it in memory
     if beyond:
-        logger.warning(
+        logger.info(
             "--grpc_transport=native cannot do --%s; grpcio carries the gRPC API instead", " and --".join(beyond)
         )
-    return not beyond
+        return None
+    try:
+        from serving.rpc.fronted import FrontedTransport  # only here: grpcio needs no second HTTP/2 library
+    except ImportError as error:
+        logger.info("--grpc_transport=native is not possible here (%s); grpcio carries the gRPC API instead", error)
+        return None
+    return FrontedTransport
 
 
 def channel_arguments(text: str) -> dict[str, str | int]:

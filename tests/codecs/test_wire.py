@@ -1,8 +1,13 @@
 """The hand-written corner of protobuf's wire format agrees with the message classes."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from serving.codecs import wire
 from serving.protos import MetaGraphDef, TensorProto
@@ -14,6 +19,17 @@ def test_varint_is_protobufs(number: int) -> None:
     assert TensorProto(version_number=min(number, 2**31 - 1)).SerializeToString() in (
         b"" if number == 0 else b"\x18" + wire.varint(min(number, 2**31 - 1)),
     )
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int32, np.int64, np.uint32, np.uint64], ids=str)
+@given(data=st.data())
+def test_varints_are_protobufs(kind: type[np.generic], data: st.DataObject) -> None:
+    """Few numbers or many, of any width and sign: what a message class writes into a packed field."""
+    shapes = st.lists(st.integers(1, 20), min_size=1, max_size=2).map(tuple)
+    array: NDArray[Any] = data.draw(hnp.arrays(kind, shapes))
+    field = "uint64_val" if kind is np.uint64 else "int64_val"
+    written = TensorProto(**{field: array.ravel().tolist()}).SerializeToString()
+    assert written == wire.field(b"\x8a\x01" if kind is np.uint64 else b"\x52", wire.varints(array))
 
 
 @given(st.binary(max_size=300))

@@ -70,6 +70,23 @@ def test_channel_arguments_act(models: Path) -> None:
         first.wait_for("native cannot do --grpc_channel_arguments; grpcio carries")
 
 
+def test_limit_of_request_sizes_is_grpcios(models: Path) -> None:
+    """It refuses a message before it is in memory; the native transport, the default, would hold all of it first."""
+    with ServerProcess(["--max_request_bytes=1000", base_path(models, "half_plus_three")]) as server:
+        server.wait_for("native cannot do --max_request_bytes; grpcio carries")
+        client = GrpcClient(server)
+        with pytest.raises(RefusedError, match=r"larger than max .* vs\. 1000"):
+            client.predict(Target(model="default"), {"x": floats(*range(1000))})
+        client.close()
+
+
+def test_native_transport_is_the_default(models: Path) -> None:
+    """Nothing else is needed for it."""
+    with ServerProcess([base_path(models, "half_plus_three")]) as server:
+        threads = Path(f"/proc/{server.process.pid}/task").glob("*/comm")
+        assert any(each.read_text().startswith("grpc-native") for each in threads)
+
+
 UNKNOWN = [
     "/tensorflow.serving.SessionService/SessionRun",
     "/tensorflow.ProfilerService/Monitor",
