@@ -6,13 +6,13 @@ One bad request does not fail the others: a merged run that fails is made again 
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from serving.batching import forming
 from serving.batching.parameters import BatchingParameters
 from serving.batching.task import Task
 from serving.core.batch_queue import Part
-from serving.core.servable import Run
+from serving.core.servable import Outcome, Run
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError
 
@@ -33,6 +33,10 @@ class BatchObserver(Protocol):
         """A batch of ``rows``, ``padding_rows`` of them padding, is run."""
         ...
 
+    def alone(self, rows: int, inputs: int) -> None:
+        """Both at once: a request with so many inputs, which has not waited, is a batch without padding."""
+        ...
+
 
 class Unobserved:
     """An observer that does not care."""
@@ -43,15 +47,32 @@ class Unobserved:
     def ran(self, rows: int, padding_rows: int) -> None:
         """Do nothing."""
 
+    def alone(self, rows: int, inputs: int) -> None:
+        """Do nothing."""
+
+
+class Request(NamedTuple):
+    """The rows of one caller in a batch; ``deadline`` is in the seconds of the execution's clock, or infinite."""
+
+    inputs: forming.Inputs
+    rows: int
+    deadline: float
+
+
+def deadline(now: float, timeout_ms: int) -> float:
+    """When a limit that begins ``now`` is over; never for one that is not positive."""
+    return now + timeout_ms / 1000 if timeout_ms > 0 else math.inf
+
 
 class Execution:
     """Runs the batches of one combination of feeds and fetches; several threads may do so at a time."""
 
-    __slots__ = ("_clock", "_observer", "_parameters", "_run")
+    __slots__ = ("_clock", "_fills", "_observer", "_parameters", "_run")
 
     def __init__(self, run: Run, parameters: BatchingParameters, clock: Clock, observer: BatchObserver) -> None:
         self._run = run
         self._parameters = parameters
+        self._fills = bool(parameters.allowed_batch_sizes)
         self._clock = clock
         self._observer = observer
 
@@ -63,60 +84,63 @@ class Execution:
     def __call__(self, parts: Sequence[Part[Task]]) -> None:
         """Run ``parts``, whose tasks have begun, and settle them; raises nothing that belongs to a caller."""
         now = self._clock()
-        batch = [part.task.slice(part) for part in parts]
-        for part in parts:
-            self._observer.batched(now - part.task.enqueued_at, [part.stop - part.start] * len(part.task.tensors))
-        if all(part.task.deadline <= now for part in parts):
-            _settle(
-                parts,
-                ServingError(Code.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue"),
-            )
-            return
-        if len(parts) == 1:
-            self._together(parts, batch)
-            return
-        for group in forming.alike(batch, padding=self.padding):
-            self._without_empty([parts[position] for position in group], [batch[position] for position in group])
+        requests = [Request(part.task.slice(part), part.stop - part.start, part.task.deadline) for part in parts]
+        queued = [now - part.task.enqueued_at for part in parts]
+        for part, outcome in zip(parts, self.outcomes(requests, now, queued), strict=True):
+            part.task.settle(part, outcome)
 
-    def _without_empty(self, parts: Sequence[Part[Task]], batch: Sequence[forming.Inputs]) -> None:
+    def alone(self, inputs: forming.Inputs, rows: int, timeout_ms: int) -> list[Tensor]:
+        """The outputs of a batch of one caller that never waited; raises what its run raises."""
+        if self._fills and self._parameters.padded(rows) != rows:
+            self._observer.batched(0.0, (rows,) * len(inputs))
+            return self._merged([Request(inputs, rows, deadline(self._clock(), timeout_ms))], padding=False)[0]
+        self._observer.alone(rows, len(inputs))
+        outputs = self._run(inputs, timeout_ms)
+        forming.check(outputs, rows)
+        return outputs
+
+    def outcomes(self, requests: Sequence[Request], now: float, queued_seconds: Sequence[float]) -> Sequence[Outcome]:
+        """What each of ``requests`` comes to, run as one batch as far as they go together."""
+        batched = self._observer.batched
+        for seconds, (inputs, rows, _) in zip(queued_seconds, requests, strict=True):
+            batched(seconds, (rows,) * len(inputs))
+        if all(request.deadline <= now for request in requests):
+            text = "Run() timeout exceeded while waiting in batching queue"
+            return [ServingError(Code.RESOURCE_EXHAUSTED, text)] * len(requests)
+        if forming.uniform([request.inputs for request in requests]):
+            return self._together(requests, padding=False)
+        found: dict[int, Outcome] = {}
+        for group in forming.alike([request.inputs for request in requests], padding=self.padding):
+            found.update(zip(group, self._without_empty([requests[position] for position in group]), strict=True))
+        return [found[position] for position in range(len(requests))]
+
+    def _without_empty(self, requests: Sequence[Request]) -> list[Outcome]:
         """Run those that padding can make alike, and tell the others that it cannot."""
-        refused = frozenset(forming.unpaddable(batch) if self.padding else ())
-        _settle([parts[position] for position in refused], forming.empty_tensor())
-        kept = [position for position in range(len(parts)) if position not in refused]
-        if kept:
-            self._together([parts[position] for position in kept], [batch[position] for position in kept])
+        refused = frozenset(forming.unpaddable([request.inputs for request in requests]) if self.padding else ())
+        kept = [request for position, request in enumerate(requests) if position not in refused]
+        ran = iter(self._together(kept, padding=self.padding) if kept else ())
+        return [forming.empty_tensor() if position in refused else next(ran) for position in range(len(requests))]
 
-    def _together(self, parts: Sequence[Part[Task]], batch: Sequence[forming.Inputs]) -> None:
-        """One run for all of ``parts``; one for each if that fails."""
+    def _together(self, requests: Sequence[Request], *, padding: bool) -> Sequence[Outcome]:
+        """One run for all of ``requests``; one for each if that fails."""
         try:
-            outcome = self._merged(parts, batch)
+            return self._merged(requests, padding=padding)
         except Exception as error:  # noqa: BLE001 - whatever a run raises is the answer of who asked for it
-            if len(parts) == 1 or (isinstance(error, ServingError) and error.code in _OUT_OF_TIME):
-                _settle(parts, error)
-                return
-        else:
-            for part, outputs in zip(parts, outcome, strict=True):
-                part.task.settle(part, outputs)
-            return
-        for part, inputs in zip(parts, batch, strict=True):
-            self._together([part], [inputs])
+            if len(requests) == 1 or (isinstance(error, ServingError) and error.code in _OUT_OF_TIME):
+                return [error] * len(requests)
+        return [outcome for request in requests for outcome in self._together([request], padding=False)]
 
-    def _merged(self, parts: Sequence[Part[Task]], batch: Sequence[forming.Inputs]) -> list[list[Tensor]]:
-        sizes = [part.stop - part.start for part in parts]
+    def _merged(self, requests: Sequence[Request], *, padding: bool) -> Sequence[list[Tensor]]:
+        sizes = [request.rows for request in requests]
         rows = sum(sizes)
         total = self._parameters.padded(rows)
-        alone = len(batch) == 1 and total == rows
-        inputs = batch[0] if alone else forming.merge(batch, total, padding=self.padding)
+        inputs = requests[0].inputs
+        if len(requests) > 1 or total != rows:
+            inputs = forming.merge([request.inputs for request in requests], total, padding=padding)
         self._observer.ran(total, total - rows)
-        outputs = self._run(inputs, self._timeout_ms(parts))
-        return forming.split(outputs, sizes, total)
+        return forming.split(self._run(inputs, self._timeout_ms(requests)), sizes, total)
 
-    def _timeout_ms(self, parts: Sequence[Part[Task]]) -> int:
+    def _timeout_ms(self, requests: Sequence[Request]) -> int:
         """What is left until the latest deadline; 0 for no limit."""
-        deadline = max(part.task.deadline for part in parts)
-        return 0 if deadline == math.inf else max(int((deadline - self._clock()) * 1000), 1)
-
-
-def _settle(parts: Sequence[Part[Task]], error: Exception) -> None:
-    for part in parts:
-        part.task.settle(part, error)
+        latest = max([request.deadline for request in requests])
+        return 0 if latest == math.inf else max(int((latest - self._clock()) * 1000), 1)

@@ -21,6 +21,8 @@ _MOST_PADDED_DIMENSIONS = 6
 
 def rows_of(inputs: Inputs, *, padding: bool) -> int:
     """How many rows a caller feeds. INVALID_ARGUMENT if that cannot be said, or if ``padding`` cannot be done."""
+    if len(inputs) == 1 and not padding and inputs[0].array.ndim:
+        return len(inputs[0].array)
     if not inputs:
         raise invalid_argument("Batching Run() must have at least one input tensor")
     shape = inputs[0].array.shape
@@ -32,6 +34,19 @@ def rows_of(inputs: Inputs, *, padding: bool) -> int:
         if padding and array.ndim > _MOST_PADDED_DIMENSIONS:
             raise invalid_argument("Only tensors with rank from 1 to 6 can be padded.")
     return len(inputs[0].array)
+
+
+def uniform(batch: Sequence[Inputs]) -> bool:
+    """Whether all of ``batch`` have the same dtypes and row shapes, as nearly always; then ``merge`` needs no care."""
+    if len(batch) == 1:
+        return True
+    for position, (dtype, array) in enumerate(batch[0]):
+        row = array.shape[1:]
+        for inputs in batch:
+            other = inputs[position]
+            if other.dtype is not dtype or other.array.shape[1:] != row:
+                return False
+    return True
 
 
 def alike(batch: Sequence[Inputs], *, padding: bool) -> list[list[int]]:
@@ -84,6 +99,15 @@ def split(outputs: Sequence[Tensor], sizes: Sequence[int], total: int) -> list[l
 
     FAILED_PRECONDITION unless every output has ``total`` rows.
     """
+    check(outputs, total)
+    if len(sizes) == 1 and sizes[0] == total:
+        return [list(outputs)]
+    ends = accumulate(sizes, initial=0)
+    return [[Tensor(dtype, array[start:stop]) for dtype, array in outputs] for start, stop in pairwise(ends)]
+
+
+def check(outputs: Sequence[Tensor], total: int) -> None:
+    """FAILED_PRECONDITION unless every output has ``total`` rows."""
     for _, array in outputs:
         if not array.ndim:
             raise ServingError(Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions")
@@ -93,10 +117,6 @@ def split(outputs: Sequence[Tensor], sizes: Sequence[int], total: int) -> list[l
                 "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
                 "tensors",
             )
-    if len(sizes) == 1 and sizes[0] == total:
-        return [list(outputs)]
-    ends = accumulate(sizes, initial=0)
-    return [[Tensor(dtype, array[start:stop]) for dtype, array in outputs] for start, stop in pairwise(ends)]
 
 
 def join(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:

@@ -45,8 +45,8 @@ class BatchingParameters:
 
     def padded(self, rows: int) -> int:
         """How large a batch of ``rows`` is made: the first allowed size that holds it, or as it is if none does."""
-        if not rows:
-            return 0  # there is no row that could be repeated
+        if not rows or not self.allowed_batch_sizes:
+            return rows  # of none there is no row that could be repeated
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
 
     @property

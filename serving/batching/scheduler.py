@@ -1,13 +1,14 @@
 """The batch threads, one pool for all models, and what they take their work from. What a batch does is not known here.
 
-A caller that blocks anyway runs its own batch when a thread would be idle and nothing else waits: that spares two
-thread hops, each several times the cost of a small run.
+A caller runs its own batch when a thread would be idle and nothing else waits: ``call`` does for who blocks anyway,
+``enter`` and ``leave`` are for batches that never see a queue. That spares two thread hops, each several times the
+cost of a small run.
 """
 
 import math
 import time
 from collections.abc import Sequence
-from threading import TIMEOUT_MAX, Condition, Thread
+from threading import TIMEOUT_MAX, Condition, Lock, Thread
 
 from serving.batching.execution import Clock
 from serving.batching.task import Task
@@ -28,7 +29,8 @@ class BatchScheduler:
         self._queues: BatchQueues[Task] = BatchQueues()
         self._running = 0
         self._closing = False
-        self._changed = Condition()
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
         self._threads = [Thread(target=self._work, name=f"{name}-{index}", daemon=True) for index in range(threads)]
 
     def start(self) -> None:
@@ -55,6 +57,26 @@ class BatchScheduler:
         if parts is not None:
             self._run(parts)
         return task.future.result()
+
+    def enter(self, queue: BatchQueue[Task]) -> bool:
+        """Stand in for a thread, to run in it what would go into ``queue``. False, at once, if others come first.
+
+        ``leave`` has to follow a True.
+        """
+        with self._lock:
+            if self._running >= self._most or self._closing or (self._queues.waiting and self._precedes(queue)):
+                return False
+            self._running += 1
+            return True
+
+    def leave(self) -> None:
+        """A batch is over: give its thread to the next one."""
+        with self._lock:
+            self._running -= 1
+            if self._closing:
+                self._changed.notify_all()
+            elif self._queues.waiting:
+                self._changed.notify()
 
     def remove(self, queue: BatchQueue[Task]) -> None:
         """Forget a queue that nobody will use any more; what is still in it fails."""
@@ -132,12 +154,12 @@ class BatchScheduler:
             for part in parts:
                 part.task.fail(error)
         finally:
-            with self._changed:
-                self._running -= 1
-                if self._closing:
-                    self._changed.notify_all()
-                elif self._queues:
-                    self._changed.notify()
+            self.leave()
+
+    def _precedes(self, queue: BatchQueue[Task]) -> bool:
+        """Whether something waits in ``queue``, or a batch of any other one only for a thread."""
+        due_at = self._queues.due_at
+        return bool(queue) or (due_at is not None and due_at <= self.clock())
 
     def _patience(self) -> float | None:
         """How long a thread may sleep, in seconds; None until it is woken."""

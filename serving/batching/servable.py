@@ -6,24 +6,26 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from serving.batching import forming
-from serving.batching.execution import BatchObserver, Execution, Unobserved
+from serving.batching.execution import BatchObserver, Execution, Request, Unobserved, deadline
 from serving.batching.parameters import BatchingParameters
 from serving.batching.scheduler import BatchScheduler
 from serving.batching.task import Task
 from serving.core.batch_queue import BatchQueue
-from serving.core.servable import Run, Servable
+from serving.core.servable import Fed, JoiningRun, Outcome, Run, Servable
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
+from serving.errors import ServingError
 
 _RESOLVED = 256
 """Combinations of feeds and fetches kept per servable; each beyond it has a queue of its own, which ends with it."""
 
 
 class _Channel(NamedTuple):
-    """A queue, what runs its batches, and the order of feeds and fetches in which it does."""
+    """A queue, what runs its batches with the run of the model, and the order of feeds and fetches in which it does."""
 
     queue: BatchQueue[Task]
     execution: Execution
+    run: Run
     feeds: tuple[str, ...]
     fetches: tuple[str, ...]
 
@@ -77,7 +79,7 @@ class BatchedServable:
         channel = self._channels.get(key)
         if channel is None or len(channel.feeds) != len(feeds):
             channel = self._open(feeds, tuple(dict.fromkeys(fetches)))
-        run = _BatchedRun(self._scheduler, channel, feeds, fetches)
+        run = _BatchedRun(self._scheduler, channel, self._parameters, feeds, fetches)
         if len(self._resolved) < _RESOLVED:
             self._channels.setdefault(key, channel)
             self._resolved[feeds, fetches] = run
@@ -86,36 +88,106 @@ class BatchedServable:
     def _open(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Channel:
         run = self._inner.resolve(feeds, fetches)
         execution = Execution(run, self._parameters, self._scheduler.clock, self._observer)
-        return _Channel(BatchQueue(self._options), execution, feeds, fetches)
+        return _Channel(BatchQueue(self._options), execution, run, feeds, fetches)
 
 
-class _BatchedRun:
-    """One combination in the order that its callers use."""
+class _BatchedRun(JoiningRun):
+    """One combination in the order that its callers use. ``inner`` makes the calls, each of ``most_rows`` at most."""
 
-    __slots__ = ("_channel", "_feeds", "_fetches", "_scheduler")
-
-    inline = False
+    __slots__ = (
+        "_execution",
+        "_feeds",
+        "_fetches",
+        "_inner",
+        "_most_rows",
+        "_padding",
+        "_queue",
+        "_scheduler",
+        "_waits",
+    )
 
     def __init__(
-        self, scheduler: BatchScheduler, channel: _Channel, feeds: tuple[str, ...], fetches: tuple[str, ...]
+        self,
+        scheduler: BatchScheduler,
+        channel: _Channel,
+        parameters: BatchingParameters,
+        feeds: tuple[str, ...],
+        fetches: tuple[str, ...],
     ) -> None:
         self._scheduler = scheduler
-        self._channel = channel
+        self._queue, self._execution, self._inner, _, _ = channel
+        self._most_rows = parameters.queue_options().batch_rows
+        self._padding = parameters.pad_variable_length_inputs
+        self._waits = parameters.batch_timeout_micros > 0
         self._feeds = None if feeds == channel.feeds else tuple(feeds.index(name) for name in channel.feeds)
         self._fetches = None if fetches == channel.fetches else tuple(channel.fetches.index(name) for name in fetches)
 
+    @property
+    def inline(self) -> bool:
+        """Whether batches, as they came, have been short: then waiting for company costs more than it saves."""
+        return self._inner.inline
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
-        """Run as part of a batch, and wait for it."""
-        return self._scheduler.call(self._channel.queue, self._task(tensors), timeout_ms)
+        """Run at once if that is no loss, else as part of a batch, and wait for it."""
+        outputs = self.alone(tensors, timeout_ms) if self._inner.inline or not self._waits else None
+        if outputs is not None:
+            return outputs
+        return self._scheduler.call(self._queue, self._task(tensors), timeout_ms)
 
     def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> Future[list[Tensor]]:
         """Run as part of a batch; no thread waits for it. Raises ServingError if it cannot be queued."""
         task = self._task(tensors)
-        self._scheduler.submit(self._channel.queue, task, timeout_ms)
+        self._scheduler.submit(self._queue, task, timeout_ms)
         return task.future
 
+    def alone(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor] | None:
+        """Run as a batch of its own that was never queued; None if others come first, or it is too large for one."""
+        inputs = tensors if self._feeds is None else self._in_order(tensors)
+        rows = forming.rows_of(inputs, padding=self._padding)
+        if rows > self._most_rows or not self._scheduler.enter(self._queue):
+            return None
+        try:
+            outputs = self._execution.alone(inputs, rows, timeout_ms)
+        finally:
+            self._scheduler.leave()
+        return outputs if self._fetches is None else [outputs[index] for index in self._fetches]
+
+    def together(self, calls: Sequence[Fed]) -> Sequence[Outcome]:
+        """The same for the first of ``calls`` that fit in one batch."""
+        if not self._scheduler.enter(self._queue):
+            return ()
+        try:
+            now = self._scheduler.clock()
+            requests = self._fitting(calls, now)
+            outcomes = self._execution.outcomes(requests, now, (0.0,) * len(requests)) if requests else ()
+        finally:
+            self._scheduler.leave()
+        order = self._fetches
+        if order is None:
+            return outcomes
+        return [each if isinstance(each, Exception) else [each[index] for index in order] for each in outcomes]
+
+    def _fitting(self, calls: Sequence[Fed], now: float) -> list[Request]:
+        """Those of ``calls`` that fill one batch, up to the first that does not fit; none if that is the very first.
+
+        What a queue would refuse or split fits nowhere.
+        """
+        requests, room = [], self._most_rows
+        for tensors, timeout_ms in calls:
+            inputs = tensors if self._feeds is None else self._in_order(tensors)
+            try:
+                rows = forming.rows_of(inputs, padding=self._padding)
+            except ServingError:
+                break
+            room -= rows
+            if room < 0:
+                break
+            requests.append(Request(inputs, rows, deadline(now, timeout_ms)))
+        return requests
+
     def _task(self, tensors: Sequence[Tensor]) -> Task:
-        if self._feeds is not None:
-            tensors = [tensors[index] for index in self._feeds]
-        execution = self._channel.execution
-        return Task(execution, tensors, forming.rows_of(tensors, padding=execution.padding), self._fetches)
+        inputs = self._in_order(tensors)
+        return Task(self._execution, inputs, forming.rows_of(inputs, padding=self._padding), self._fetches)
+
+    def _in_order(self, tensors: Sequence[Tensor]) -> forming.Inputs:
+        return tensors if self._feeds is None else [tensors[index] for index in self._feeds]

@@ -158,31 +158,36 @@ def _cut(rows: int, first: int, limit: int) -> Iterator[int]:
 
 
 class BatchQueues(Generic[TaskT]):
-    """The queues that hold something, in the order in which their turns come: who gave a batch goes to the end."""
+    """The queues that hold something, in the order in which their turns come: who gave a batch goes to the end.
+
+    ``waiting`` has them, to be looked at and not to be changed.
+    """
+
+    __slots__ = ("waiting",)
 
     def __init__(self) -> None:
-        self._waiting: dict[BatchQueue[TaskT], None] = {}
+        self.waiting: dict[BatchQueue[TaskT], None] = {}
 
     def __len__(self) -> int:
         """How many queues hold something."""
-        return len(self._waiting)
+        return len(self.waiting)
 
     @property
     def due_at(self) -> float | None:
         """When the first batch of any queue is due, None if there is none."""
-        return min((queue.due_at for queue in self._waiting if queue.due_at is not None), default=None)
+        return min((queue.due_at for queue in self.waiting if queue.due_at is not None), default=None)
 
     def put(self, queue: BatchQueue[TaskT], task: TaskT, rows: int, now: float) -> None:
         """``BatchQueue.put``."""
         queue.put(task, rows, now)
-        self._waiting.setdefault(queue)
+        self.waiting.setdefault(queue)
 
     def take(self, now: float) -> Batch[TaskT] | None:
         """A batch that is due, of the queue whose turn it is."""
-        for queue in self._waiting:
+        for queue in self.waiting:
             batch = queue.take(now)
             if batch is not None:
-                del self._waiting[queue]
+                del self.waiting[queue]
                 self._keep(queue)
                 return batch
         return None
@@ -191,13 +196,13 @@ class BatchQueues(Generic[TaskT]):
         """``BatchQueue.discard``."""
         queue.discard(task)
         if not queue:
-            self._waiting.pop(queue, None)
+            self.waiting.pop(queue, None)
 
     def clear(self, queue: BatchQueue[TaskT]) -> list[Part[TaskT]]:
         """``BatchQueue.clear``."""
-        self._waiting.pop(queue, None)
+        self.waiting.pop(queue, None)
         return queue.clear()
 
     def _keep(self, queue: BatchQueue[TaskT]) -> None:
         if queue:
-            self._waiting[queue] = None
+            self.waiting[queue] = None

@@ -1,7 +1,6 @@
 """Leases on loaded versions, and the map in which requests find them. Nothing here loads or unloads."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from types import TracebackType
@@ -29,14 +28,9 @@ class Handle:
         if lease is not None:
             lease.give_back()
 
-    @contextmanager
-    def released_on_error(self) -> Iterator[None]:
+    def released_on_error(self) -> "_ReleasedOnError":
         """Release when the block raises; otherwise whoever the block handed the handle to releases it."""
-        try:
-            yield
-        except BaseException:
-            self.release()
-            raise
+        return _ReleasedOnError(self)
 
     def __enter__(self) -> "Handle":
         return self
@@ -45,6 +39,23 @@ class Handle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+class _ReleasedOnError:
+    """A class and no generator: this is entered for every request, and costs a third so."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._handle.release()
 
 
 class Lease:

@@ -1,10 +1,11 @@
 """Servables, their identities and public states, and what the core asks of the things that load and run them."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
@@ -60,6 +61,44 @@ class Run(Protocol):
     def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> "Future[list[Tensor]]":
         """The same off the caller's thread. Cancelling the future gives up waiting; work that has begun finishes."""
         ...
+
+
+class Fed(NamedTuple):
+    """What a run is called with: ``tensors`` in the order of its feeds, ``timeout_ms`` <= 0 for no time limit."""
+
+    tensors: Sequence[Tensor]
+    timeout_ms: int
+
+
+Outcome = list[Tensor] | Exception
+"""What became of a call: the fetches in their order, or what it would have raised."""
+
+
+class JoiningRun:
+    """A ``Run`` that makes one call for several callers; a class, without more, for every request asks if it is one."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def inline(self) -> bool:
+        """As for ``Run``, of the calls as they are made."""
+
+    @abstractmethod
+    def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
+        """As for ``Run``."""
+
+    @abstractmethod
+    def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> "Future[list[Tensor]]":
+        """As for ``Run``."""
+
+    @abstractmethod
+    def alone(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor] | None:
+        """Run in this thread without waiting for anybody; None if others come first. Raises what a call raises."""
+
+    @abstractmethod
+    def together(self, calls: Sequence[Fed]) -> Sequence[Outcome]:
+        """The same for the first of ``calls``, as many as go together, as one; none if the first has to wait."""
 
 
 class Servable(Protocol):

@@ -6,9 +6,12 @@ Both doors get this from their handlers and differ only in how they wait for it.
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from weakref import ref
 
 from serving.core.handle import Handle
+from serving.core.servable import JoiningRun, Outcome
 from serving.core.tensor import Tensor
+from serving.errors import ServingError
 from serving.inference.predict import Prediction
 from serving.telemetry.serving_metrics import UNCOUNTED, Call
 
@@ -18,9 +21,10 @@ Answered = Callable[[list[Tensor], bytes], None]
 
 @dataclass(slots=True)
 class Work:
-    """``encode`` turns the output tensors into the answer's body. Exactly one of ``here`` and ``elsewhere`` is used.
+    """``encode`` turns the output tensors into the answer's body.
 
-    ``call`` counts how it ends. ``log`` keeps the request once it is answered, if it was drawn for that.
+    Exactly one of ``here``, ``elsewhere`` and, for who makes the call without this, ``finish`` is used. ``call`` counts
+    how it ends. ``log`` keeps the request once it is answered, if it was drawn for that.
     """
 
     prediction: Prediction
@@ -35,6 +39,25 @@ class Work:
         """Whether ``here`` is expected to take less than a thread hop is worth."""
         return self.prediction.run.inline
 
+    @property
+    def joins(self) -> bool:
+        """Whether a ``Turn`` may make the call together with others; of use if it is ``inline``."""
+        return isinstance(self.prediction.run, JoiningRun)
+
+    def at_once(self) -> bytes | None:
+        """``here``, unless the call joins and others come first: then None, and the work is still to be done."""
+        run = self.prediction.run
+        if not isinstance(run, JoiningRun):
+            return self.here()
+        began = self.call.now()
+        try:
+            outcome: Outcome | None = run.alone(self.prediction.tensors, self.timeout_ms)
+        except Exception as error:  # noqa: BLE001 - ``finish`` raises it
+            outcome = error
+        if outcome is None:
+            return None
+        return self.finish(outcome, began)
+
     def here(self) -> bytes:
         """Make the call in this thread and give the body. Raises ServingError."""
         call = self.call
@@ -46,6 +69,24 @@ class Work:
             call.answered()
             if self.log is not None:
                 self.log(tensors, body)
+            return body
+        except BaseException as error:
+            call.failed(error)
+            raise
+        finally:
+            self.handle.release()
+
+    def finish(self, outcome: Outcome, began: float) -> bytes:
+        """The body of a call that somebody else has made since ``began``: the rest of ``here``. Raises ServingError."""
+        call = self.call
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            call.ran(began)
+            body = self.encode(outcome)
+            call.answered()
+            if self.log is not None:
+                self.log(outcome, body)
             return body
         except BaseException as error:
             call.failed(error)
@@ -67,7 +108,8 @@ class Work:
             self.handle.release()
             raise
         run.add_done_callback(lambda done: self._settle(done, answer, began))
-        answer.add_done_callback(lambda given: given.cancelled() and run.cancel())
+        begun = ref(run)  # each would hold the other, and with it the tensors, until the next garbage collection
+        answer.add_done_callback(lambda given: given.cancelled() and (it := begun()) is not None and it.cancel())
         return answer
 
     def _settle(self, done: Future[list[Tensor]], answer: Future[bytes], began: float) -> None:
@@ -86,6 +128,8 @@ class Work:
             if self.log is not None:  # after the answer: nobody waits for it
                 self.log(tensors, body)
         except BaseException as error:  # noqa: BLE001 - whatever running or encoding raises is this request's answer
+            if isinstance(error, ServingError):
+                error.__traceback__ = None  # its frames hold the futures that hold it, until the next collection
             answer.set_exception(error)
         finally:
             self.handle.release()

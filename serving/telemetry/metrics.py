@@ -86,6 +86,12 @@ class Histogram:
             with self._lock:
                 self._sort()
 
+    def observe_many(self, value: float, times: int) -> None:
+        """Count one value that was seen so many times."""
+        with self._lock:
+            self._counts[bisect_right(self._bounds, value)] += times
+            self._sum += value * times
+
     @property
     def value(self) -> Distribution:
         """Counts and sum of the same moment."""

@@ -215,6 +215,7 @@ class ServingMetrics:
 
     def page(self) -> bytes:
         """All of it, for Prometheus."""
+        self.batching.update()
         return exposition.page(self.registry).encode()
 
 

@@ -10,7 +10,7 @@ from serving.batching.execution import BatchObserver
 from serving.batching.parameters import BatchingParameters
 from serving.batching.scheduler import BatchScheduler
 from serving.batching.servable import BatchedServable
-from serving.core.servable import Run
+from serving.core.servable import JoiningRun, Outcome, Run
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.errors import Code, ServingError, invalid_argument
 from tests.support import FakeServable, ManualClock
@@ -38,6 +38,7 @@ class Calculator(FakeServable):
         self.timeouts: list[int] = []
         self.resolved: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
         self.before: Callable[[], None] = lambda: None
+        self.inline = True
 
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         self.resolved.append((feeds, fetches))
@@ -66,12 +67,14 @@ SLOW = 999.0
 class _Calculation:
     """A run of a Calculator."""
 
-    inline = True
-
     def __init__(self, owner: Calculator, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> None:
         self._owner = owner
         self._feeds = feeds
         self._fetches = fetches
+
+    @property
+    def inline(self) -> bool:
+        return self._owner.inline
 
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         assert not self._owner.closed, "run after it was closed"
@@ -97,6 +100,11 @@ class Stepped:
     ) -> Future[list[Tensor]]:
         return self.servable.resolve(feeds, fetches).submit(fed, timeout_ms)
 
+    def run(self, feeds: tuple[str, ...] = ("x",), fetches: tuple[str, ...] = ("double",)) -> JoiningRun:
+        run = self.servable.resolve(feeds, fetches)
+        assert isinstance(run, JoiningRun)
+        return run
+
     def steps(self) -> int:
         """Run all that is due; how many batches it was."""
         count = 0
@@ -105,9 +113,15 @@ class Stepped:
         return count
 
 
+def told(outcome: Outcome) -> Any:
+    """The values of an outcome, or its error's code and text."""
+    if isinstance(outcome, ServingError):
+        return outcome.code, outcome.message
+    assert not isinstance(outcome, Exception)
+    return values(outcome)
+
+
 def answer(future: Future[list[Tensor]]) -> Any:
-    """The values of a finished call, or its error's code and text."""
+    """The same of a finished call."""
     error = future.exception(0)
-    if isinstance(error, ServingError):
-        return error.code, error.message
-    return values(future.result(0))
+    return told(error if isinstance(error, ServingError) else future.result(0))

@@ -50,11 +50,19 @@ def test_repeated_fetch_is_run_once() -> None:
 
 
 def test_same_combination_is_the_same_run() -> None:
-    """A combination is resolved once, and never claims to be short enough to be run by a door."""
+    """A combination is resolved once."""
     stepped = Stepped()
     run = stepped.servable.resolve(("x",), ("double",))
     assert stepped.servable.resolve(("x",), ("double",)) is run
-    assert (len(stepped.model.resolved), run.inline) == (1, False)
+    assert len(stepped.model.resolved) == 1
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_inline_is_the_models(inline: bool) -> None:
+    """Whether calls are short is known to the model, whose calls are the batches."""
+    stepped = Stepped()
+    stepped.model.inline = inline
+    assert stepped.servable.resolve(("x",), ("double",)).inline is inline
 
 
 def test_many_combinations() -> None:
@@ -329,6 +337,10 @@ class Notes:
 
     def ran(self, rows: int, padding_rows: int) -> None:
         self.runs.append((rows, padding_rows))
+
+    def alone(self, rows: int, inputs: int) -> None:
+        self.batched(0.0, [rows] * inputs)
+        self.ran(rows, 0)
 
 
 def test_observer() -> None:

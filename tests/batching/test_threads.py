@@ -251,6 +251,8 @@ class Broken:
 
     def ran(self, rows: int, padding_rows: int) -> None: ...
 
+    def alone(self, rows: int, inputs: int) -> None: ...
+
 
 def test_bug_ends_the_call_and_not_the_thread() -> None:
     """Whatever goes wrong around a batch is told to its callers; the thread goes on."""

@@ -1,8 +1,10 @@
 """A request's work: its answer, giving up the wait, and the lease, which is released exactly once on every path."""
 
+import gc
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -209,3 +211,28 @@ def test_dropped_call_ends_the_wait() -> None:
     with pytest.raises(CancelledError):
         answer.result(0)
     assert made.lease.returned == 1
+
+
+class ForgetfulRun(ManualRun):
+    """A run that keeps nothing of a call once it is over, unlike the one above."""
+
+    def finish(self) -> None:
+        super().finish()
+        self._future = Future()
+
+
+def test_answered_call_is_not_left_to_the_garbage_collector() -> None:
+    """Its tensors may be large, and collections are rare."""
+    made = request(ForgetfulRun())
+    answer = made.work.elsewhere()
+    made.run.begin()
+    made.run.finish()
+    kept = ref(answer)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        del made, answer
+        assert kept() is None
+    finally:
+        if collecting:
+            gc.enable()

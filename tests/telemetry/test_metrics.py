@@ -82,6 +82,17 @@ def test_histogram_counts_everything_once(values: list[int]) -> None:
     assert histogram.value.sum == pytest.approx(sum(values))
 
 
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 5))))
+def test_observing_many_is_observing_often(values: list[tuple[int, int]]) -> None:
+    """A value that was seen so many times counts as if it had come that often."""
+    many, often = Histogram(exponential(10, 1.8, 33)), Histogram(exponential(10, 1.8, 33))
+    for value, times in values:
+        many.observe_many(value, times)
+        for _ in range(times):
+            often.observe(value)
+    assert many.value == often.value
+
+
 @pytest.mark.usefixtures("_eager_switching")
 def test_counter_is_exact_under_threads() -> None:
     """No addition is lost when threads add at once."""

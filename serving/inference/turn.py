@@ -1,0 +1,80 @@
+"""What a door has at one time: calls that share a run are made together, at once. It has no thread and no clock.
+
+Which calls may go together, and how, is the run's business; whatever has to wait for others goes back to the door.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
+
+from serving.core.servable import Fed, JoiningRun, Outcome
+from serving.inference.work import Reply, Work
+
+Settle = Callable[[Reply | Exception], None]
+"""Takes the body, or the error, or the work itself if it has to be done ``elsewhere``; called once, never raises."""
+
+
+class _Place(NamedTuple):
+    """One caller; ``began`` is the time of its call."""
+
+    work: Work
+    settle: Settle
+    began: float
+
+
+class Turn:
+    """The calls of one turn of an event loop, or of one batch of events. It belongs to one thread."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        self._places: dict[JoiningRun, list[_Place]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything was added since the last ``flush``."""
+        return bool(self._places)
+
+    def add(self, work: Work, settle: Settle) -> None:
+        """Take work that ``joins`` and is ``inline``; ``flush`` settles it."""
+        run = cast("JoiningRun", work.prediction.run)
+        place = _Place(work, settle, work.call.now())
+        places = self._places.get(run)
+        if places is None:
+            self._places[run] = [place]
+        else:
+            places.append(place)
+
+    def flush(self) -> None:
+        """Make every call that was added, those of one run in the order in which they came."""
+        added, self._places = self._places, {}
+        for run, places in added.items():
+            _run(run, places)
+
+
+def _run(run: JoiningRun, places: Sequence[_Place]) -> None:
+    calls = [Fed(place.work.prediction.tensors, place.work.timeout_ms) for place in places]
+    first = 0
+    while first < len(calls):
+        for outcome in _outcomes(run, calls[first:]):
+            _settle(places[first], outcome)
+            first += 1
+
+
+def _outcomes(run: JoiningRun, calls: Sequence[Fed]) -> Sequence[Outcome | None]:
+    """What the first of ``calls`` come to, at least one; None if it has to wait."""
+    try:
+        return run.together(calls) or (None,)
+    except Exception as error:  # noqa: BLE001 - a defect, which must not leave anybody waiting
+        return (error,) * len(calls)
+
+
+def _settle(place: _Place, outcome: Outcome | None) -> None:
+    work, settle, began = place
+    if outcome is None:
+        settle(work)
+        return
+    try:
+        body = work.finish(outcome, began)
+    except Exception as error:  # noqa: BLE001 - whatever running or encoding raises is this caller's answer
+        settle(error)
+    else:
+        settle(body)
