@@ -24,40 +24,42 @@ class Answer(NamedTuple):
     close: bool = False
 
 
-def wire(answer: Answer, *, keep_alive: bool, old_protocol: bool, with_body: bool = True) -> bytes:
+def wire(answer: Answer, *, keep_alive: bool, old_protocol: bool = False, with_body: bool = True) -> bytes:
     """The response's bytes. HTTP/1.0 (``old_protocol``) gets neither Date nor Content-Length and ends by closing."""
-    head = _status_line(answer.status, old_protocol) + b"Content-Type: " + answer.content_type + b"\r\n"
-    head += answer.headers
-    if not old_protocol:
-        head += b"Date: " + _date() + b"\r\nContent-Length: " + str(len(answer.body)).encode() + b"\r\n"
-    if not keep_alive:
-        head += b"Connection: close\r\n"
-    elif old_protocol:
-        head += b"Connection: keep-alive\r\nContent-Length: " + str(len(answer.body)).encode() + b"\r\n"
-    return head + b"\r\n" + answer.body if with_body else head + b"\r\n"
+    if old_protocol:
+        head = _old_head(answer, keep_alive=keep_alive)
+    else:
+        end = b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n"
+        head = b"%b%d%b" % (_head(answer.status, answer.content_type, answer.headers), len(answer.body), end)
+    return head + answer.body if with_body else head
 
 
-_status_lines: dict[tuple[int, bool], bytes] = {}
+_heads: dict[tuple[int, bytes, bytes], bytes] = {}
+_heads_second = 0
 
 
-def _status_line(status: int, old_protocol: bool) -> bytes:
-    line = _status_lines.get((status, old_protocol))
-    if line is None:
-        phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
-        line = f"HTTP/1.{0 if old_protocol else 1} {status} {phrase}\r\n".encode()
-        _status_lines[status, old_protocol] = line
-    return line
-
-
-_date_cache: tuple[int, bytes] = (0, b"")
-
-
-def _date() -> bytes:
-    """The Date header's value, made once a second."""
-    global _date_cache
+def _head(status: int, content_type: bytes, headers: bytes) -> bytes:
+    """A head up to the value of Content-Length, which comes last; made once a second."""
+    global _heads_second
     now = int(time.time())
-    second, text = _date_cache
-    if second != now:
-        text = formatdate(now, usegmt=True).encode()
-        _date_cache = (now, text)
-    return text
+    if now != _heads_second:
+        _heads.clear()
+        _heads_second = now
+    head = _heads.get((status, content_type, headers))
+    if head is None:
+        date = formatdate(now, usegmt=True).encode()
+        head = _beginning(status, 1, content_type, headers) + b"Date: " + date + b"\r\nContent-Length: "
+        _heads[status, content_type, headers] = head
+    return head
+
+
+def _old_head(answer: Answer, *, keep_alive: bool) -> bytes:
+    head = _beginning(answer.status, 0, answer.content_type, answer.headers)
+    if keep_alive:
+        return head + b"Connection: keep-alive\r\nContent-Length: %d\r\n\r\n" % len(answer.body)
+    return head + b"Connection: close\r\n\r\n"
+
+
+def _beginning(status: int, minor_version: int, content_type: bytes, headers: bytes) -> bytes:
+    phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
+    return f"HTTP/1.{minor_version} {status} {phrase}\r\nContent-Type: ".encode() + content_type + b"\r\n" + headers

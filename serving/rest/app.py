@@ -7,12 +7,15 @@ from concurrent.futures import Executor
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
+from serving.codecs import npz
 from serving.errors import Code, ServingError
 from serving.inference.work import Work
-from serving.rest import errors, routes
+from serving.rest import errors, media, routes
 from serving.rest.answer import JSON, LIBRARY_DEFAULT, Answer
 from serving.rest.encoding import inflate
 from serving.rest.handlers import Handlers
+from serving.rest.joining import LoopTurn
+from serving.rest.media import Forms
 from serving.telemetry.log import logger
 from serving.telemetry.serving_metrics import ServingMetrics
 
@@ -50,6 +53,7 @@ class RestApp:
         self._headers = _CORS if cors else b""
         self._max_request_bytes = max_request_bytes
         self._open = False
+        self._turn = LoopTurn()
         self._metrics = metrics if metrics is not None else ServingMetrics()
         self._metrics_path = metrics_path
 
@@ -73,23 +77,42 @@ class RestApp:
             return self._options(request)
         try:
             answer = await self._api(request, method, path)
-        except ServingError as error:
-            answer = errors.answer(error)
-        except routes.VersionTooLargeError:
-            answer = Answer(400, b"", JSON)
-        except HTTPRequestEntityTooLarge:
-            answer = self._too_large(method, path)
-        except Exception:  # noqa: BLE001 - the door's one net: a bug is an answer and a log line, never a dropped call
-            logger.exception("Answering %s %s failed", method, path)
-            answer = errors.answer(ServingError(Code.INTERNAL, "Internal error; the server's log has the details"))
-        return answer._replace(headers=self._headers) if self._headers else answer
+        except Exception as error:  # noqa: BLE001 - the door's one net: a bug is an answer and a log line, never a dropped call
+            answer = self._failure(error, method, path)
+        return self._with_headers(answer)
+
+    def small_route(self, path: str) -> routes.Route | None:
+        """The route of an inference request that ``small`` may answer; None for whatever else POST may mean here."""
+        if self._metrics_path and path.startswith(self._metrics_path):
+            return None
+        try:
+            return routes.match("POST", path)
+        except (ServingError, routes.VersionTooLargeError):
+            return None
+
+    def small(self, path: str, route: routes.Route, body: bytes) -> "Answer | asyncio.Future[bytes]":
+        """The answer to a POST with a JSON body below ``LARGE_BODY_BYTES``, or the future of its body; never raises.
+
+        What that future comes to is for ``settled``.
+        """
+        try:
+            if not self._open:
+                raise self._not_open(route.name)
+            reply = self._begin(route, body)
+        except Exception as error:  # noqa: BLE001 - as in ``answer``
+            return self._with_headers(self._failure(error, "POST", path))
+        return Answer(200, reply, JSON, self._headers) if isinstance(reply, bytes) else reply
+
+    def settled(self, path: str, body: "asyncio.Future[bytes]") -> Answer:
+        """The answer that a finished future of ``small`` stands for; it was not cancelled."""
+        try:
+            return Answer(200, body.result(), JSON, self._headers)
+        except Exception as error:  # noqa: BLE001 - as in ``answer``
+            return self._with_headers(self._failure(error, "POST", path))
 
     async def _api(self, request: web.BaseRequest, method: str, path: str) -> Answer:
         if not self._open:
-            self._metrics.refused(routes.name_in(method, path), Code.UNAVAILABLE)
-            raise ServingError(
-                Code.UNAVAILABLE, "The models are still loading; GET /healthz/ready answers 200 when all are available"
-            )
+            raise self._not_open(routes.name_in(method, path))
         if method == "GET" and path.lower() == "/v1/models":
             return Answer(200, self._handlers.models(), JSON)
         route = self._route(method, path)
@@ -97,13 +120,23 @@ class RestApp:
             return Answer(200, self._handlers.get(route), JSON)
         if (request.content_length or 0) > self._max_request_bytes:
             return self._too_large(method, path)
+        forms = _forms(request) if route.method == "predict" else media.JSON_ONLY
         body = await _read(request)
-        if len(body) >= LARGE_BODY_BYTES:
-            return Answer(200, await self._elsewhere(route, body), JSON)
-        reply = self._handlers.post(route, body)
+        if len(body) >= LARGE_BODY_BYTES or _may_grow(body, forms):
+            return Answer(200, await self._elsewhere(route, body, forms), forms.answer.value)
+        reply = self._begin(route, body, forms)
+        return Answer(200, reply if isinstance(reply, bytes) else await reply, forms.answer.value)
+
+    def _begin(
+        self, route: routes.Route, body: bytes, forms: Forms = media.JSON_ONLY
+    ) -> "bytes | asyncio.Future[bytes]":
+        """Begin an inference request of the lane or of the road: fast models answer at once, slow ones elsewhere."""
+        reply = self._handlers.post(route, body, forms)
         if isinstance(reply, Work):
-            reply = reply.here() if reply.inline else await asyncio.wrap_future(reply.elsewhere())
-        return Answer(200, reply, JSON)
+            if not reply.inline:
+                return asyncio.wrap_future(reply.elsewhere())
+            return self._turn.begin(reply) if reply.joins else reply.here()
+        return reply
 
     def _route(self, method: str, path: str) -> routes.Route:
         try:
@@ -116,14 +149,34 @@ class RestApp:
         self._metrics.refused(routes.name_in(method, path), Code.RESOURCE_EXHAUSTED)
         return errors.too_large(self._max_request_bytes)
 
-    async def _elsewhere(self, route: routes.Route, body: bytes) -> bytes:
+    async def _elsewhere(self, route: routes.Route, body: bytes, forms: Forms) -> bytes:
         """Everything off the event loop, for bodies whose decoding would hold it up."""
 
         def whole() -> bytes:
-            reply = self._handlers.post(route, body)
+            reply = self._handlers.post(route, body, forms)
             return reply.here() if isinstance(reply, Work) else reply
 
         return await asyncio.wrap_future(self._executor.submit(whole))
+
+    def _not_open(self, name: str) -> ServingError:
+        self._metrics.refused(name, Code.UNAVAILABLE)
+        return ServingError(
+            Code.UNAVAILABLE, "The models are still loading; GET /healthz/ready answers 200 when all are available"
+        )
+
+    def _failure(self, error: Exception, method: str, path: str) -> Answer:
+        """The answer to a request of the API that ended with ``error``."""
+        if isinstance(error, ServingError):
+            return errors.answer(error)
+        if isinstance(error, routes.VersionTooLargeError):
+            return Answer(400, b"", JSON)
+        if isinstance(error, HTTPRequestEntityTooLarge):
+            return self._too_large(method, path)
+        logger.error("Answering %s %s failed", method, path, exc_info=error)
+        return errors.answer(ServingError(Code.INTERNAL, "Internal error; the server's log has the details"))
+
+    def _with_headers(self, answer: Answer) -> Answer:
+        return answer._replace(headers=self._headers) if self._headers else answer
 
     def _outside(self, method: str, path: str) -> Answer:
         """Paths that are not the API's: our probes, and TensorFlow Serving's page for all others."""
@@ -131,7 +184,7 @@ class RestApp:
             if path == "/healthz/live":
                 return Answer(200, b"live\n", b"text/plain")
             if path == "/healthz/ready":
-                ready = self._ready()
+                ready = self._open and self._ready()
                 return Answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n", b"text/plain")
         return errors.page(404)
 
@@ -155,8 +208,39 @@ def _without_query(path: str) -> str:
     return path.partition("#")[0].partition("?")[0]
 
 
+def _forms(request: web.BaseRequest) -> Forms:
+    return media.forms(request.headers.get("Content-Type", ""), request.headers.get("Accept", ""))
+
+
+def _may_grow(body: bytes, forms: Forms) -> bool:
+    """Whether a body is an archive, whose members may be compressed."""
+    return forms is not media.JSON_ONLY and body.startswith(npz.SIGNATURE)
+
+
 async def _read(request: web.BaseRequest) -> bytes:
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = await request.read()
+    body = await _body(request)
     return inflate(body) if "gzip" in request.headers.get("Content-Encoding", "") else body
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """The body as it came. HTTPRequestEntityTooLarge if it is larger than allowed, though it did not say so before."""
+    content = request.content
+    if not content.is_eof():
+        return await _joined(request)
+    body = content.read_nowait()  # all of it came with the head
+    if len(body) > request.client_max_size:
+        raise HTTPRequestEntityTooLarge(request.client_max_size)
+    return body
+
+
+async def _joined(request: web.BaseRequest) -> bytes:
+    """The same for a body that comes in pieces, copied once; aiohttp's own ``read`` copies it twice more."""
+    pieces, size = [], 0
+    while piece := await request.content.readany():
+        size += len(piece)
+        if size > request.client_max_size:
+            raise HTTPRequestEntityTooLarge(request.client_max_size)
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,13 +1,14 @@
 """What each route answers: decode, call the inference room, encode."""
 
 from collections.abc import Callable
+from functools import partial
 
 from serving.codecs import json_example, json_proto, json_request, json_response, json_results
 from serving.codecs.json_request import Layout
 from serving.codecs.prediction_log import LogType
 from serving.core.manager import Manager
 from serving.core.servable import ServableState
-from serving.core.signature import DEFAULT_SIGNATURE_NAME, Signature
+from serving.core.signature import DEFAULT_SIGNATURE_NAME
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
 from serving.inference import classify, examples, metadata, predict, regress, status
@@ -15,7 +16,9 @@ from serving.inference.examples import Planner
 from serving.inference.work import Reply, Work
 from serving.protos import GetModelStatusResponse, ModelSpec, SignatureDefMap
 from serving.request_log.log import RequestLog
-from serving.rest import logged
+from serving.rest import logged, media, signatures
+from serving.rest.binary import BinaryPredict
+from serving.rest.media import Forms
 from serving.rest.routes import Route
 from serving.telemetry.serving_metrics import Call, ServingMetrics
 
@@ -35,6 +38,8 @@ class Handlers:
         *,
         timeout_ms: int,
         check_method_name: bool,
+        as_content: bool = False,
+        exact_digits: bool = False,
         metrics: ServingMetrics | None = None,
         request_log: RequestLog | None = None,
     ) -> None:
@@ -43,12 +48,28 @@ class Handlers:
         self._metrics = metrics if metrics is not None else ServingMetrics()
         self._timeout_ms = timeout_ms
         self._check_method_name = check_method_name
+        self._predictions = partial(json_response.predictions, exact_digits=exact_digits)
+        self._outputs = partial(json_response.outputs, exact_digits=exact_digits)
+        self._binary = BinaryPredict(
+            manager,
+            self._request_log,
+            timeout_ms=timeout_ms,
+            check_method_name=check_method_name,
+            as_content=as_content,
+            exact_digits=exact_digits,
+        )
         self._inference = {"predict": self.predict, "classify": self.classify, "regress": self.regress}
 
-    def post(self, route: Route, body: bytes) -> Reply:
-        """An inference request."""
-        with self._metrics.call("REST", route.method, route.name) as call:
+    def post(self, route: Route, body: bytes, forms: Forms = media.JSON_ONLY) -> Reply:
+        """An inference request. ``forms`` may be others than JSON for Predict alone."""
+        call = self._metrics.call("REST", route.method, route.name)
+        try:
+            if forms is not media.JSON_ONLY:
+                return self._binary.predict(route, body, forms, call)
             return self._inference[route.method](route, body, call)
+        except BaseException as error:
+            call.failed(error)
+            raise
 
     def get(self, route: Route) -> bytes:
         """Status or metadata."""
@@ -65,19 +86,22 @@ class Handlers:
         def encode(tensors: list[Tensor]) -> bytes:
             return write(dict(zip(prediction.outputs, tensors, strict=True)))
 
-        with handle.released_on_error():
+        try:
             name = document.signature_name or DEFAULT_SIGNATURE_NAME
-            signature = _signature(handle.servable.signatures.get(name), name, document.signature_name).for_predict
+            signature = signatures.for_json(handle.servable, document.signature_name)
             layout, inputs = document.tensors(signature.inputs)
-            write = json_response.predictions if layout is Layout.ROW else json_response.outputs
-            signature = predict.find_signature(handle.servable, name, check_method_name=self._check_method_name)
-            feeds = signature.feeds(tuple(inputs))
-            prediction = predict.bind(handle.servable, signature, feeds, [inputs[alias] for alias in feeds.aliases])
+            write = self._predictions if layout is Layout.ROW else self._outputs
+            if self._check_method_name:
+                predict.check(signature)
+            prediction = predict.bind_named(handle.servable, signature, inputs)
             work = Work(prediction, encode, handle, self._timeout_ms, call)
             if self._request_log.draws(handle.id):
                 messages = logged.predict(route, document.signature_name, inputs, prediction, handle.id)
                 work.log = self._request_log.keeper(LogType.PREDICT, handle.id, name, messages)
             return work
+        except BaseException:
+            handle.release()
+            raise
 
     def classify(self, route: Route, body: bytes, call: Call) -> Work:
         """Classify (docs/compatibility.md, "REST classify and regress")."""
@@ -145,15 +169,6 @@ class Handlers:
         reply = ('{\n"models": {\n' + ",\n".join(members) + "}\n}\n").encode("utf-8", "surrogateescape")
         call.answered()
         return reply
-
-
-def _signature(signature: Signature | None, name: str, given: str) -> Signature:
-    """The signature whose inputs type the JSON; its absence is worded differently here than over gRPC."""
-    if signature is None:
-        raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
-    if not signature.inputs:
-        raise invalid_argument(f"Failed to get input map for signature: {given or 'DEFAULT'}")
-    return signature
 
 
 def _status_message(states: tuple[ServableState, ...]) -> GetModelStatusResponse:

@@ -9,6 +9,7 @@ from serving.core.servable import ServableId
 from serving.core.tensor import Tensor
 from serving.inference import classify, regress
 from serving.inference.predict import Prediction
+from serving.protos import PredictRequest
 from serving.request_log.log import Messages
 from serving.rest.routes import Route
 
@@ -22,6 +23,20 @@ def predict(
         spec = _spec(route, signature_name)
         response = predict_response.encode(prediction.outputs, tensors, servable_id, spec.signature, as_content=False)
         return prediction_log.predict_request(spec, inputs), response
+
+    return messages
+
+
+def predict_message(
+    route: Route, signature_name: str, payload: bytes, prediction: Prediction, servable_id: ServableId
+) -> Messages:
+    """The PredictRequest that came, which now names the model as the URL does, and the PredictResponse."""
+
+    def messages(tensors: list[Tensor], body: bytes) -> tuple[bytes, bytes]:
+        spec, request = _spec(route, signature_name), PredictRequest.FromString(payload)
+        request.model_spec.ParseFromString(prediction_log.model_spec(spec))
+        response = predict_response.encode(prediction.outputs, tensors, servable_id, spec.signature, as_content=False)
+        return request.SerializeToString(), response
 
     return messages
 

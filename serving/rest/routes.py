@@ -5,6 +5,7 @@ Not a router: TensorFlow Serving matches the still percent-encoded target, query
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from serving.errors import invalid_argument
@@ -29,6 +30,9 @@ _TARGET = re.compile(
 _PLAIN = re.compile(rf"/(?!/){_PATH}")
 
 _LARGEST_VERSION = 2**63 - 1
+
+_LONGEST_REMEMBERED = 256
+"""Characters of a path whose route is remembered: clients ask for few paths, and for short ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,10 @@ def is_api(path: str) -> bool:
 
 def match(method: str, path: str) -> Route:
     """The route of a GET or POST. INVALID_ARGUMENT if the path fits neither grammar."""
+    return _remembered(method, path) if len(path) <= _LONGEST_REMEMBERED else _match(method, path)
+
+
+def _match(method: str, path: str) -> Route:
     found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
     if found is None or (method == "POST" and found[4] != found[4].lower()):
         raise invalid_argument(f"Malformed request: {method} {path}")
@@ -66,6 +74,9 @@ def match(method: str, path: str) -> Route:
         label=_decoded(label) if label is not None else None,
         method="" if verb == "METADATA" or (verb and verb != verb.lower()) else verb or "",
     )
+
+
+_remembered = lru_cache(maxsize=1024)(_match)
 
 
 def name_in(method: str, path: str) -> str:

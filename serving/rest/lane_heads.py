@@ -1,0 +1,107 @@
+"""Heads of plain small requests, each read once: clients repeat theirs byte for byte.
+
+Not an HTTP parser: a head that is in any way unusual is left to aiohttp's.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from serving.rest import media, routes
+from serving.rest.routes import Route
+
+BLANK_LINE = b"\r\n\r\n"
+LARGEST_HEAD = 4096
+"""In bytes; what most servers allow a head is twice that."""
+
+_MOST_KNOWN = 1024
+_START = b"POST /v1/models/"
+_FIELDS = rb"(?:[A-Za-z0-9_-]+:[ -~]*\r\n)*"
+_HEAD = re.compile(rb"POST (/v1/models/[!-~]+) HTTP/1\.1\r\n(" + _FIELDS + rb")\r\n")
+_ANY_OF_VERSION = b"".join(b"(?:" + re.escape(b"%c" % byte) for byte in b" HTTP/1.1\r") + b")?" * len(b" HTTP/1.1\r")
+_BEGINNING = re.compile(
+    rb"POST /v1/models/(?:[!-~]*" + _ANY_OF_VERSION + rb"|[!-~]+ HTTP/1\.1\r\n"
+    rb"(" + _FIELDS + rb")(?:([A-Za-z0-9_-]*)|([A-Za-z0-9_-]+):([ -~]*)\r?|\r))"
+)
+_LENGTH = re.compile(rb"0|[1-9][0-9]{0,8}")
+_DIGITS = re.compile(rb" *[0-9]*")
+
+_NOT_PLAIN = frozenset(
+    (b"content-encoding", b"expect", b"proxy-connection", b"sec-websocket-key1", b"transfer-encoding", b"upgrade")
+)
+_CONNECTION = {b"": True, b"keep-alive": True, b"close": False}
+
+
+class Head(NamedTuple):
+    """What a head asks for: the path as sent, its route, the size of the body in bytes."""
+
+    path: str
+    route: Route
+    length: int
+    keep_alive: bool
+
+
+class Heads:
+    """The heads of one door. ``route`` gives the route of a path that is plain, None for others.
+
+    ``known`` maps the bytes of a head, blank line included, to what they mean; it is bounded. ``largest_body`` is in
+    bytes.
+    """
+
+    def __init__(self, route: Callable[[str], Route | None], largest_body: int) -> None:
+        self.known: dict[bytes, Head] = {}
+        self._route = route
+        self._largest_body = largest_body
+
+    def read(self, data: bytes) -> Head | None:
+        """A complete head; None if it is not plain."""
+        match = _HEAD.fullmatch(data) if len(data) <= LARGEST_HEAD else None
+        fields = _plain_fields(match[2]) if match else None
+        if match is None or fields is None or b"host" not in fields:
+            return None
+        length, keep_alive = _length(fields), _CONNECTION.get(fields.get(b"connection", b"").lower())
+        route = self._plain_route(match[1].decode())
+        if route is None or keep_alive is None or length is None or length > self._largest_body:
+            return None
+        if len(self.known) >= _MOST_KNOWN:
+            self.known.clear()  # the heads in use are back at once
+        self.known[data] = head = Head(match[1].decode(), route, length, keep_alive)
+        return head
+
+    def _plain_route(self, target: str) -> Route | None:
+        if "?" in target or "#" in target or routes.path_of(target) != target:
+            return None
+        return self._route(target)
+
+
+def may_become_plain(beginning: bytes) -> bool:
+    """Whether a plain head may begin so. False also where aiohttp would refuse a head before it is complete."""
+    if len(beginning) < len(_START):
+        return _START.startswith(beginning)
+    match = _BEGINNING.fullmatch(beginning) if len(beginning) < LARGEST_HEAD else None
+    if match is None:
+        return False
+    if match[1] is None:
+        return True
+    fields = _plain_fields(match[1])
+    if fields is None or (b"content-length" in fields and _length(fields) is None):
+        return False
+    name = (match[3] or b"").lower()
+    if name in fields or name in _NOT_PLAIN:
+        return False
+    return name != b"content-length" or _DIGITS.fullmatch(match[4]) is not None
+
+
+def _plain_fields(lines: bytes) -> dict[bytes, bytes] | None:
+    """Values by names in lower case; None if a field is there twice, or changes how the request is framed or read."""
+    pairs = [line.split(b":", 1) for line in lines.split(b"\r\n")[:-1]]
+    fields = {name.lower(): value.strip(b" ") for name, value in pairs}
+    if len(fields) != len(pairs) or not _NOT_PLAIN.isdisjoint(fields):
+        return None
+    asked = media.forms(fields.get(b"content-type", b"").decode(), fields.get(b"accept", b"").decode())
+    return fields if asked == media.JSON_ONLY else None
+
+
+def _length(fields: dict[bytes, bytes]) -> int | None:
+    digits = fields.get(b"content-length", b"")
+    return int(digits) if _LENGTH.fullmatch(digits) else None

@@ -1,0 +1,64 @@
+"""Which form a body has and which one the answer gets, by the headers (docs/compatibility.md, "Binary predict").
+
+Not the forms themselves: those are codecs. What is not named here counts as JSON, as in TensorFlow Serving.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from itertools import product
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Form(Enum):
+    """How tensors are written in a body; the value is the content type."""
+
+    JSON = b"application/json"
+    PROTOBUF = b"application/x-protobuf"
+    NPY = b"application/x-npy"
+    NPZ = b"application/x-npz"
+
+
+class Forms(NamedTuple):
+    """The form of a request's body and that of its answer, unless the answer is an error: those are JSON."""
+
+    request: Form
+    answer: Form
+
+
+_PAIRS: Mapping[tuple[Form, Form], Forms] = MappingProxyType({pair: Forms(*pair) for pair in product(Form, Form)})
+JSON_ONLY = _PAIRS[Form.JSON, Form.JSON]
+"""What nearly every request asks for; ``forms`` gives this very object."""
+
+_NAMES: Mapping[str, Form] = MappingProxyType(
+    {form.value.decode(): form for form in Form} | {"application/protobuf": Form.PROTOBUF}
+)
+_ANY = ("*/*", "application/*")
+_QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", re.ASCII)
+_MOST_RANGES = 64
+"""What of Accept is read; browsers send half a dozen."""
+
+
+def forms(content_type: str, accept: str) -> Forms:
+    """The forms that Content-Type and Accept ask for; either is empty if the request lacks it."""
+    request = _NAMES.get(content_type.partition(";")[0].strip().lower(), Form.JSON) if content_type else Form.JSON
+    answer = request if not accept or accept == "*/*" else _answer(accept, request)
+    return _PAIRS[request, answer]
+
+
+def _answer(accept: str, request: Form) -> Form:
+    """The first form of the highest quality; the request's own if Accept has none that we know."""
+    best, highest = request, 0.0
+    for name, quality in _ranges(accept):
+        form = request if name in _ANY else _NAMES.get(name)
+        if form is not None and quality > highest:
+            best, highest = form, quality
+    return best
+
+
+def _ranges(accept: str) -> Iterator[tuple[str, float]]:
+    for text in accept.lower().split(",", _MOST_RANGES)[:_MOST_RANGES]:
+        name, *parameters = text.split(";")
+        found = [match[1] for each in parameters if (match := _QUALITY.fullmatch(each))]
+        yield name.strip(), float(found[0]) if found else 1.0

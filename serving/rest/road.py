@@ -1,0 +1,110 @@
+"""One connection on aiohttp's road, which takes every request that HTTP allows; the lane is in front of it."""
+
+import asyncio
+import re
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError
+from aiohttp.web_protocol import RequestHandler
+
+from serving.rest import errors, routes
+from serving.rest.answer import Answer, wire
+
+_HTTP_1_1 = (1, 1)
+
+_HOST = b"\r\nHost:"
+_BLANK_LINE = b"\r\n\r\n"
+_HOSTLESS = re.compile(rb"([A-Z]+ [^ \r\n]+ HTTP/1\.1\r\n)(?:(?!host:)[^\r\n]+\r\n)*\r\n", re.IGNORECASE)
+"""A whole head without the Host that HTTP/1.1 asks for; TensorFlow Serving takes it, aiohttp's parser does not."""
+
+_REQUEST_LINE = re.compile("b['\"][A-Z]+ (.*) HTTP/")
+"""The request line in the message of aiohttp's parser, and in it the target."""
+
+
+class Response(web.StreamResponse):
+    """An ``Answer`` as aiohttp wants to see it; written as our own bytes, not as aiohttp's headers."""
+
+    def __init__(self, answer: Answer, *, keep_alive: bool, unparsed: bool = False) -> None:
+        self._answer = answer
+        self._unparsed = unparsed  # then the request stands for one whose version is not known
+        self._keep_open = keep_alive and not answer.close
+        self._sent = False
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection stays open after this."""
+        return self._keep_open
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        """Write it, the first time; returns once the system has all of it. ConnectionError if the client has gone."""
+        if self._sent:
+            return
+        self._sent = True
+        data = wire(
+            self._answer,
+            keep_alive=self._keep_open,
+            old_protocol=request.version < _HTTP_1_1 and not self._unparsed,
+            with_body=request.method != "HEAD",
+        )
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        transport.write(data)
+        if request.protocol.writing_paused:
+            await request.writer.drain()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write."""
+
+
+class Road(RequestHandler):
+    """aiohttp's protocol, but requests it cannot parse get TensorFlow Serving's page, and Host may be missing."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to read."""
+        super().connection_made(transport)
+        # Writing is over when nothing is left in the process, which may be about to end.
+        cast("asyncio.Transport", transport).set_write_buffer_limits(0)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of the client."""
+        if self._current_request is None and not self._messages:
+            data = _with_host(data)
+        super().data_received(data)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on; aiohttp's streams call this for every piece of a body, though reading was not paused."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what could not be parsed; ``exc`` says why."""
+        if isinstance(exc, BadHttpMethod):
+            status = 501
+        elif isinstance(exc, InvalidURLError) and _is_relative(exc):
+            status = 404
+        return Response(errors.page(status), keep_alive=False, unparsed=True)
+
+
+def _with_host(data: bytes) -> bytes:
+    """``data`` with a Host if it begins with a whole head that has none."""
+    if data.find(_HOST, 0, data.find(_BLANK_LINE)) >= 0:  # nearly always
+        return data
+    hostless = _HOSTLESS.match(data)
+    return data[: hostless.end(1)] + b"Host: -\r\n" + data[hostless.end(1) :] if hostless else data
+
+
+def _is_relative(error: InvalidURLError) -> bool:
+    """Whether the target is a URI without a slash in front, such as `*`; aiohttp's parser shows it in its message."""
+    line = _REQUEST_LINE.search(error.message)
+    path = routes.path_of(line[1] if line else error.message)
+    return path is not None and not path.startswith("/")

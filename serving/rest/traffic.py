@@ -1,0 +1,31 @@
+"""Requests in flight at the REST door, and the wait for their end. It stops nothing itself."""
+
+import asyncio
+import contextlib
+
+
+class Traffic:
+    """Counts requests; belongs to the event loop. ``draining`` makes every answer the last one of its connection."""
+
+    __slots__ = ("_idle", "draining", "in_flight")
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.in_flight = 0
+        self._idle = asyncio.Event()
+
+    def began(self) -> None:
+        """A request is under way, or an answer has not left the process yet."""
+        self.in_flight += 1
+
+    def ended(self) -> None:
+        """Once for every ``began``."""
+        self.in_flight -= 1
+        if not self.in_flight and self.draining:
+            self._idle.set()
+
+    async def wait_idle(self, seconds: float) -> None:
+        """Wait until the last request in flight ends, or for ``seconds``."""
+        self._idle.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds)

@@ -1,0 +1,244 @@
+"""REST doors inside the test process, on fakes, with and without the small-request lane, and what a client sees."""
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+from serving.core.manager import Manager
+from serving.core.servable import Run
+from serving.core.signature import Signature, TensorInfo
+from serving.core.tensor import DataType, Tensor
+from serving.rest.answer import Answer
+from serving.rest.app import RestApp
+from serving.rest.handlers import Handlers
+from serving.rest.routes import Route
+from serving.rest.transports import RestDoor
+from serving.telemetry.serving_metrics import ServingMetrics
+from tests.support import TIMEOUT_SECONDS, FakeServable, loads, settle
+
+MAX_REQUEST_BYTES = 50_000
+
+_DATE = re.compile(rb"\r\nDate: [^\r]+\r\n")
+_LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
+_COUNTS = re.compile(rb"^\S*(?:request_count|_count)\{.*$", re.MULTILINE)
+
+
+class Doubling:
+    """A run that doubles, in the caller's thread if ``inline``; calls elsewhere wait for ``gate``, which is open."""
+
+    def __init__(self, executor: Executor, *, inline: bool) -> None:
+        self.inline = inline
+        self.begun = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.given_up = threading.Event()
+        self._executor = executor
+
+    def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
+        self.begun += 1
+        (x,) = tensors
+        if x.array.size and x.array.flat[0] < 0:
+            raise ZeroDivisionError("a defect of a servable")
+        return [Tensor(x.dtype, x.array * 2)]
+
+    def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> "Future[list[Tensor]]":
+        """The call in a thread, once ``gate`` is open; ``given_up`` tells that its caller did not wait."""
+
+        def wait() -> list[Tensor]:
+            assert self.gate.wait(TIMEOUT_SECONDS)
+            return self(tensors, timeout_ms)
+
+        future = self._executor.submit(wait)
+        future.add_done_callback(self._note)
+        return future
+
+    def _note(self, done: "Future[list[Tensor]]") -> None:
+        if done.cancelled():
+            self.given_up.set()
+
+
+class DoublingServable(FakeServable):
+    """A servable with one signature, ``x`` to ``y``, and one run for it."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+        info = {name: TensorInfo(name=f"{name}:0", dtype=DataType.FLOAT, shape=(-1,)) for name in ("x", "y")}
+        signature = Signature(name="serving_default", inputs={"x": info["x"]}, outputs={"y": info["y"]})
+        self._signatures = {"serving_default": signature}
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        return self._signatures
+
+    def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
+        return self._run
+
+
+class CountingApp(RestApp):
+    """Counts what came on the lane and what came on the road."""
+
+    on_lane = on_road = 0
+
+    def small(self, path: str, route: Route, body: bytes) -> "Answer | asyncio.Future[bytes]":
+        self.on_lane += 1
+        return super().small(path, route, body)
+
+    async def answer(self, request: web.BaseRequest) -> Answer:
+        self.on_road += 1
+        return await super().answer(request)
+
+
+class Service:
+    """What stands behind a door: the models ``m``, which answers inline, and ``slow``, whose calls take a thread."""
+
+    def __init__(self, executor: Executor, *, cors: bool = False) -> None:
+        self.fast, self.slow = Doubling(executor, inline=True), Doubling(executor, inline=False)
+        manager = Manager()
+        for name, run in (("m", self.fast), ("slow", self.slow)):
+            manager.set_aspired(name, {1: loads(DoublingServable(run))})
+        settle(manager)
+        self.metrics = ServingMetrics()
+        handlers = Handlers(manager, timeout_ms=0, check_method_name=False, metrics=self.metrics)
+        self.app = CountingApp(
+            handlers,
+            executor,
+            lambda: True,
+            cors=cors,
+            max_request_bytes=MAX_REQUEST_BYTES,
+            metrics=self.metrics,
+            metrics_path="/v1/models/metrics",
+        )
+
+    def counts(self) -> list[bytes]:
+        """The lines of the metrics page that count requests."""
+        return sorted(_COUNTS.findall(self.metrics.page()))
+
+
+class Running:
+    """A door that is open, and the service behind it."""
+
+    def __init__(self, service: Service, door: RestDoor) -> None:
+        self.service = service
+        self.door = door
+
+    def exchange(self, steps: Sequence[tuple[Sequence[bytes], int]]) -> bytes:
+        """What one connection gets, dates masked: each step sends pieces and waits for so many responses.
+
+        A number below zero waits for the end of the connection.
+        """
+        with socket.create_connection(("127.0.0.1", self.door.port), TIMEOUT_SECONDS) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            received = b"".join(_step(client, pieces, responses) for pieces, responses in steps)
+        return _DATE.sub(b"\r\nDate: -\r\n", received)
+
+
+def _step(client: socket.socket, pieces: Sequence[bytes], responses: int) -> bytes:
+    received = b""
+    with suppress(ConnectionError):  # the server closes at an error, though there is more to read
+        for piece in pieces:
+            client.sendall(piece)
+    with suppress(ConnectionError):
+        while responses < 0 or _complete(received) < responses:
+            data = client.recv(1 << 16)
+            if not data:
+                break
+            received += data
+    return received
+
+
+def _complete(received: bytes) -> int:
+    """The number of complete responses."""
+    number = start = 0
+    while (blank_line := received.find(b"\r\n\r\n", start)) >= 0:
+        length = _LENGTH.search(received[start : blank_line + 4])
+        start = blank_line + 4 + (int(length[1]) if length else 0)
+        if start > len(received):
+            break
+        number += 1
+    return number
+
+
+@contextmanager
+def running(*, lane: bool, cors: bool = False, opened: bool = True) -> Iterator[Running]:
+    """A door in a thread of its own, on uvloop as in the server."""
+    started: Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        with ThreadPoolExecutor(2) as executor:
+            service = Service(executor, cors=cors)
+            if opened:
+                service.app.open()
+            door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, small_request_lane=lane)
+            await door.start()
+            started.set_result((Running(service, door), asyncio.get_running_loop(), stop))
+            await stop.wait()
+            await door.drain(0)
+            await door.stop()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    door, loop, stop = started.result(TIMEOUT_SECONDS)
+    try:
+        yield door
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(TIMEOUT_SECONDS)
+
+
+class Line(asyncio.Transport):
+    """A transport in memory. While ``choked`` it keeps what is written, and says so to its protocol."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self.sent = b""
+        self.writes = 0
+        self.asked: list[str] = []
+        self.closed = False
+        self.choked = False
+        self._unsent = b""
+        self.protocol = protocol
+        protocol.connection_made(self)
+
+    def write(self, data: Any) -> None:
+        self.writes += 1
+        if not self.choked:
+            self.sent += data
+            return
+        if not self._unsent:
+            self.protocol.pause_writing()
+        self._unsent += data
+
+    def flow(self) -> None:
+        """The client reads again."""
+        self.choked = False
+        self.sent, self._unsent = self.sent + self._unsent, b""
+        self.protocol.resume_writing()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        self.asked.append("pause")
+
+    def resume_reading(self) -> None:
+        self.asked.append("resume")
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """One byte is too many, always."""
