@@ -13,6 +13,7 @@ from serving.core.manager import Manager
 from serving.core.servable import Servable, ServableId
 from serving.errors import Code, ServingError
 from serving.sources.file_system import NotADirectory
+from serving.telemetry import footprint
 
 Report = Callable[[float], None]
 """What a finished action has to tell the manager, given the time; made on the loop's thread."""
@@ -41,6 +42,7 @@ class Performer:
         self._announce(action)
         try:
             servable = action.loader()
+            footprint.give_back()
         except ServingError as error:
             return partial(self._failed, action, error)
         except Exception:  # noqa: BLE001 - a defect in one loader must not take the other models with it
@@ -83,6 +85,7 @@ class Performer:
             action.servable.close()
         except Exception:  # noqa: BLE001 - the version is gone all the same
             self._log.exception("Unloading servable version %s failed; its memory may not be free", action.id)
+        footprint.give_back()
         return partial(self._unloaded, action)
 
     def _unloaded(self, action: Unload, now: float) -> None:

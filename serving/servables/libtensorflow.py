@@ -6,6 +6,7 @@ per request would cost more than the work. The library is loaded without RTLD_GL
 
 import ctypes
 import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
@@ -66,6 +67,7 @@ _QUICK: dict[str, tuple[Any, ...]] = {  # name: result, arguments
     "TF_StringGetDataPointer": (c_void_p, c_void_p),
 }
 _LONG: dict[str, tuple[Any, ...]] = {
+    "TF_GetAllOpList": (POINTER(Buffer),),
     "TF_LoadLibrary": (c_void_p, c_char_p, c_void_p),
     "TF_GraphImportGraphDef": (None, c_void_p, POINTER(Buffer), c_void_p, c_void_p),
     "TF_NewSession": (c_void_p, c_void_p, c_void_p, c_void_p),
@@ -100,15 +102,25 @@ _LONG: dict[str, tuple[Any, ...]] = {
 }
 
 
+_PREPARED = ("TF_AllocateTensor", "TF_SessionRun")
+"""Also there as ``...Prepared``: without a conversion, for callers whose arguments are ctypes values already."""
+
+
 class Library:
     """The loaded library; each declared function is an attribute of its C name without ``TF_``."""
 
     def __init__(self, path: Path) -> None:
-        for handle, table in ((ctypes.PyDLL(str(path)), _QUICK), (ctypes.CDLL(str(path)), _LONG)):
+        handle = _open(path)
+        quick, long = ctypes.PyDLL(str(path), handle=handle), ctypes.CDLL(str(path), handle=handle)
+        for library, table in ((quick, _QUICK), (long, _LONG)):
             for name, (result, *arguments) in table.items():
-                function = getattr(handle, name)
+                function = library[name]
                 function.restype, function.argtypes = result, arguments
                 setattr(self, name.removeprefix("TF_"), function)
+                if name in _PREPARED:
+                    prepared = library[name]
+                    prepared.restype = result
+                    setattr(self, f"{name.removeprefix('TF_')}Prepared", prepared)
         self._statuses: list[int] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -148,6 +160,14 @@ class Library:
         data = ctypes.string_at(buffer.contents.data, buffer.contents.length) if buffer.contents.length else b""
         self.DeleteBuffer(buffer)
         return data
+
+
+def _open(path: Path) -> int:
+    """The library's handle. Functions are bound as they are called; ctypes would bind all 150,000 of them at once."""
+    dlopen = ctypes.CDLL(None).dlopen
+    dlopen.restype, dlopen.argtypes = c_void_p, (c_char_p, c_int)
+    handle: int | None = dlopen(bytes(path), os.RTLD_LAZY | os.RTLD_LOCAL)
+    return handle or ctypes.CDLL(str(path))._handle  # which says why not
 
 
 @cache

@@ -14,6 +14,8 @@ from serving.errors import Code, ServingError
 from serving.protos import MetaGraphDef
 from serving.servables import saved_model_config
 from serving.servables.libtensorflow import load
+from serving.servables.optimize import Step
+from serving.servables.optimized_session import WholeStep
 from serving.servables.session import Session, SessionRun
 
 _RESOLVED = 256
@@ -37,19 +39,31 @@ class SavedModelServable:
         self._session = session
         self._executor = executor
         self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...]], Run] = {}
+        self._whole_step: WholeStep | None = None
 
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         """The call that feeds and fetches these graph tensors, such as ``x:0``."""
         run = self._resolved.get((feeds, fetches))
         if run is None:
-            run = SessionRun(self._session, feeds, fetches, self._executor)
+            run = self._part(feeds, fetches) or SessionRun(self._session, feeds, fetches, self._executor)
             if len(self._resolved) < _RESOLVED:
                 self._resolved[feeds, fetches] = run
         return run
 
+    def optimized(self, session: Session, step: Step) -> "SavedModelServable":
+        """The same model on an optimised graph, which has this step only; close one of the two."""
+        other = SavedModelServable(session, self.signature_defs, self._executor)
+        other.signatures = self.signatures
+        other._whole_step = WholeStep(session, step, self._executor)
+        return other
+
+    def _part(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run | None:
+        return self._whole_step.part(feeds, fetches) if self._whole_step is not None else None
+
     def close(self) -> None:
         """Free the session and its graph."""
         self._resolved.clear()
+        self._whole_step = None
         self._session.close()
 
 

@@ -21,6 +21,7 @@ from serving.errors import Code, ServingError, invalid_argument
 from serving.protos import MetaGraphDef, message
 from serving.servables import bundle_signatures
 from serving.servables.bundle_signatures import BundleSignatures, GraphTensor
+from serving.servables.imported import open_graph
 from serving.servables.libtensorflow import Library, Output, load
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable
 from serving.servables.session import Session
@@ -45,7 +46,7 @@ def load_session_bundle(path: Path, options: SavedModelOptions, executor: Execut
     meta_graph = _read(path / META_GRAPH)
     graph_def = _graph_def(meta_graph, path)
     signatures = _signatures(meta_graph, path)
-    session = _open(load(), graph_def, options.session_config)
+    session = open_graph(load(), graph_def, options.session_config)
     try:
         _restore(session, meta_graph, path)
         converted = bundle_signatures.convert(signatures, lambda name: _describe(session, name))
@@ -95,27 +96,6 @@ def _collection(meta_graph: Any, name: str) -> Iterable[bytes]:
     """The serialised messages of a collection; empty if there is none."""
     collections = meta_graph.collection_def
     return [value.value for value in collections[name].any_list.value] if name in collections else []
-
-
-def _open(library: Library, graph_def: bytes, session_config: bytes) -> Session:
-    """A session on the graph; its variables have no values yet."""
-    graph = library.NewGraph()
-    options, import_options = library.NewSessionOptions(), library.NewImportGraphDefOptions()
-    buffer = library.NewBufferFromString(graph_def, len(graph_def))
-    try:
-        with library.checked() as status:
-            library.SetConfig(options, session_config, len(session_config), status)
-        with library.checked() as status:
-            library.GraphImportGraphDef(graph, buffer, import_options, status)
-        with library.checked() as status:
-            return Session(library, library.NewSession(graph, options, status), graph)
-    except ServingError:
-        library.DeleteGraph(graph)
-        raise
-    finally:
-        library.DeleteBuffer(buffer)
-        library.DeleteImportGraphDefOptions(import_options)
-        library.DeleteSessionOptions(options)
 
 
 def _restore(session: Session, meta_graph: Any, path: Path) -> None:

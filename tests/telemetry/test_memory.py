@@ -1,0 +1,47 @@
+"""Free memory: the machine's, cut by the container's limit."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.telemetry import memory
+
+MEMINFO = "MemTotal:       1000 kB\nMemAvailable:    800 kB\nHugePages:\n"
+V1 = {"memory/memory.limit_in_bytes": "3000\n", "memory/memory.usage_in_bytes": "1000\n"}
+
+
+@pytest.mark.parametrize(
+    ("meminfo", "files", "expected"),
+    [
+        pytest.param(MEMINFO, {}, 800 * 1024, id="machine"),
+        pytest.param(None, {}, None, id="nobody knows"),
+        pytest.param("MemTotal: 1 kB\n", {}, None, id="old kernel"),
+        pytest.param(MEMINFO, {"memory.max": "max\n", "memory.current": "10\n"}, 800 * 1024, id="no limit"),
+        pytest.param(MEMINFO, {"memory.max": "500000\n", "memory.current": "200000\n"}, 300000, id="version 2"),
+        pytest.param(
+            MEMINFO,
+            {"memory.max": "5000\n", "memory.current": "2000\n", "memory.stat": "anon 7\ninactive_file 500\n"},
+            3500,
+            id="file pages can be dropped",
+        ),
+        pytest.param(MEMINFO, {"memory.max": "5000\n", "memory.current": "6000\n"}, 0, id="over the limit"),
+        pytest.param(MEMINFO, V1, 2000, id="version 1"),
+        pytest.param(MEMINFO, {**V1, "memory/memory.stat": "total_inactive_file 300\n"}, 2300, id="version 1, pages"),
+        pytest.param(None, V1, 2000, id="container alone"),
+    ],
+)
+def test_available_bytes(tmp_path: Path, meminfo: str | None, files: dict[str, str], expected: int | None) -> None:
+    """The smaller of the two counts, and what the system does not say does not."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if meminfo is not None:
+        (tmp_path / "meminfo").write_text(meminfo)
+    assert memory.available_bytes(tmp_path, tmp_path / "meminfo") == expected
+
+
+def test_this_machine_says() -> None:
+    """On Linux there is always an answer."""
+    available = memory.available_bytes()
+    assert available is not None
+    assert available > 0
