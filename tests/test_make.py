@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = {"help", "install", "serve", "test", "check", "docs", "lock", "image", "test-image"}
+TARGETS = {"help", "install", "serve", "test", "check", "bench", "bench-smoke", "docs", "lock", "image", "test-image"}
 PAGES = ["README.md", "CHANGELOG.md", "examples/demo_models/README.md"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
+BENCH_LOCK = "requirements-bench.lock"
+"""What `make bench` adds to the second one."""
 
 
 def make(*arguments: str) -> str:
@@ -83,18 +85,18 @@ def test_links_lead_somewhere(page: str) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in LOCKS])
+@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in [*LOCKS, BENCH_LOCK]])
 def test_locks_name_no_place(lock: str) -> None:
     """A lock has no address and no path, for the next machine may reach neither."""
     assert re.findall(r".*(?:://|file:|--find-links|index-url| @ |^/).*", (ROOT / lock).read_text()) == []
 
 
-@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in LOCKS])
+@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in [*LOCKS, BENCH_LOCK]])
 def test_locks_are_hashed(lock: str) -> None:
     """Each package is followed by at least one hash."""
     text = (ROOT / lock).read_text()
     pins = re.findall(r"^[\w.-]+==.*$", text, re.MULTILINE)
-    assert len(pins) > 40
+    assert len(pins) > 20
     assert len(re.findall(r"^[\w.-]+==.* \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) == len(pins)
 
 
@@ -122,6 +124,27 @@ def test_locks_agree() -> None:
         set(re.findall(r"^([\w.-]+==[^\\]+) \\$", (ROOT / lock).read_text(), re.MULTILINE)) for lock in LOCKS
     )
     assert server - everything == set()
+
+
+def test_bench_lock_covers_its_group() -> None:
+    """What the benchmark needs beside the rest is in its own lock."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert names(pyproject["dependency-groups"]["bench"]) - set(locked(BENCH_LOCK)) == set()
+
+
+def test_bench_lock_changes_nothing() -> None:
+    """A package that the benchmark shares with the rest has the same version there: installing it moves nothing."""
+
+    def versions(lock: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for name, version in re.findall(r"^([\w.-]+)==([^ ;]+)", (ROOT / lock).read_text(), re.MULTILINE):
+            found.setdefault(name, set()).add(version)
+        return found
+
+    rest, added = versions(LOCKS[1]), versions(BENCH_LOCK)
+    shared = rest.keys() & added.keys()
+    assert "numpy" in shared
+    assert {name: added[name] - rest[name] for name in shared if added[name] - rest[name]} == {}
 
 
 def test_license_is_whole() -> None:

@@ -1,0 +1,135 @@
+"""`python -m tests.bench`: runs the scenarios, prints how far it is, and writes the report; `make bench` calls it."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench import duel, life, load, machine, models, plots, report
+from tests.bench.asking import Address
+from tests.bench.progress import Progress, clock
+from tests.bench.results import BenchError, Failure, Outcome
+from tests.bench.scenarios import TABLES, Scenario, beside
+from tests.bench.servers import ROOT, Cores
+from tests.bench.settings import Settings
+
+LIVES = {"start": (life.start, life.start_seconds), "versions": (life.versions, life.versions_seconds)}
+SMOKE = ("rest", "grpc", "batching", "start")
+"""What the smoke run does: everything that needs no large model."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=[*TABLES, *LIVES], help="this scenario; may be repeated")
+    parser.add_argument("--smoke", action="store_true", help="a minute of it, to see that it works")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender (default: %(default)s)")
+    parser.add_argument("--changes", type=int, default=7, help="version changes in `versions` (default: %(default)s)")
+    parser.add_argument(
+        "--rest", default="", metavar="URL", help="a running server to measure as well: http://host:port"
+    )
+    parser.add_argument("--grpc", default="", metavar="ADDRESS", help="the same over gRPC: host:port")
+    parser.add_argument("--model", default="half_plus_two", metavar="NAME", help="what it calls half_plus_two")
+    parser.add_argument("--models", type=Path, default=ROOT / ".bench" / "models", help="cache of the models")
+    parser.add_argument("--out", type=Path, help="directory of benchmarks.md; docs for a whole run, else .bench/report")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0, or 1 with a sentence if something could not be measured; a missed target is no failure."""
+    options = parser().parse_args(arguments)
+    whole = not (options.only or options.smoke or options.rest or options.grpc)
+    out: Path = options.out or (ROOT / "docs" if whole else ROOT / ".bench" / "report")
+    command = " ".join(["python -m tests.bench", *arguments]) if arguments else "make bench"
+    try:
+        load.check_tools()
+        with tempfile.TemporaryDirectory(prefix="bench-") as work:
+            settings = Settings(
+                rounds=1 if options.smoke else options.rounds,
+                changes=options.changes,
+                cores=Cores.found(),
+                models=options.models.absolute(),
+                work=Path(work),
+            )
+            failures = measure(settings, chosen(options), tables(options), out, command)
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    for each in failures:
+        print(f"not measured: {each.scenario}, {each.what}: {each.why}", file=sys.stderr)
+    print(f"Report: {out / 'benchmarks.md'}")
+    return 1 if failures else 0
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """The names of the scenarios to run, in the order of the run."""
+    wanted = options.only or (SMOKE if options.smoke else [*TABLES, *LIVES])
+    return [name for name in [*TABLES, *LIVES] if name in wanted]
+
+
+def tables(options: argparse.Namespace) -> dict[str, Scenario]:
+    """Every table of loads by its name, with the running server in those that it can take part in."""
+    address = Address(rest=options.rest.rstrip("/"), grpc=options.grpc)
+    made = {name: beside(table(), address, options.model) for name, table in TABLES.items()}
+    return {name: shortened(table) for name, table in made.items()} if options.smoke else made
+
+
+def shortened(scenario: Scenario) -> Scenario:
+    """The same with the last level only."""
+    return replace(scenario, levels=scenario.levels[-1:])
+
+
+def measure(
+    settings: Settings, names: Sequence[str], scenarios: Mapping[str, Scenario], out: Path, command: str
+) -> list[Failure]:
+    """Run the scenarios, write the report into ``out``, and return what could not be measured."""
+    facts, began = machine.description(settings.cores), time.monotonic()
+    planned = {name: seconds(settings) for name, (_, seconds) in LIVES.items()}
+    planned |= {name: duel.planned_seconds(scenario, settings) for name, scenario in scenarios.items()}
+    progress = Progress(sum(planned[name] for name in names))
+    progress.begin("writing the models, if they are not there", 0)
+    models.ensure(settings.models, needed(names, scenarios))
+    outcomes = {name: run(name, settings, scenarios, progress) for name in names}
+    progress.finish()
+    found = {name: (scenarios[name], outcomes[name].measurements) for name in names if name in scenarios}
+    failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
+    text = report.markdown(
+        report.Report(
+            machine=facts,
+            rows=[row for outcome in outcomes.values() for row in outcome.rows],
+            failures=failures,
+            plots=[(title, f"benchmarks/{file}") for title, file in plots.draw(found, out / "benchmarks")],
+            command=command,
+            day=datetime.now(UTC).date().isoformat(),
+            took=f"{clock(time.monotonic() - began)} minutes",
+        )
+    )
+    report.insert(out / "benchmarks.md", text)
+    return failures
+
+
+def needed(names: Sequence[str], scenarios: Mapping[str, Scenario]) -> set[str]:
+    """The models that the scenarios call."""
+    found = {each.question.model for name in names if name in scenarios for each in scenarios[name].contenders}
+    return found | {"half_plus_two"} | ({"resnet"} if "versions" in names else set())
+
+
+def run(name: str, settings: Settings, scenarios: Mapping[str, Scenario], progress: Progress) -> Outcome:
+    """One scenario; what goes wrong in it is in the outcome, so that the others' figures are kept."""
+    try:
+        if name in LIVES:
+            return LIVES[name][0](settings, progress)
+        return duel.run(scenarios[name], settings, progress)
+    except (BenchError, OSError) as error:
+        return Outcome(failures=[Failure(scenario=name, what="all of it", why=str(error))])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

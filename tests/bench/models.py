@@ -1,0 +1,67 @@
+"""Writes the three models of the benchmark, each once, into a cache directory: half_plus_two, mlp and resnet.
+
+Each has a float input `x` and a float output `y`. TensorFlow is imported in a child process only.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.results import BenchError
+from tests.bench.servers import ROOT
+
+NAMES = ("half_plus_two", "mlp", "resnet")
+VERSION = "1"
+SEED = 1
+
+
+def ensure(directory: Path, names: Iterable[str]) -> None:
+    """Write those of ``names`` that ``directory`` lacks. BenchError if that fails."""
+    missing = [name for name in sorted(names) if not (directory / name / VERSION / "saved_model.pb").exists()]
+    command = [sys.executable, "-m", "tests.bench.models", str(directory), *missing]
+    if missing and (done := subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)).returncode:
+        raise BenchError(f"the models were not written: {done.stderr[-500:].strip()}")
+
+
+def _export(name: str, version: Path) -> None:
+    import tensorflow as tf
+
+    shape: list[int | None]
+    tf.keras.utils.set_random_seed(SEED)
+    match name:
+        case "half_plus_two":
+            shape, module, function = [None], *_half_plus_two(tf)
+        case "mlp":
+            shape, module, function = [None, 784], *_network(tf, _mlp(tf))
+        case "resnet":
+            shape, module, function = [None, 224, 224, 3], *_network(tf, tf.keras.applications.ResNet50(weights=None))
+        case _:
+            raise ValueError(f"unknown model {name!r}; expected one of {NAMES}")
+    module.call = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+    # saved_model.pb appears last: an export that was cut short is written anew.
+    tf.saved_model.save(module, str(version), signatures=module.call)
+
+
+def _half_plus_two(tf: Any) -> tuple[Any, Any]:
+    module = tf.Module()
+    module.a, module.b = tf.Variable(0.5), tf.Variable(2.0)
+    return module, lambda x: {"y": module.a * x + module.b}
+
+
+def _mlp(tf: Any) -> Any:
+    layers = tf.keras.layers
+    return tf.keras.Sequential([tf.keras.Input((784,)), layers.Dense(256, "relu"), layers.Dense(10, "softmax")])
+
+
+def _network(tf: Any, network: Any) -> tuple[Any, Any]:
+    # Saved as it is, a Keras network leaves out values that a server needs to restore its weights.
+    module = tf.Module()
+    module.weights = [variable.value for variable in network.weights]
+    return module, lambda x: {"y": network(x, training=False)}
+
+
+if __name__ == "__main__":
+    for each in sys.argv[2:]:
+        _export(each, Path(sys.argv[1]) / each / VERSION)
