@@ -2,7 +2,7 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check docs lock image test-image
+.PHONY: help install serve test check bench bench-smoke docs lock check-gpu-lock image test-image
 
 # The first of these that is suitable makes the environment.
 PYTHON ?= python3 python3.13 python3.12 python3.11
@@ -15,12 +15,13 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
 
 help: ## Print this list
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables of serve: MODEL_NAME MODEL_BASE_PATH MODEL_CONFIG_FILE GRPC_PORT REST_PORT FLAGS="--name=value ..."'
-	@echo 'of the others: PYTHON (install), ARGS (test, image, test-image), IMAGE, BASE_IMAGE (image, test-image)'
+	@echo 'of the others: PYTHON (install), ARGS (test, bench, bench-smoke, image, test-image), IMAGE, BASE_IMAGE (image, test-image)'
 
 install: $(STAMP) ## Make .venv with everything in it; does nothing when nothing changed
 
@@ -39,14 +40,26 @@ check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of
 		$$(grep -lE '^#!.*[/ ](ba)?sh$$' $$(find build/images .ci -type f ! -name '*.sh' 2>/dev/null) /dev/null)
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
+bench: $(BENCH_STAMP) ## Measure against the baselines, about six minutes, into docs/benchmarks.md; ARGS="--help" for choices
+	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-smoke: $(BENCH_STAMP) ## A minute of the same, to see that it works; its figures mean nothing
+	$(BIN)/python -m tests.bench --smoke $(ARGS)
+
 docs: $(STAMP) ## Write docs/flags.md anew from the table of flags
 	$(BIN)/python docs/generate_flags.py
 
 lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(COMPILE) --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
-	@! grep -nE '://|--(find-links|index-url|extra-index-url)' requirements.lock requirements-dev.lock \
+	@$(COMPILE) --group pyproject.toml:bench --constraints requirements-dev.lock --output-file requirements-bench.lock
+	@echo "tensorflow-cpu; sys_platform == 'never'" | { $(COMPILE_GPU) --overrides - --group gpu --constraints requirements.lock \
+		--output-file requirements-gpu.lock pyproject.toml; }
+	@! grep -nE '://|--(find-links|index-url|extra-index-url)' requirements*.lock \
 		|| { echo 'error: the lines above name a host or a path; see docs/adr/0014-lock-files-without-hosts.md' >&2; exit 1; }
+
+check-gpu-lock: $(BIN)/uv ## See that the GPU lock resolves, from what the index tells of the packages: nothing is downloaded
+	@$(UV) pip install --dry-run $(GPU_PLATFORM) --target $(VENV)/gpu --require-hashes --only-binary :all: -r requirements-gpu.lock
 
 image: ## Build the runtime image; BASE_IMAGE=name builds on another base, ARGS="--network=host" adds options
 	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
@@ -59,8 +72,12 @@ test-image: $(STAMP) ## Build the runtime image and test it running; IMAGE=name 
 # From here on: how the environment is made.
 
 SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
-	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+COMPILE_OPTIONS = --generate-hashes --no-emit-index-url --quiet --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+COMPILE = $(UV) pip compile --universal --python-version 3.11 $(COMPILE_OPTIONS)
+# The platform of the image alone, for CUDA's wheels are for no other; without the overrides in pyproject.toml, which leave
+# the full wheel of TensorFlow out.
+GPU_PLATFORM = --no-config --python-version 3.11 --python-platform x86_64-manylinux_2_28
+COMPILE_GPU = $(UV) pip compile $(GPU_PLATFORM) $(COMPILE_OPTIONS)
 
 # uv does not read pip's settings, and without them it would miss a mirror or a proxy's certificate.
 UV = index="$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}"; \
@@ -78,6 +95,12 @@ $(STAMP): requirements-dev.lock pyproject.toml | $(BIN)/uv
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 	@echo "Ready: $(VENV), $$($(BIN)/python --version)"
+
+# Added to what is there; a change of the other lock takes these packages out, and then this puts them back.
+$(BENCH_STAMP): requirements-bench.lock $(STAMP)
+	@echo 'Installing what only the benchmark needs: Flask, FastAPI, matplotlib.'
+	@$(UV) pip install --quiet --require-hashes --requirement requirements-bench.lock
+	@touch $@
 
 # uv's own version and hashes come from the lock as well.
 $(BIN)/uv: $(BIN)/python

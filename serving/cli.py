@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from serving.errors import ServingError
 from serving.settings import FLAGS, BadFlagError, CommandLine, parse, usage
-from serving.telemetry import limits, log
+from serving.telemetry import footprint, limits, log
 
 _PROGRAM = "tensorflow_model_server"
 _FAILED = 255
@@ -51,9 +51,18 @@ def console() -> None:
     os._exit(status)
 
 
-def _serve(command_line: CommandLine, cpus: int) -> int:
-    # TensorFlow's library reads these; what it says below a warning is noise in a server's log.
+def _set_up_library() -> None:
+    """What TensorFlow's library reads when it is loaded, as far as whoever starts the server has not said it."""
+    # What it says below a warning is noise in a server's log.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # Its own pool never gives the weights of a version back that was unloaded.
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
+    if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        footprint.set_up_allocator()
+
+
+def _serve(command_line: CommandLine, cpus: int) -> int:
+    _set_up_library()
     log.set_up()
     for argument in command_line.unknown:
         log.logger.warning(

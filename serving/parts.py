@@ -12,7 +12,7 @@ from serving.configuration import model_config, monitoring_config
 from serving.configuration.session_config import Sessions
 from serving.core.manager import Manager
 from serving.inference.warmup import Warmup
-from serving.loading import batching_stage
+from serving.loading import batching_stage, optimize_stage
 from serving.loading.loaders import Loaders, Stage
 from serving.loading.model_kinds import ModelLoader
 from serving.loading.models import Models
@@ -44,6 +44,10 @@ class Parts:
             max_load_retries=settings.max_num_load_retries,
             load_retry_interval_micros=settings.load_retry_interval_micros,
         )
+        self.saved_models = SavedModelOptions(
+            tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString())
+        )
+        self.optimizing = optimize_stage.from_settings(settings, self.saved_models)
         self.models = Models(
             self.manager,
             Loaders(self.metrics.measured(self._model_loader(sessions)), self._stages()),
@@ -66,6 +70,8 @@ class Parts:
             self.manager,
             timeout_ms=settings.rest_api_timeout_in_ms,
             check_method_name=settings.enable_signature_method_name_check,
+            as_content=settings.enable_serialization_as_tensor_content,
+            exact_digits=settings.rest_exact_digits,
             metrics=self.metrics,
             request_log=self.request_log,
         )
@@ -92,6 +98,8 @@ class Parts:
 
     def close(self, seconds: float) -> None:
         """Unload every model and end the threads, giving each step ``seconds``; blocks. The doors are closed by now."""
+        if self.optimizing is not None:
+            self.optimizing.close()
         self.models.close(seconds)
         if self.batching is not None:
             self.batching.close(seconds)
@@ -100,7 +108,7 @@ class Parts:
 
     def _model_loader(self, sessions: Sessions) -> ModelLoader:
         return ModelLoader(
-            options=SavedModelOptions(tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString())),
+            options=self.saved_models,
             executor=self.executor,
             prefer_tflite=self.settings.prefer_tflite_model,
             tflite_interpreters=self.settings.num_tflite_pools,
@@ -109,7 +117,7 @@ class Parts:
 
     def _stages(self) -> list[Stage]:
         """What a version goes through once it is loaded; warm-up comes last, for it runs what the others wrap."""
-        stages: list[Stage] = [self.batching] if self.batching is not None else []
+        stages: list[Stage] = [stage for stage in (self.optimizing, self.batching) if stage is not None]
         if self.settings.enable_model_warmup:
             warmup = Warmup(
                 iterations=self.settings.num_request_iterations_for_warmup,

@@ -18,6 +18,7 @@ from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ConfigurationError, ServingError
+from serving.loading import gpu_use
 from serving.loading.config_loop import ConfigLoop
 from serving.parts import Parts
 from serving.rest.app import RestApp
@@ -26,7 +27,11 @@ from serving.rpc.transports import Transport, open_transport
 from serving.servables import libtensorflow
 from serving.servables.custom_ops import load_custom_ops
 from serving.settings import Settings
+from serving.telemetry import footprint
 from serving.telemetry.log import logger
+
+_COLLECTION_THRESHOLDS = (10_000, 10, 10)
+"""Objects more than were freed, before the youngest are walked (docs/adr/0009-garbage-collection-off-the-road.md)."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -36,6 +41,7 @@ def run(settings: Settings, cpus: int) -> int:
     models = configured_models(settings)
     sessions = session_config.decide(settings, cpus)
     load_custom_ops([Path(name) for name in settings.custom_op_libraries.split(",") if name])
+    sessions = gpu_use.settle(sessions)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Server(sessions, models, cpus).run())
 
@@ -102,6 +108,7 @@ class Server:
 
     async def _serve(self, app: RestApp, door: RestDoor | None) -> None:
         _keep_garbage_collection_off_the_road()
+        footprint.forget_start()
         transport = open_transport(self._settings, self._parts.rpc_handlers(), self._parts.grpc_tls)
         transport.start()
         app.open()
@@ -134,7 +141,13 @@ class Server:
         context = tls.server_context(self._parts.rest_tls) if self._parts.rest_tls else None
         if context is not None:
             logger.info("Using SSL credentials for the REST API")
-        door = RestDoor(app, max(port, 0), self._settings.max_request_bytes, context)
+        door = RestDoor(
+            app,
+            max(port, 0),
+            self._settings.max_request_bytes,
+            context,
+            small_request_lane=self._settings.rest_small_request_lane,
+        )
         try:
             await door.start()
         except OSError as error:
@@ -224,6 +237,7 @@ class Server:
 
 
 def _keep_garbage_collection_off_the_road() -> None:
-    """What has been loaded stays: collections during requests need not walk through it again."""
+    """What has been loaded stays: collections during requests need not walk through it again, and are rare."""
+    gc.set_threshold(*_COLLECTION_THRESHOLDS)
     gc.collect()
     gc.freeze()

@@ -23,6 +23,8 @@ PAGES = tuple(sorted([ROOT / "README.md", *DOCS.rglob("*.md"), *(ROOT / "example
 OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "any program": frozenset({"help", "name"}),
+        "curl": frozenset({"data-binary"}),
+        "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model"}),
         "docker": frozenset({"build-arg", "mount", "read-only", "rm", "user"}),
         "uv": frozenset({"generate-hashes", "require-hashes", "universal"}),
         "saved_model_cli": frozenset({"dir"}),

@@ -36,7 +36,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "configuration": frozenset({"batching", "core", "protos", "errors", "settings", "telemetry"}),
         "loading": frozenset(
             {"batching", "configuration", "inference", "request_log", "servables", "sources", "codecs", "core"}
-            | {"errors", "settings", "telemetry"}
+            | {"errors", "protos", "settings", "telemetry"}
         ),
         "welcome": frozenset({"core"}),
         "parts": frozenset(
@@ -58,7 +58,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "aiohttp": ("serving.rest",),
         "grpc": ("serving.rpc",),
         "pygrpc_native": ("serving.rpc",),
-        "tensorflow": ("serving.servables.optimize",),
+        "tensorflow": ("serving.servables.optimize_child",),
         "tensorflow_serving": (),
         "ai_edge_litert": ("serving.servables.tflite",),
         "flatbuffers": ("serving.servables.tflite_signatures",),
@@ -73,7 +73,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 VERSION_READERS = ("serving.server",)
 """The one exception to "no module imports from a package that contains it": ``serving`` itself has the version."""
 
-PURE = ("serving.core", "serving.codecs", "build.plan")
+PURE = ("serving.core", "serving.codecs", "build.plan", "build.steps", "build.variants", "build.progress")
 IMPURE = frozenset(
     {"asyncio", "datetime", "glob", "http", "os", "pathlib", "select", "selectors", "shutil", "socket", "sqlite3"}
     | {"subprocess", "tempfile", "time", "urllib"}

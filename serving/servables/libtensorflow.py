@@ -52,6 +52,10 @@ _QUICK: dict[str, tuple[Any, ...]] = {  # name: result, arguments
     "TF_DeleteImportGraphDefOptions": (None, c_void_p),
     "TF_NewSessionOptions": (c_void_p,),
     "TF_DeleteSessionOptions": (None, c_void_p),
+    "TF_DeviceListCount": (c_int, c_void_p),
+    "TF_DeviceListName": (c_char_p, c_void_p, c_int, c_void_p),
+    "TF_DeviceListType": (c_char_p, c_void_p, c_int, c_void_p),
+    "TF_DeleteDeviceList": (None, c_void_p),
     "TF_SetConfig": (None, c_void_p, c_char_p, c_size_t, c_void_p),
     "TF_AllocateTensor": (c_void_p, c_int, c_void_p, c_int, c_size_t),
     "TF_NewTensor": (c_void_p, c_int, c_void_p, c_int, c_void_p, c_size_t, Deallocator, c_void_p),
@@ -97,6 +101,7 @@ _LONG: dict[str, tuple[Any, ...]] = {
         c_void_p,
         c_void_p,
     ),
+    "TF_SessionListDevices": (c_void_p, c_void_p, c_void_p),
     "TF_CloseSession": (None, c_void_p, c_void_p),
     "TF_DeleteSession": (None, c_void_p, c_void_p),
 }
@@ -170,13 +175,18 @@ def _open(path: Path) -> int:
     return handle or ctypes.CDLL(str(path))._handle  # which says why not
 
 
-@cache
-def load() -> Library:
-    """The installed TensorFlow's library, found and loaded once, without executing any of its Python."""
+def directory() -> Path:
+    """Where the package tensorflow is installed. Raises ServingError if it is not."""
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or not spec.submodule_search_locations:
         raise ServingError(Code.FAILED_PRECONDITION, "TensorFlow is not installed; expected the package tensorflow-cpu")
-    root = Path(spec.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
+
+
+@cache
+def load() -> Library:
+    """The installed TensorFlow's library, found and loaded once, without executing any of its Python."""
+    root = directory()
     for name in ("libtensorflow_cc.so.2", "libtensorflow_cc.2.dylib"):
         if (root / name).exists():
             return Library(root / name)

@@ -1,33 +1,56 @@
 """How long the calls of one run take on average, and so whether they are worth a thread hop. It reads no clock."""
 
 import math
+from collections.abc import Sequence
+
+from serving.core.tensor import Tensor
 
 INLINE_SECONDS = 0.001
 """Below this mean a call is cheaper than the thread hop of 50-100 µs is worth."""
 
 _MEAN_WEIGHT = 0.1
-_PLANNING_CALLS = 1
-"""The first call of a step prunes and places its graph; its time says nothing about the next one's."""
+_SIZES = 65
+"""Sizes are told apart by the bits of their number of elements, of which an array has at most 2**63."""
 
 
 class Pace:
-    """A running mean of call times; a lost update between threads does no harm."""
+    """A running mean of call times, over all and for each size of input; a lost update between threads does no harm.
 
-    __slots__ = ("_calls", "_mean_seconds")
+    A step that is short for one row may be long for a batch, so nothing is concluded from one size for another.
+    """
+
+    __slots__ = ("_mean", "_means", "_planned")
 
     def __init__(self) -> None:
-        self._calls = 0
-        self._mean_seconds = math.inf
+        self._mean = math.inf
+        self._means = [math.inf] * _SIZES
+        self._planned = False
 
     @property
     def inline(self) -> bool:
-        """Whether the mean is below ``INLINE_SECONDS``; nothing is known before the second call."""
-        return self._mean_seconds < INLINE_SECONDS
+        """Whether calls are short on the whole; nothing is known before the second one."""
+        return self._mean < INLINE_SECONDS
 
-    def note(self, seconds: float) -> None:
-        """Take the time of one more call into account."""
-        self._calls += 1
-        if self._calls == _PLANNING_CALLS + 1:
-            self._mean_seconds = seconds
-        elif self._calls > _PLANNING_CALLS:
-            self._mean_seconds += (seconds - self._mean_seconds) * _MEAN_WEIGHT
+    def inline_for(self, elements: int) -> bool:
+        """Whether calls with about this many elements are short; False as long as there were none."""
+        return self._means[elements.bit_length()] < INLINE_SECONDS
+
+    def note(self, elements: int, seconds: float) -> None:
+        """Take one more call into account, the first call excepted: it prunes and places its graph."""
+        if not self._planned:
+            self._planned = True
+            return
+        size = elements.bit_length()
+        self._mean = _moved(self._mean, seconds)
+        self._means[size] = _moved(self._means[size], seconds)
+
+
+def elements(tensors: Sequence[Tensor]) -> int:
+    """How many elements all of them have."""
+    if len(tensors) == 1:
+        return tensors[0].array.size
+    return sum(tensor.array.size for tensor in tensors)
+
+
+def _moved(mean: float, seconds: float) -> float:
+    return mean + (seconds - mean) * _MEAN_WEIGHT if mean < math.inf else seconds

@@ -4,17 +4,17 @@ Feeds and fetches are graph tensors, resolved once per combination. Shapes are n
 TensorFlow does the first where it matters and refuses the second, in its own words (docs/compatibility.md, "Predict").
 """
 
-import ctypes
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
+from ctypes import byref, c_int, c_void_p
 from typing import Any
 
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
 from serving.protos import RunOptions
 from serving.servables.libtensorflow import Library, Output
-from serving.servables.pace import Pace
+from serving.servables.pace import Pace, elements
 from serving.servables.tensors import from_tensorflow, to_tensorflow
 
 
@@ -58,8 +58,7 @@ class SessionRun:
         self._executor = executor
         self._feeds = (Output * len(feeds))(*[session.output(name) for name in feeds])
         self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
-        self._input_handles = ctypes.c_void_p * len(feeds)
-        self._output_handles = ctypes.c_void_p * len(fetches)
+        self._frames: list[_Frame] = []
         self._pace = Pace()
 
     @property
@@ -67,52 +66,85 @@ class SessionRun:
         """Whether calls have been short so far."""
         return self._pace.inline
 
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether calls with about as many elements have been short so far."""
+        return self._pace.inline_for(elements(tensors))
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         """Run the step. A step that has been short runs in this thread, without a time limit that could not act."""
-        started = time.perf_counter()
-        if self.inline or timeout_ms <= 0:
-            outputs = self._run(tensors, self._session.inline_options)
+        size = elements(tensors)
+        began = time.perf_counter()
+        if timeout_ms <= 0 or self._pace.inline_for(size):
+            outputs = self._run(tensors)
         else:
-            options = _run_options(self._library, timeout_in_ms=min(timeout_ms, 2**63 - 1))
-            try:
-                outputs = self._run(tensors, options)
-            finally:
-                self._library.DeleteBuffer(options)
-        self._pace.note(time.perf_counter() - started)
+            outputs = self._run_limited(tensors, min(timeout_ms, 2**63 - 1))
+        self._pace.note(size, time.perf_counter() - began)
         return outputs
 
     def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> Future[list[Tensor]]:
         """The same on the servable's pool."""
         return self._executor.submit(self, tensors, timeout_ms)
 
-    def _run(self, tensors: Sequence[Tensor], options: Any) -> list[Tensor]:
-        library = self._library
-        inputs, outputs = self._input_handles(), self._output_handles()
-        status = library.take_status()
+    def _run_limited(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
+        """On TensorFlow's threads, which alone look at a time limit."""
+        options = _run_options(self._library, timeout_in_ms=timeout_ms)
         try:
-            for index, tensor in enumerate(tensors):
-                inputs[index] = to_tensorflow(library, tensor)
-            library.SessionRun(
-                self._session.handle,
-                options,
-                self._feeds,
-                inputs,
-                len(inputs),
-                self._fetches,
-                outputs,
-                len(outputs),
-                None,
-                0,
-                None,
-                status,
-            )
-            library.check(status)
-            return [from_tensorflow(library, handle or 0) for handle in outputs]
+            return self._run(tensors, options)
         finally:
-            library.give_status(status)
-            for handle in (*inputs, *outputs):
-                if handle:
-                    library.DeleteTensor(handle)
+            self._library.DeleteBuffer(options)
+
+    def _run(self, tensors: Sequence[Tensor], options: Any = None) -> list[Tensor]:
+        library = self._library
+        try:
+            frame = self._frames.pop()
+        except IndexError:  # one is in use in each thread that is here
+            frame = _Frame(self._session, self._feeds, self._fetches)
+        fed: list[int] = []
+        fetched: list[Any] = []
+        try:
+            for tensor in tensors:  # one by one: those that were made are freed if the next cannot be
+                fed.append(to_tensorflow(library, tensor))
+            frame.inputs[:] = fed
+            library.SessionRunPrepared(*(frame.arguments if options is None else frame.with_options(options)))
+            fetched = frame.outputs[:]  # slices: iterating over a ctypes array takes longer than the accessors
+            frame.outputs[:] = frame.no_outputs
+            if library.GetCode(frame.status):
+                library.check(frame.status)
+            return [from_tensorflow(library, handle) for handle in fetched]
+        finally:
+            for handle in fed:
+                library.DeleteTensor(handle)
+            for handle in fetched:
+                library.DeleteTensor(handle)
+            self._frames.append(frame)
+
+
+class _Frame:
+    """The arguments of one ``TF_SessionRun`` at a time, kept for the next: making them takes as long as a small step.
+
+    ``arguments`` refer to the arrays, which hold no tensor between calls that anybody reads or frees.
+    """
+
+    __slots__ = ("_library", "arguments", "inputs", "no_outputs", "outputs", "status")
+
+    def __init__(self, session: Session, feeds: Any, fetches: Any) -> None:
+        self._library = session.library
+        self.status = self._library.take_status()
+        self.inputs: Any = (c_void_p * len(feeds))()
+        self.outputs: Any = (c_void_p * len(fetches))()
+        self.no_outputs = (None,) * len(fetches)
+        fed = byref(feeds), byref(self.inputs), c_int(len(feeds))
+        fetched = byref(fetches), byref(self.outputs), c_int(len(fetches))
+        no_targets, no_metadata = (c_void_p(), c_int(0)), c_void_p()
+        last = (*fed, *fetched, *no_targets, no_metadata, c_void_p(self.status))
+        self.arguments = (c_void_p(session.handle), session.inline_options, *last)
+
+    def with_options(self, options: Any) -> tuple[Any, ...]:
+        """The arguments with other RunOptions than those of a short step."""
+        return self.arguments[0], options, *self.arguments[2:]
+
+    def __del__(self) -> None:
+        self._library.give_status(self.status)
 
 
 def _run_options(library: Library, **fields: int) -> Any:

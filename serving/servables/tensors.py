@@ -6,6 +6,8 @@ ends: a variable or a lookup table of the model may keep sharing the buffer.
 """
 
 import ctypes
+from ctypes import byref, c_int, c_int64, c_size_t
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,16 @@ _INLINE_BYTES = 22
 _KIND_MASK, _INLINE_KIND = 0b11, 0
 _LARGEST_OUTPUT = 2**31 - 1  # no message is larger, and ctypes takes no larger sizes
 
-_DIMS: list[Any] = [ctypes.c_int64 * rank for rank in range(9)]
+_SMALL_BYTES = 16 * 1024
+"""Up to here a second copy costs less than asking numpy for an address."""
+
+_LAYOUTS = 1024
+"""Shapes whose arguments to TensorFlow are kept; making them anew costs a microsecond."""
+
+_KINDS: dict[int, tuple[DataType, np.dtype[Any]]] = {
+    number: (dtype, storage) for dtype, storage in STORAGE.items() for number in (dtype, dtype + REF)
+}
+"""By the number that TensorFlow has for a tensor's type."""
 
 _owned: dict[int, NDArray[np.uint8]] = {}
 """String blocks that TensorFlow still refers to, by address."""
@@ -39,23 +50,29 @@ _FREE_STRINGS = Deallocator(_free_strings)
 def to_tensorflow(library: Library, tensor: Tensor) -> int:
     """A new ``TF_Tensor`` holding a copy; the caller deletes it. Any shape; dtypes as ``STORAGE``."""
     dtype, array = tensor
-    shape = array.shape
-    rank = len(shape)
-    dims = (_DIMS[rank] if rank < len(_DIMS) else ctypes.c_int64 * rank)(*shape)
     if dtype is DataType.STRING:
-        return _strings_to_tensorflow(library, array, dims, rank)
-    if not array.flags.c_contiguous:
-        array = np.ascontiguousarray(array)
+        return _strings_to_tensorflow(library, array)
     size = array.nbytes
-    handle: int = library.AllocateTensor(dtype, dims, rank, size)
+    large = size > _SMALL_BYTES
+    if large:
+        array = np.ascontiguousarray(array)
+    handle: int = library.AllocateTensorPrepared(*_layout(dtype, array.shape, size))
     if not handle:
-        raise ServingError(Code.RESOURCE_EXHAUSTED, f"no memory for a tensor of {size} bytes, shape {list(shape)}")
+        raise ServingError(Code.RESOURCE_EXHAUSTED, f"no memory for a tensor of {size} bytes, shape {[*array.shape]}")
     if size:
-        ctypes.memmove(library.TensorData(handle), array.ctypes.data, size)
+        ctypes.memmove(library.TensorData(handle), array.ctypes.data if large else array.tobytes(), size)
     return handle
 
 
-def _strings_to_tensorflow(library: Library, array: NDArray[Any], dims: object, rank: int) -> int:
+@lru_cache(_LAYOUTS)
+def _layout(dtype: DataType, shape: tuple[int, ...], size: int) -> tuple[Any, ...]:
+    """The arguments of ``TF_AllocateTensor``."""
+    return c_int(dtype), byref((c_int64 * len(shape))(*shape)), c_int(len(shape)), c_size_t(size)
+
+
+def _strings_to_tensorflow(library: Library, array: NDArray[Any]) -> int:
+    rank = array.ndim
+    dims = (c_int64 * rank)(*array.shape)
     values = array.ravel().tolist()
     if not values:
         return int(library.AllocateTensor(DataType.STRING, dims, rank, 0))
@@ -79,24 +96,26 @@ def _inline_string(value: bytes) -> bytes:
 def from_tensorflow(library: Library, handle: int) -> Tensor:
     """A copy of a ``TF_Tensor``, which stays the caller's. UNIMPLEMENTED for resources and variants."""
     number = library.TensorType(handle)
-    try:
-        dtype = DataType(number % REF)
-        storage = STORAGE[dtype]
-    except (ValueError, KeyError):
+    kind = _KINDS.get(number)
+    if kind is None:
         raise ServingError(
             Code.UNIMPLEMENTED, f"an output has data type {number}, which has no wire form; expected a plain tensor"
-        ) from None
-    shape = tuple(library.Dim(handle, axis) for axis in range(library.NumDims(handle)))
-    data, size = library.TensorData(handle), library.TensorByteSize(handle)
+        )
+    dtype, storage = kind
+    rank, data, size = library.NumDims(handle), library.TensorData(handle), library.TensorByteSize(handle)
     if size > _LARGEST_OUTPUT:
         raise ServingError(
             Code.RESOURCE_EXHAUSTED,
             f"an output has {size} bytes; expected at most {_LARGEST_OUTPUT}, as in one message",
         )
+    values: NDArray[Any]
     if dtype is DataType.STRING:
-        return Tensor(dtype, _strings_from_tensorflow(library, data, size // _STRING_SIZE).reshape(shape))
-    raw = ctypes.string_at(data, size) if size else b""
-    return Tensor(dtype, np.frombuffer(raw, storage).reshape(shape))
+        values = _strings_from_tensorflow(library, data, size // _STRING_SIZE)
+    else:
+        values = np.frombuffer(ctypes.string_at(data, size) if size else b"", storage)
+    if rank == 1:  # as the values lie
+        return Tensor(dtype, values)
+    return Tensor(dtype, values.reshape([library.Dim(handle, axis) for axis in range(rank)]))
 
 
 def _strings_from_tensorflow(library: Library, data: int, count: int) -> NDArray[Any]:

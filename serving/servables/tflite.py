@@ -18,7 +18,7 @@ from serving.core.signature import Signature
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError, invalid_argument
 from serving.servables import tflite_signatures
-from serving.servables.pace import Pace
+from serving.servables.pace import Pace, elements
 from serving.servables.tflite_interpreter import Tensors, TfliteInterpreter, TfliteTensor
 
 _Pool = LifoQueue[TfliteInterpreter]
@@ -116,6 +116,10 @@ class _TfliteRun:
         """Whether calls have been short so far and an interpreter is free, for waiting for one may be long."""
         return self._pace.inline and not self._pool.empty()
 
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        """The same of inputs about as large."""
+        return self._pace.inline_for(elements(tensors)) and not self._pool.empty()
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         """Run an interpreter. ``timeout_ms`` bounds the wait for a free one; a run that has begun is not stopped."""
         for position, (tensor, feed) in enumerate(zip(tensors, self._feeds, strict=True)):
@@ -133,7 +137,7 @@ class _TfliteRun:
         try:
             return interpreter.run(zip(self._feeds, tensors, strict=True), self._fetches)
         finally:
-            self._pace.note(time.perf_counter() - started)
+            self._pace.note(elements(tensors), time.perf_counter() - started)
             self._pool.put(interpreter)
 
     def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> Future[list[Tensor]]:

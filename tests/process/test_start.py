@@ -202,22 +202,41 @@ def test_signal_during_the_start(tmp_path: Path) -> None:
     wait_until("its output was read", lambda: bool(lines(server, "SIGTERM: ending")))
 
 
-ENDING_MODULES = """
-import sys
+UNWANTED = (
+    *("tensorflow", "keras", "multiprocessing", "unittest", "xml", "sqlite3", "pydoc", "doctest", "pdb", "curses"),
+    *("setuptools", "pkg_resources", "pytest", "docker", "numpy.testing", "numpy.f2py", "google.protobuf.json_format"),
+)
+"""Modules, with all that is in them, that take time and memory and are of no use to a server."""
+
+ENDING_STATE = f"""
+import gc, sys
 from serving.cli import main
 status = main(sys.argv[1:])
-print("imported:", sorted(name for name in sys.modules if name.split(".")[0] in ("tensorflow", "keras")), flush=True)
+unwanted = {tuple(f"{name}." for name in UNWANTED)}
+print("imported:", sorted(name for name in sys.modules if (name + ".").startswith(unwanted)))
+print("thresholds:", gc.get_threshold(), "frozen:", gc.get_freeze_count() > 10_000, flush=True)
 sys.exit(status)
 """
 
 
-def test_no_python_of_tensorflow_is_run(models: Path, transport: str) -> None:
-    """After a whole life, with answers at both doors, no module of the tensorflow package was ever imported."""
+def test_state_at_the_end(models: Path, transport: str) -> None:
+    """After a whole life, with answers at both doors: no unwanted module, and a collector that hardly ever runs."""
     flags = (f"--grpc_transport={transport}", f"--model_base_path={models / 'half_plus_three'}")
-    with ServerProcess(flags, program=("-c", ENDING_MODULES)) as server:
+    with ServerProcess(flags, program=("-c", ENDING_STATE)) as server:
         for client in (RestClient(server), GrpcClient(server)):
             assert client.predict(MODEL, {"x": floats(1)})["y"].tolist() == [3.5]
             assert client.metadata(MODEL)[0] == 1
             client.close()
     assert lines(server, "imported: ") == ["imported: []\n"]
+    assert lines(server, "thresholds: ") == ["thresholds: (10000, 10, 10) frozen: True\n"]
     assert server.process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_only_the_start_reads_is_not_kept(models: Path) -> None:
+    """Of the library's hundreds of megabytes only what requests read is mapped, and the model answers as before."""
+    with ServerProcess([f"--model_base_path={models / 'half_plus_three'}"]) as server:
+        assert RestClient(server).predict(MODEL, {"x": floats(1)})["y"].tolist() == [3.5]
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        (kilobytes,) = re.findall(r"^RssFile:\s+(\d+) kB$", status, re.MULTILINE)
+    assert int(kilobytes) < 160 * 1024

@@ -98,6 +98,17 @@ def test_strided_array_is_fed_in_its_own_order(models: Path) -> None:
     assert answer.array.tolist() == [[2, 3.5], [2.5, 4], [3, 4.5]]
 
 
+@pytest.mark.parametrize("rows", [1, 4095, 4096, 4097, 50_000])
+def test_inputs_of_any_length_arrive_whole(models: Path, rows: int) -> None:
+    """Long inputs are copied in another way than short ones; both arrive, also if their memory has gaps."""
+    values = np.arange(3 * rows, dtype=np.float32)
+    with loaded(models / "half_plus_two" / "123") as servable:
+        run = servable.resolve(("x:0",), ("y:0",))
+        for given in (values[:rows], values[::3], values[rows:0:-1]):
+            (answer,) = run([Tensor(DataType.FLOAT, given)], NO_LIMIT)
+            assert np.array_equal(answer.array, given * np.float32(0.5) + 2)
+
+
 def test_answer_outlives_the_model(models: Path) -> None:
     """Outputs are copies: they stay after the model was closed."""
     with loaded(models / "half_plus_three" / "1") as servable:
@@ -217,6 +228,27 @@ def test_fast_calls_become_inline(models: Path) -> None:
             seen.append(run.inline)
     assert seen[:2] == [False, False]
     assert seen[-1]
+
+
+def test_other_sizes_become_inline_by_themselves(models: Path) -> None:
+    """A batch of a model that is fast for one row is not taken for fast before it was seen to be."""
+    one, batch = floats(1), floats(*range(64))
+    with loaded(models / "half_plus_three" / "1") as servable:
+        run = resolve(servable, "serving_default")
+        seen = []
+        for given in (one, one, batch):
+            run([given], FAR_OFF_MS)
+            seen.append((run.inline_for([one]), run.inline_for([batch])))
+    assert seen == [(False, False), (True, False), (True, True)]
+
+
+def test_wrong_number_of_inputs_runs_nothing(models: Path) -> None:
+    """Fewer tensors than feeds are refused before TensorFlow sees them, and the next call is answered."""
+    with loaded(models / "half_plus_three" / "1") as servable:
+        run = resolve(servable, "serving_default")
+        with pytest.raises(ValueError, match="same size"):
+            run([], NO_LIMIT)
+        assert run([floats(1)], NO_LIMIT)[0].array.tolist() == [3.5]
 
 
 def test_slow_calls_are_not_inline(models: Path) -> None:
