@@ -48,7 +48,11 @@ class Run(Protocol):
 
     @property
     def inline(self) -> bool:
-        """Whether calls are so short that a door may call directly instead of handing over to a thread."""
+        """Whether calls are so short on the whole that a door may call instead of handing over to a thread."""
+        ...
+
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        """The same for a call with ``tensors``: what is short for one row may be long for many."""
         ...
 
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
@@ -83,6 +87,10 @@ class JoiningRun:
     @abstractmethod
     def inline(self) -> bool:
         """As for ``Run``, of the calls as they are made."""
+
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        """As ``inline``: how many rows a call has is not up to one caller."""
+        return self.inline
 
     @abstractmethod
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:

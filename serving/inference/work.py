@@ -37,7 +37,7 @@ class Work:
     @property
     def inline(self) -> bool:
         """Whether ``here`` is expected to take less than a thread hop is worth."""
-        return self.prediction.run.inline
+        return self.prediction.run.inline_for(self.prediction.tensors)
 
     @property
     def joins(self) -> bool:

@@ -85,6 +85,9 @@ class _Catcher:
 class _NoRun:
     inline = False
 
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        return False
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         raise NotImplementedError
 

@@ -9,6 +9,9 @@ INLINE_SECONDS = 0.001
 """Below this mean a call is cheaper than the thread hop of 50-100 µs is worth."""
 
 _MEAN_WEIGHT = 0.1
+_LONGEST_COUNTED = 4 * INLINE_SECONDS
+"""More than this is not taken for one call's time: a process that the system holds up for 10 ms has not turned slow."""
+
 _SIZES = 65
 """Sizes are told apart by the bits of their number of elements, of which an array has at most 2**63."""
 
@@ -53,4 +56,4 @@ def elements(tensors: Sequence[Tensor]) -> int:
 
 
 def _moved(mean: float, seconds: float) -> float:
-    return mean + (seconds - mean) * _MEAN_WEIGHT if mean < math.inf else seconds
+    return mean + (min(seconds, _LONGEST_COUNTED) - mean) * _MEAN_WEIGHT if mean < math.inf else seconds

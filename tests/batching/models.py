@@ -76,6 +76,9 @@ class _Calculation:
     def inline(self) -> bool:
         return self._owner.inline
 
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        return self.inline
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         assert not self._owner.closed, "run after it was closed"
         self._owner.calls.append(values(tensors))

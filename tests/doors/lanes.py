@@ -42,6 +42,9 @@ class Doubling:
         self.given_up = threading.Event()
         self._executor = executor
 
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        return self.inline
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         self.begun += 1
         (x,) = tensors

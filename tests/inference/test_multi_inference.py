@@ -22,6 +22,9 @@ class EchoRun:
     def __init__(self, fetches: tuple[str, ...]) -> None:
         self._fetches = fetches
 
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        return self.inline
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         return [tensors[0] for _ in self._fetches]
 

@@ -31,6 +31,9 @@ class CountingRun:
         self._servable = servable
         self._fetches = fetches
 
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        return self.inline
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         self._servable.runs.append((self._fetches, timeout_ms))
         self._servable.clock.advance(self._servable.seconds)

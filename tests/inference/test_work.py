@@ -32,6 +32,9 @@ class ManualRun:
         self._future: Future[list[Tensor]] = Future()
         self._tensors: Sequence[Tensor] = ()
 
+    def inline_for(self, tensors: Sequence[Tensor]) -> bool:
+        return self.inline
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         self.timeouts.append(timeout_ms)
         if self._error is not None:
