@@ -58,11 +58,13 @@ def text(array: NDArray[Any], *, exact_digits: bool) -> bytes:
         return text(array.reshape(1), exact_digits=exact_digits)[1:-1]
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
+    if array.size < _MANY and array.dtype.kind == "f":
+        return _few(array)
     if array.dtype.kind != "f":
         return _dumps(array)
     if array.size > MOST_EXACT and not exact_digits:
         return _shortest(array)
-    return _many(array.view(np.float32)) if array.size >= _MANY and array.dtype == np.float32 else _few(array)
+    return _many(array.view(np.float32)) if array.dtype == np.float32 else _few(array)
 
 
 def float_texts(values: Floats) -> list[bytes]:
@@ -76,7 +78,7 @@ def _dumps(array: NDArray[Any]) -> bytes:
 
 def _few(array: Floats) -> bytes:
     """The shortest digits tell which floats need more than six; only these are formatted with more."""
-    found = _dumps(array)
+    found = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
     if not (b"e" in found or b"n" in found or b"0.0000" in found or _EIGHT in found.translate(_DIGITS)):
         # Decimals of seven characters, the point included, and not below 1e-4: six digits, written alike.
         return found

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from serving.codecs import json_document, json_fast, json_rows, json_short
 from serving.codecs.json_echo import echo
 from serving.codecs.json_fast import Layout
+from serving.codecs.json_short import Document as PredictDocument
 from serving.codecs.json_strings import decoded, encoded
 from serving.codecs.json_tensor import elements, is_base64, tensor
 from serving.codecs.json_text import JsonObject, JsonValue
@@ -20,26 +21,20 @@ from serving.errors import invalid_argument
 __all__ = ["Layout", "PredictDocument", "read", "read_exactly", "read_longer"]
 
 
-class PredictDocument(NamedTuple):
-    """A body that is a JSON object. ``signature_name`` is empty when the body names none."""
+class _LongDocument(NamedTuple):
+    """A body that is a JSON object, and what one of the roads for bodies of any length made of it."""
 
     signature_name: str
     body: bytes
-    parsed: json_short.ShortDocument | json_fast.FastDocument | JsonObject
+    parsed: json_fast.FastDocument | JsonObject
 
     def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
-        """The tensors of the request by alias, and the layout the answer is to have.
-
-        ``inputs`` are the declared inputs, at least one; their shapes are not looked at. Row layout gives every tensor
-        one leading dimension, the number of instances. Raises ServingError.
-        """
+        """As ``Document``."""
         if isinstance(self.parsed, JsonObject):
             return _tensors(self.parsed, inputs)
         found = self.parsed.tensors(inputs)
         if found is not None:
             return self.parsed.layout, found
-        if not isinstance(self.parsed, json_fast.FastDocument):
-            return read_longer(self.body).tensors(inputs)
         return read_exactly(self.body).tensors(inputs)
 
 
@@ -48,10 +43,7 @@ def read(body: bytes) -> PredictDocument:
 
     Raises ServingError, INVALID_ARGUMENT: not JSON, not an object, or ``signature_name`` not a string.
     """
-    short = json_short.scan(body)
-    if short is not None:
-        return PredictDocument(short.signature_name, body, short)
-    return read_longer(body)
+    return json_short.scan(body, read_longer) or read_longer(body)
 
 
 def read_longer(body: bytes) -> PredictDocument:
@@ -59,13 +51,13 @@ def read_longer(body: bytes) -> PredictDocument:
     fast = json_fast.scan(body)
     if fast is None:
         return read_exactly(body)
-    return PredictDocument(decoded(fast.signature_name), body, fast)
+    return _LongDocument(decoded(fast.signature_name), body, fast)
 
 
 def read_exactly(body: bytes) -> PredictDocument:
     """The same as ``read``, by the slow road only: what ``read`` must agree with."""
     document, name = json_document.read(body)
-    return PredictDocument(name, body, document)
+    return _LongDocument(name, body, document)
 
 
 def _tensors(document: JsonObject, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:

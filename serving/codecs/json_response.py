@@ -22,12 +22,12 @@ def predictions(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> 
     Without ``exact_digits`` long outputs of floats have the shortest digits (``json_decimals.text``).
     Raises ServingError, INVALID_ARGUMENT: a scalar output, differing first dimensions, or a type JSON cannot carry.
     """
-    count = _batch_size(outputs)
-    if len(outputs) == 1:
-        (tensor,) = outputs.values()
-        if tensor.dtype in json_decimals.NUMBERS and count:
-            text = json_layout.line(json_decimals.text(tensor.array, exact_digits=exact_digits))
+    if len(outputs) == 1:  # the usual case, in as few steps as there can be
+        ((dtype, array),) = outputs.values()
+        if dtype in json_decimals.NUMBERS and array.ndim and len(array):
+            text = json_decimals.text(array, exact_digits=exact_digits).replace(b",", b", ")
             return b'{\n    "predictions": %b\n    ]\n}' % text[:-1]
+    count = _batch_size(outputs)
     depth = 2 if len(outputs) == 1 else 3
     columns = [_rows(name, tensor, depth, exact_digits) for name, tensor in outputs.items()]
     if not count:

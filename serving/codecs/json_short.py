@@ -4,8 +4,8 @@ its parts.
 It takes bodies exactly as ``json_request.read_exactly`` would; whatever it is not sure of it declines, errors included.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -29,6 +29,25 @@ _LONG, _TOO_LONG = b"0" * 16, b"0" * 25
 _EXPONENTS = (b"0e", b"0E")
 
 
+class Document(Protocol):
+    """A request body, read as far as no model is needed. ``signature_name`` is empty when the body names none."""
+
+    @property
+    def signature_name(self) -> str: ...
+
+    def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
+        """The tensors of the request by alias, and the layout the answer is to have.
+
+        ``inputs`` are the declared inputs, at least one; their shapes are not looked at. Row layout gives every tensor
+        one leading dimension, the number of instances. Raises ServingError.
+        """
+        ...
+
+
+Otherwise = Callable[[bytes], Document]
+"""Another road, which reads the same body."""
+
+
 class NumbersDocument(NamedTuple):
     """A valid body of keys, a string at most, the signature's name, and lists of numbers of up to 24 digits.
 
@@ -39,19 +58,23 @@ class NumbersDocument(NamedTuple):
     layout: Layout
     value: Any
     long: bool
+    body: bytes
+    otherwise: Otherwise
 
-    def tensors(self, inputs: Mapping[str, TensorInfo]) -> dict[str, Tensor] | None:
-        """The tensors by alias, or None if the exact road must decide."""
-        columns = json_arrays.columns(self.layout, self.value, inputs)
-        if columns is None:
-            return None
-        try:
-            return {
-                name: Tensor(info.dtype, json_arrays.numbers(columns[name], info.dtype, long=self.long))
-                for name, info in inputs.items()
-            }
-        except json_arrays.REFUSALS:
-            return None
+    def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
+        """As ``Document``."""
+        _, layout, value, long, body, otherwise = self
+        columns = json_arrays.columns(layout, value, inputs)
+        if columns is not None:
+            try:
+                found = {}
+                for name, info in inputs.items():
+                    dtype = info.dtype
+                    found[name] = Tensor(dtype, json_arrays.numbers(columns[name], dtype, long=long))
+                return layout, found
+            except json_arrays.REFUSALS:
+                pass
+        return otherwise(body).tensors(inputs)
 
 
 class WordsDocument(NamedTuple):
@@ -66,9 +89,15 @@ class WordsDocument(NamedTuple):
     value: Any
     long: bool
     colons: int
+    body: bytes
+    otherwise: Otherwise
 
-    def tensors(self, inputs: Mapping[str, TensorInfo]) -> dict[str, Tensor] | None:
-        """The tensors by alias, or None if the exact road must decide."""
+    def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
+        """As ``Document``."""
+        found = self._tensors(inputs)
+        return self.otherwise(self.body).tensors(inputs) if found is None else (self.layout, found)
+
+    def _tensors(self, inputs: Mapping[str, TensorInfo]) -> dict[str, Tensor] | None:
         columns = json_arrays.columns(self.layout, self.value, inputs)
         if columns is None:
             return None
@@ -84,11 +113,8 @@ class WordsDocument(NamedTuple):
         return found if colons == self.colons else None
 
 
-ShortDocument: TypeAlias = NumbersDocument | WordsDocument
-
-
-def scan(body: bytes) -> ShortDocument | None:
-    """Read a whole body, or None if it is not short or if another road must decide."""
+def scan(body: bytes, otherwise: Otherwise) -> Document | None:
+    """Read a whole body, or None if it is not short or not of these kinds; ``otherwise`` reads what turns out later."""
     if len(body) > MOST_BYTES:
         return None
     digits = body.translate(_DIGITS)
@@ -105,13 +131,13 @@ def scan(body: bytes) -> ShortDocument | None:
     key = _PLAIN.get(rest)
     if key is not None:
         value = document.get(key)
-        return None if value is None else NumbersDocument("", _LAYOUTS[key], value, long)
+        return None if value is None else NumbersDocument("", _LAYOUTS[key], value, long, body, otherwise)
     if b"\\" in rest or any(exponent in digits for exponent in _EXPONENTS):
         return None
-    return _document(document, body, rest, long)
+    return _document(document, body, rest, long, otherwise)
 
 
-def _document(document: dict[str, Any], body: bytes, rest: bytes, long: bool) -> ShortDocument | None:
+def _document(document: dict[str, Any], body: bytes, rest: bytes, long: bool, otherwise: Otherwise) -> Document | None:
     """The same for a body of any members, without escapes and exponents."""
     name, rows = document.get(_SIGNATURE_NAME, ""), "instances" in document
     if type(name) is not str or rows == ("inputs" in document):
@@ -119,11 +145,11 @@ def _document(document: dict[str, Any], body: bytes, rest: bytes, long: bool) ->
     layout = Layout.ROW if rows else Layout.COLUMNAR
     value = document[layout.value]
     if _skeleton(document).encode().translate(None, _LISTS_OF_NUMBERS) == rest:
-        return NumbersDocument(name, layout, value, long)
+        return NumbersDocument(name, layout, value, long, body, otherwise)
     colons = body.count(b":") - len(document) - _members(value)
     if colons and b'"signature_name"' in body:
         return None
-    return WordsDocument(name, layout, value, long, colons)
+    return WordsDocument(name, layout, value, long, colons, body, otherwise)
 
 
 def _members(value: Any) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from types import TracebackType
 
+from serving.core.predict_plan import PredictPlan
 from serving.core.servable import Servable, ServableId
 from serving.errors import Code, ServingError, invalid_argument
 
@@ -15,12 +16,13 @@ class Handle:
     A handle belongs to one request and is released by one thread at a time. Releasing it again does nothing.
     """
 
-    __slots__ = ("_lease", "id", "servable")
+    __slots__ = ("_lease", "id", "plans", "servable")
 
     def __init__(self, lease: "Lease") -> None:
         self._lease: Lease | None = lease
         self.id = lease.id
         self.servable = lease.servable
+        self.plans = lease.plans
 
     def release(self) -> None:
         """Let go; the last one to do so on a quiescing version sets its unloading off."""
@@ -61,11 +63,13 @@ class _ReleasedOnError:
 class Lease:
     """Counts the handles on one loaded version. Every method may be called from any thread."""
 
-    __slots__ = ("_closed", "_handles", "_lock", "_on_idle", "id", "servable")
+    __slots__ = ("_closed", "_handles", "_lock", "_on_idle", "id", "plans", "servable")
 
     def __init__(self, servable_id: ServableId, servable: Servable, on_idle: Callable[[], None]) -> None:
         self.id = servable_id
         self.servable = servable
+        self.plans: dict[str, PredictPlan] = {}
+        """By the signature name of requests, perhaps empty; filled by those who serve them."""
         self._on_idle = on_idle
         self._lock = Lock()
         self._handles = 0

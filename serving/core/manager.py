@@ -73,7 +73,9 @@ class Manager:
         INVALID_ARGUMENT for an unknown label, NOT_FOUND for what is not available (docs/compatibility.md, "Labels").
         """
         while True:
-            handle = self.serving.find(name, version, label).take()
+            serving = self.serving
+            lease = serving.latest.get(name) if version is None and label is None else None
+            handle = (lease or serving.find(name, version, label)).take()
             # None: the version began to quiesce after the map was read, and a newer map is already in place.
             if handle is not None:
                 return handle

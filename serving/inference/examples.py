@@ -4,12 +4,12 @@ from typing import Protocol
 
 import numpy as np
 
+from serving.core.predict_plan import Prediction
 from serving.core.servable import Servable
 from serving.core.signature import Signature
 from serving.core.tensor import DataType, Tensor
 from serving.errors import invalid_argument
 from serving.inference.classify import Plan
-from serving.inference.predict import Prediction
 
 
 class Planner(Protocol):

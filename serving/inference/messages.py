@@ -8,13 +8,13 @@ from typing import Any
 from serving.codecs import example_input, model_spec, predict_request
 from serving.codecs.predict_request import PredictRequest
 from serving.core.model_spec import ModelSpec
+from serving.core.predict_plan import Prediction
 from serving.core.servable import Servable
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
 from serving.inference import examples, multi_inference, predict
 from serving.inference.examples import Planner
 from serving.inference.multi_inference import PlannedRun, Task
-from serving.inference.predict import Prediction
 
 
 def bind_predict(servable: Servable, request: Any, *, check_method_name: bool) -> Prediction:

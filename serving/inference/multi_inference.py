@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from serving.core.model_spec import ModelSpec
+from serving.core.predict_plan import Prediction
 from serving.core.results import Classification, Regression
 from serving.core.servable import Servable
 from serving.core.signature import CLASSIFY_METHOD_NAME, REGRESS_METHOD_NAME
@@ -14,7 +15,6 @@ from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError, invalid_argument
 from serving.inference import classify, examples, regress
 from serving.inference.classify import Plan
-from serving.inference.predict import Prediction
 
 
 class Task(NamedTuple):

@@ -1,22 +1,14 @@
 """Predict: named tensors in, named tensors out, on any signature (docs/compatibility.md, "Predict")."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from serving.core.servable import Run, Servable
+from serving.core.predict_plan import Prediction
+from serving.core.servable import Servable
 from serving.core.signature import CLASSIFY_METHOD_NAME, PREDICT_METHOD_NAME, REGRESS_METHOD_NAME, Feeds, Signature
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError
 
 _METHOD_NAMES = (PREDICT_METHOD_NAME, CLASSIFY_METHOD_NAME, REGRESS_METHOD_NAME)
-
-
-class Prediction(NamedTuple):
-    """A request ready to run: ``run(tensors, timeout_ms)`` gives the tensors of ``outputs``, in that order."""
-
-    run: Run
-    tensors: list[Tensor]
-    outputs: tuple[str, ...]
 
 
 def find_signature(servable: Servable, name: str, *, check_method_name: bool) -> Signature:

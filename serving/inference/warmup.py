@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from google.protobuf.message import DecodeError
 
 from serving.codecs.tfrecord import DamagedError
+from serving.core.predict_plan import Prediction
 from serving.core.servable import Servable
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError, invalid_argument
 from serving.inference import classify, messages, regress
 from serving.inference.examples import Planner
-from serving.inference.predict import Prediction
 from serving.protos import PredictionLog
 
 MAX_RECORDS = 1000

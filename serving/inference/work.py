@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from weakref import ref
 
 from serving.core.handle import Handle
+from serving.core.predict_plan import Prediction
 from serving.core.servable import JoiningRun, Outcome
 from serving.core.tensor import Tensor
 from serving.errors import ServingError
-from serving.inference.predict import Prediction
 from serving.telemetry.serving_metrics import UNCOUNTED, Call
 
 Answered = Callable[[list[Tensor], bytes], None]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from serving.codecs import tfrecord
+from serving.core.predict_plan import Prediction
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import Tensor
 from serving.errors import ServingError
 from serving.inference import classify, messages, regress, warmup
-from serving.inference.predict import Prediction
 from serving.loading.warmup_stage import FILE
 from serving.servables import optimize
 from serving.servables.optimize import Step

@@ -15,12 +15,12 @@ from serving.codecs.predict_request import Reader
 from serving.codecs.prediction_log import LogType
 from serving.core.manager import Manager
 from serving.core.model_spec import ModelSpec
+from serving.core.predict_plan import Prediction
 from serving.core.servable import Servable, ServableId
 from serving.core.signature import DEFAULT_SIGNATURE_NAME, Signature
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
 from serving.inference import messages, predict
-from serving.inference.predict import Prediction
 from serving.inference.work import Work
 from serving.request_log.log import Messages, RequestLog
 from serving.rest import logged, signatures

@@ -6,7 +6,9 @@ from functools import partial
 from serving.codecs import json_example, json_proto, json_request, json_response, json_results
 from serving.codecs.json_request import Layout
 from serving.codecs.prediction_log import LogType
+from serving.core.handle import Handle
 from serving.core.manager import Manager
+from serving.core.predict_plan import PredictPlan
 from serving.core.servable import ServableState
 from serving.core.signature import DEFAULT_SIGNATURE_NAME
 from serving.core.tensor import Tensor
@@ -87,16 +89,16 @@ class Handlers:
             return write(dict(zip(prediction.outputs, tensors, strict=True)))
 
         try:
-            name = document.signature_name or DEFAULT_SIGNATURE_NAME
-            signature = signatures.for_json(handle.servable, document.signature_name)
-            layout, inputs = document.tensors(signature.inputs)
+            plan = handle.plans.get(document.signature_name) or _planned(handle, document.signature_name)
+            layout, inputs = document.tensors(plan.signature.inputs)
             write = self._predictions if layout is Layout.ROW else self._outputs
             if self._check_method_name:
-                predict.check(signature)
-            prediction = predict.bind_named(handle.servable, signature, inputs)
+                predict.check(plan.signature)
+            prediction = plan.bind(inputs)
             work = Work(prediction, encode, handle, self._timeout_ms, call)
             if self._request_log.draws(handle.id):
                 messages = logged.predict(route, document.signature_name, inputs, prediction, handle.id)
+                name = document.signature_name or DEFAULT_SIGNATURE_NAME
                 work.log = self._request_log.keeper(LogType.PREDICT, handle.id, name, messages)
             return work
         except BaseException:
@@ -169,6 +171,13 @@ class Handlers:
         reply = ('{\n"models": {\n' + ",\n".join(members) + "}\n}\n").encode("utf-8", "surrogateescape")
         call.answered()
         return reply
+
+
+def _planned(handle: Handle, given: str) -> PredictPlan:
+    """The plan of requests that name their signature so; kept. INVALID_ARGUMENT without such a signature."""
+    plan = PredictPlan(handle.servable, signatures.for_json(handle.servable, given))
+    handle.plans[given] = plan
+    return plan
 
 
 def _status_message(states: tuple[ServableState, ...]) -> GetModelStatusResponse:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from serving.codecs import inference_response, predict_response, prediction_log
 from serving.codecs.prediction_log import LogType
 from serving.core.model_spec import ModelSpec
+from serving.core.predict_plan import Prediction
 from serving.core.servable import ServableId
 from serving.core.tensor import Tensor
 from serving.inference import classify, regress
-from serving.inference.predict import Prediction
 from serving.protos import PredictRequest
 from serving.request_log.log import Messages
 from serving.rest.routes import Route

@@ -11,11 +11,11 @@ from serving.codecs.prediction_log import LogType
 from serving.core.handle import Handle
 from serving.core.manager import Manager
 from serving.core.model_spec import ModelSpec
+from serving.core.predict_plan import Prediction
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError
 from serving.inference import classify, messages, metadata, multi_inference, regress
 from serving.inference.examples import Planner
-from serving.inference.predict import Prediction
 from serving.inference.work import Answered, Work
 from serving.protos import (
     ClassificationRequest,

@@ -17,22 +17,22 @@ _SIZES = 65
 
 
 class Pace:
-    """A running mean of call times, over all and for each size of input; a lost update between threads does no harm.
+    """A running mean of call times for each size of input; a lost update between threads does no harm.
 
     A step that is short for one row may be long for a batch, so nothing is concluded from one size for another.
     """
 
-    __slots__ = ("_mean", "_means", "_planned")
+    __slots__ = ("_last", "_means")
 
     def __init__(self) -> None:
-        self._mean = math.inf
         self._means = [math.inf] * _SIZES
-        self._planned = False
+        self._last = -1
+        """The size of the last call; -1 before the first one."""
 
     @property
     def inline(self) -> bool:
-        """Whether calls are short on the whole; nothing is known before the second one."""
-        return self._mean < INLINE_SECONDS
+        """Whether calls as the last one was are short; nothing is known before the second one."""
+        return self._last >= 0 and self._means[self._last] < INLINE_SECONDS
 
     def inline_for(self, elements: int) -> bool:
         """Whether calls with about this many elements are short; False as long as there were none."""
@@ -40,12 +40,13 @@ class Pace:
 
     def note(self, elements: int, seconds: float) -> None:
         """Take one more call into account, the first call excepted: it prunes and places its graph."""
-        if not self._planned:
-            self._planned = True
-            return
         size = elements.bit_length()
-        self._mean = _moved(self._mean, seconds)
-        self._means[size] = _moved(self._means[size], seconds)
+        if self._last >= 0:
+            mean = self._means[size]
+            if mean < math.inf:
+                seconds = mean + (min(seconds, _LONGEST_COUNTED) - mean) * _MEAN_WEIGHT
+            self._means[size] = seconds
+        self._last = size
 
 
 def elements(tensors: Sequence[Tensor]) -> int:
@@ -53,7 +54,3 @@ def elements(tensors: Sequence[Tensor]) -> int:
     if len(tensors) == 1:
         return tensors[0].array.size
     return sum(tensor.array.size for tensor in tensors)
-
-
-def _moved(mean: float, seconds: float) -> float:
-    return mean + (min(seconds, _LONGEST_COUNTED) - mean) * _MEAN_WEIGHT if mean < math.inf else seconds

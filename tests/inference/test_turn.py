@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.handle import Lease
+from serving.core.predict_plan import Prediction
 from serving.core.servable import Fed, JoiningRun, Outcome
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
-from serving.inference.predict import Prediction
 from serving.inference.turn import Turn
 from serving.inference.work import Reply, Work
 from serving.telemetry.serving_metrics import ServingMetrics

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from serving.core.handle import Lease
+from serving.core.predict_plan import Prediction
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
-from serving.inference.predict import Prediction
 from serving.inference.work import Work
 from tests.support import FakeServable, servable_id
 

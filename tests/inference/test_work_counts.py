@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from serving.core.handle import Lease
+from serving.core.predict_plan import Prediction
 from serving.errors import ServingError
-from serving.inference.predict import Prediction
 from serving.inference.work import Work
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.inference.test_work import FAILURE, INPUT, Encoder, ManualRun, text, unencodable

@@ -44,11 +44,11 @@ def test_inline_for_a_size(calls: list[tuple[int, float]], size: int, expected: 
     [
         pytest.param([], False, id="only planned"),
         pytest.param([(1, SHORT)], True, id="short"),
-        pytest.param([(1, SHORT)] * 3 + [(64, LONG)] * 3, False, id="long of late"),
+        pytest.param([(1, SHORT)] * 3 + [(64, LONG)] * 3, False, id="the last was long"),
     ],
 )
 def test_inline_on_the_whole(calls: list[tuple[int, float]], expected: bool) -> None:
-    """Without a size it is the mean over all calls that counts."""
+    """Without a size that of the last call counts."""
     assert paced(*calls).inline is expected
 
 
