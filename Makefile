@@ -2,13 +2,15 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check bench bench-smoke docs lock check-gpu-lock image test-image
+.PHONY: help install serve test check bench bench-smoke docs lock check-gpu-lock devel image test-image
 
 # The first of these that is suitable makes the environment.
 PYTHON ?= python3 python3.13 python3.12 python3.11
 # What the image is called, and what it is built on when not on the Dockerfile's own base.
 IMAGE ?= tensorflow-serving-appliance:cpu
 BASE_IMAGE ?=
+# What `make devel` makes: cpu-avx2 cpu-avx512 cpu-native gpu-avx2 arm64; `python -m build --help` explains them.
+VARIANT ?= cpu-avx2
 # Passed on: make test ARGS="-k predict -x"
 ARGS ?=
 
@@ -21,7 +23,8 @@ help: ## Print this list
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables of serve: MODEL_NAME MODEL_BASE_PATH MODEL_CONFIG_FILE GRPC_PORT REST_PORT FLAGS="--name=value ..."'
-	@echo 'of the others: PYTHON (install), ARGS (test, bench, bench-smoke, image, test-image), IMAGE, BASE_IMAGE (image, test-image)'
+	@echo 'of the others: PYTHON (install), ARGS (test, bench, bench-smoke, devel, image, test-image), VARIANT (devel),'
+	@echo '  IMAGE (image, test-image), BASE_IMAGE (devel, image, test-image)'
 
 install: $(STAMP) ## Make .venv with everything in it; does nothing when nothing changed
 
@@ -60,6 +63,10 @@ lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 take
 
 check-gpu-lock: $(BIN)/uv ## See that the GPU lock resolves, from what the index tells of the packages: nothing is downloaded
 	@$(UV) pip install --dry-run $(GPU_PLATFORM) --target $(VENV)/gpu --require-hashes --only-binary :all: -r requirements-gpu.lock
+
+devel: $(STAMP) ## Compile TensorFlow for VARIANT, for hours, and build the image with it; ARGS="--jobs=4" adds options
+	$(BIN)/python -m build all --variant $(VARIANT) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
+		--revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS)
 
 image: ## Build the runtime image; BASE_IMAGE=name builds on another base, ARGS="--network=host" adds options
 	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \

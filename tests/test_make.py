@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = {"help", "install", "serve", "test", "check", "bench", "bench-smoke", "docs", "lock", "image", "test-image"}
+TARGETS = {"help", "install", "serve", "test", "check", "bench", "bench-smoke", "docs"}
+TARGETS |= {"lock", "devel", "image", "test-image", "check-gpu-lock"}
 PAGES = ["README.md", "CHANGELOG.md", "examples/demo_models/README.md"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 BENCH_LOCK = "requirements-bench.lock"
 """What `make bench` adds to the second one."""
+GPU_LOCK = "requirements-gpu.lock"
+"""What the image's variant gpu has in place of the first one."""
 
 
 def make(*arguments: str) -> str:
@@ -40,6 +43,11 @@ def locked(lock: str) -> dict[str, list[str]]:
     for name, marker in re.findall(r"^([\w.-]+)==[^ ;]+(?: ; (.*?))? \\$", (ROOT / lock).read_text(), re.MULTILINE):
         packages.setdefault(name, []).append(marker)
     return packages
+
+
+def pins(lock: str) -> list[tuple[str, str]]:
+    """Each package of a lock with its version; with several, if they depend on the machine."""
+    return re.findall(r"^([\w.-]+)==([^ ;]+)", (ROOT / lock).read_text(), re.MULTILINE)
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -85,19 +93,32 @@ def test_links_lead_somewhere(page: str) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in [*LOCKS, BENCH_LOCK]])
+@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in [*LOCKS, BENCH_LOCK, GPU_LOCK]])
 def test_locks_name_no_place(lock: str) -> None:
     """A lock has no address and no path, for the next machine may reach neither."""
     assert re.findall(r".*(?:://|file:|--find-links|index-url| @ |^/).*", (ROOT / lock).read_text()) == []
 
 
-@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in [*LOCKS, BENCH_LOCK]])
+@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in [*LOCKS, BENCH_LOCK, GPU_LOCK]])
 def test_locks_are_hashed(lock: str) -> None:
     """Each package is followed by at least one hash."""
     text = (ROOT / lock).read_text()
     pins = re.findall(r"^[\w.-]+==.*$", text, re.MULTILINE)
     assert len(pins) > 20
     assert len(re.findall(r"^[\w.-]+==.* \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) == len(pins)
+
+
+def test_the_gpu_lock_has_the_servers_packages_and_cudas() -> None:
+    """The full TensorFlow stands in place of the one for CPUs; what both locks have is of one version."""
+    cpu: dict[str, set[str]] = {}
+    for name, version in pins(LOCKS[0]):
+        cpu.setdefault(name, set()).add(version)
+    gpu = dict(pins(GPU_LOCK))
+    cuda = {name for name in gpu if name.startswith("nvidia-")}
+    assert {name for name in cpu if gpu.get(name) not in cpu[name]} == {"tensorflow-cpu"}
+    assert {gpu["tensorflow"]} == cpu["tensorflow-cpu"]
+    assert {"nvidia-cudnn-cu12", "nvidia-cublas-cu12"} <= cuda
+    assert set(gpu) - set(cpu) - cuda == set()
 
 
 @pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in LOCKS])

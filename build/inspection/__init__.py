@@ -1,0 +1,1 @@
+"""What is looked at in a wheel or an image, one module for each thing. Put together by build/verify.py."""
