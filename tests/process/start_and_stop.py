@@ -39,6 +39,7 @@ async def rest() -> None:
         app = RestApp(handlers, executor, lambda: True, cors=False, max_request_bytes=1000)
         door = RestDoor(app, 0, 1000)
         await door.start()
+        app.open()
 
         def ask() -> int:
             with RawConnection(door.port) as connection:
