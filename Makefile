@@ -21,7 +21,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 
 help: ## Print this list
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables of serve: MODEL_NAME MODEL_BASE_PATH MODEL_CONFIG_FILE GRPC_PORT REST_PORT FLAGS="--name=value ..."'
 	@echo 'of the others: PYTHON (install), ARGS (test, bench, bench-smoke, devel, image, test-image), VARIANT (devel),'
 	@echo '  IMAGE (image, test-image), BASE_IMAGE (devel, image, test-image)'

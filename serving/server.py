@@ -25,7 +25,7 @@ from serving.rest.app import RestApp
 from serving.rest.transports import RestDoor
 from serving.rpc.transports import Transport, open_transport
 from serving.servables import libtensorflow
-from serving.servables.custom_ops import load_custom_ops
+from serving.servables.custom_ops import load_custom_ops, named_by
 from serving.settings import Settings
 from serving.telemetry import footprint
 from serving.telemetry.log import logger
@@ -40,7 +40,7 @@ def run(settings: Settings, cpus: int) -> int:
     """Serve until SIGTERM or SIGINT, then drain. Raises ServingError if the start fails."""
     models = configured_models(settings)
     sessions = session_config.decide(settings, cpus)
-    load_custom_ops([Path(name) for name in settings.custom_op_libraries.split(",") if name])
+    load_custom_ops(named_by(settings.custom_op_libraries))
     sessions = gpu_use.settle(sessions)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Server(sessions, models, cpus).run())

@@ -93,7 +93,7 @@ class Settings:
     xla_cpu_compilation_enabled: bool = _flag("bool", False, _RUNTIME, "Allow XLA on the CPU.", note=_XLA)
     xla_gpu_compilation_enabled: bool = _flag("bool", False, _RUNTIME, "Allow XLA on GPUs.", note=_XLA)
     # Ours: what tensorflow_model_server lacks.
-    custom_op_libraries: str = _flag("string", "", _MODELS, "Comma-separated shared libraries with custom operations and kernels, loaded in this order before any model.", ours=True)
+    custom_op_libraries: str = _flag("string", "", _MODELS, "Comma-separated shared libraries with custom operations and kernels, or directories of them, loaded in this order before any model.", ours=True)
     optimize: str = _flag("string", "safe", _RUNTIME, "Optimise models when they are loaded, if they gain from it: off, safe (same precision) or fast (bfloat16 where the CPU computes with it).", ours=True)
     optimize_max_weights_bytes: int = _flag("int64", 512 * 2**20, _RUNTIME, "Models with more weights than this are not optimised, in bytes.", ours=True)
     optimize_cache_dir: str = _flag("string", "", _RUNTIME, "Directory in which optimised graphs are kept between starts; made if it is missing. Nobody else may write to it.", ours=True)

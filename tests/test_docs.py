@@ -23,9 +23,18 @@ PAGES = tuple(sorted([ROOT / "README.md", *DOCS.rglob("*.md"), *(ROOT / "example
 OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "any program": frozenset({"help", "name"}),
+        "bazel": frozenset(
+            {"color", "config", "copt", "curses", "host_jvm_args", "jobs", "output_user_root", "repo_env"}
+            | {"show_progress_rate_limit", "verbose_failures"}
+        ),
+        "compile-tensorflow.sh": frozenset({"print"}),
+        "python -m build": frozenset({"variant"}),
+        "python -m build verify": frozenset({"base", "image", "json", "sbom", "wheel"}),
         "curl": frozenset({"data-binary"}),
         "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model"}),
-        "docker": frozenset({"build-arg", "mount", "read-only", "rm", "user"}),
+        "docker": frozenset({"build-arg", "entrypoint", "gpus", "mount", "read-only", "rm", "user"}),
+        "docker compose": frozenset({"profile"}),
+        "pip": frozenset({"no-deps", "only-binary", "platform", "python-version"}),
         "uv": frozenset({"generate-hashes", "require-hashes", "universal"}),
         "saved_model_cli": frozenset({"dir"}),
     }

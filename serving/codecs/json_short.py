@@ -30,10 +30,12 @@ _EXPONENTS = (b"0e", b"0E")
 
 
 class Document(Protocol):
-    """A request body, read as far as no model is needed. ``signature_name`` is empty when the body names none."""
+    """A request body, read as far as no model is needed."""
 
     @property
-    def signature_name(self) -> str: ...
+    def signature_name(self) -> str:
+        """As the body has it; empty when it names none."""
+        ...
 
     def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
         """The tensors of the request by alias, and the layout the answer is to have.

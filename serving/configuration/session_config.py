@@ -65,6 +65,9 @@ def decide(settings: Settings, cpus: int) -> Sessions:
     config = sessions.config
     config.intra_op_parallelism_threads = config.intra_op_parallelism_threads or cpus
     config.inter_op_parallelism_threads = config.inter_op_parallelism_threads or cpus
+    # A GPU's memory is taken as it is needed, unless a share was named, which TensorFlow takes at once.
+    if not config.gpu_options.per_process_gpu_memory_fraction:
+        config.gpu_options.allow_growth = True
     return sessions
 
 

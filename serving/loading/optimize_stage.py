@@ -17,7 +17,7 @@ from serving.core.tensor import Tensor
 from serving.errors import Code, ConfigurationError, ServingError
 from serving.loading.optimize_examples import Example, examples
 from serving.protos import ConfigProto, message
-from serving.servables import graph_state, libtensorflow, optimize, saved_model_config
+from serving.servables import custom_ops, graph_state, libtensorflow, optimize, saved_model_config
 from serving.servables.optimize import NotOptimizedError, Precision, Sizes, Step
 from serving.servables.optimize_cache import Cache
 from serving.servables.optimize_process import Children, Optimized, Order
@@ -63,7 +63,7 @@ class OptimizeStage:
         bfloat16: bool = False,
         max_weights_bytes: int,
         cache: Cache | None = None,
-        libraries: Sequence[str] = (),
+        libraries: Sequence[Path] = (),
         children: Children | None = None,
         available_bytes: Callable[[], int | None] = memory.available_bytes,
         clock: Callable[[], float] = time.perf_counter,
@@ -72,7 +72,7 @@ class OptimizeStage:
         self._bfloat16 = bfloat16
         self._max_weights_bytes = max_weights_bytes
         self._cache = cache
-        self._libraries = tuple(str(Path(name).resolve()) for name in libraries)
+        self._libraries = tuple(str(path.resolve()) for path in libraries)
         self._children = children if children is not None else Children()
         self._available_bytes = available_bytes
         self._clock = clock
@@ -239,7 +239,7 @@ def from_settings(settings: Settings, options: SavedModelOptions) -> OptimizeSta
         bfloat16=bfloat16,
         max_weights_bytes=settings.optimize_max_weights_bytes,
         cache=Cache(Path(directory), optimize.cpu_model(cpu)) if directory else None,
-        libraries=[name for name in settings.custom_op_libraries.split(",") if name],
+        libraries=custom_ops.named_by(settings.custom_op_libraries),
     )
 
 

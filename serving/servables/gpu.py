@@ -1,6 +1,6 @@
 """Whether TensorFlow computes on a GPU here, and if not, why not, in one sentence. It configures nothing.
 
-The driver is asked directly, before TensorFlow looks for it: what TensorFlow's library says of it is spread over its log.
+The driver is asked before TensorFlow looks for it: what TensorFlow's library says of it is spread over its log.
 """
 
 import ctypes
@@ -16,8 +16,10 @@ from serving.servables import libtensorflow
 from serving.servables.libtensorflow import Library
 
 _DRIVER = "libcuda.so.1"
-_FIRST_DRIVERS = {11: "450.80.02", 12: "525.60.13"}
+_FIRST_DRIVERS = {"11": "450.80.02", "12": "525.60.13"}
 """The oldest driver for any CUDA of a major version (NVIDIA's CUDA Compatibility, "minor version compatibility")."""
+
+_NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 
 OpenDriver = Callable[[], Any]
 """Opens NVIDIA's driver library; OSError with the reason if there is none."""
@@ -25,7 +27,7 @@ OpenDriver = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpus:
-    """What there is. ``names`` are TensorFlow's for the devices; ``problem`` is why there are none, and empty otherwise.
+    """What there is. ``names`` are TensorFlow's for the devices; ``problem`` is why there are none, or empty.
 
     ``expected`` is whether this TensorFlow was built for GPUs at all.
     """
@@ -46,7 +48,9 @@ def look(session_config: bytes, package: Path | None = None, open_driver: OpenDr
     except ServingError as error:  # TensorFlow Lite's models do without it
         return Gpus(expected=False, problem=error.message)
     if not cuda:
-        return Gpus(expected=False, problem="this TensorFlow was built for CPUs alone; the image's variant gpu is for GPUs")
+        return Gpus(
+            expected=False, problem="this TensorFlow was built for CPUs alone; the image's variant gpu is for GPUs"
+        )
     problem = _driver_problem(cuda, open_driver or _open_driver)
     if problem:
         return Gpus(expected=True, problem=problem)
@@ -111,21 +115,21 @@ def _driver_problem(cuda: str, open_driver: OpenDriver) -> str:
         driver = open_driver()
     except OSError as error:
         return (
-            f"the NVIDIA driver is not here ({error}); install it on the host, and start the container with --gpus=all, "
-            "which needs the NVIDIA Container Toolkit"
+            f"the NVIDIA driver is not here ({error}); install it on the host, and start the container with "
+            "--gpus=all, which needs the NVIDIA Container Toolkit"
         )
     version = ctypes.c_int()
     driver.cuDriverGetVersion(ctypes.byref(version))
     known, major = version.value // 1000, cuda.split(".")[0]
     if major.isdecimal() and known < int(major):
-        first = _FIRST_DRIVERS.get(int(major), "")
+        first = f", {_FIRST_DRIVERS[major]} or newer" if major in _FIRST_DRIVERS else ""
         return (
-            f"the NVIDIA driver is too old: it knows CUDA {known}.{version.value % 1000 // 10}, and this TensorFlow was "
-            f"built for CUDA {cuda}; install a driver {f'{first} or newer' if first else f'for CUDA {major}'} on the host"
+            f"the NVIDIA driver is too old: it knows CUDA {known}.{version.value % 1000 // 10}, and this TensorFlow "
+            f"was built for CUDA {cuda}; install a driver for CUDA {major} on the host{first}"
         )
     count = ctypes.c_int()
     status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
-    if status:
+    if status not in (0, _NO_DEVICE):
         return f"the NVIDIA driver does not work here: {_said(driver, status)} (CUDA error {status})"
     return "" if count.value else "the NVIDIA driver shows none; see CUDA_VISIBLE_DEVICES and the container's --gpus"
 

@@ -116,6 +116,31 @@ def test_gpu_memory_fraction() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fraction", "grows"), [pytest.param(0.0, True, id="default"), pytest.param(0.25, False, id="share")]
+)
+def test_gpu_memory_growth(fraction: float, grows: bool) -> None:
+    """Memory is taken as it is needed, unless a share of it was named."""
+    assert decide(per_process_gpu_memory_fraction=fraction).config.gpu_options.allow_growth is grows
+
+
+def test_gpu_memory_growth_of_a_file_stays(tmp_path: Path) -> None:
+    """Who asks for growth gets it also with a share, which is then the most that is taken."""
+    path = written(tmp_path, "gpu_options { allow_growth: true }")
+    options = decide(tensorflow_session_config_file=path, per_process_gpu_memory_fraction=0.5).config.gpu_options
+    assert (options.allow_growth, options.per_process_gpu_memory_fraction) == (True, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "grows"), [pytest.param("", True, id="none"), pytest.param("0.5", False, id="share")]
+)
+def test_gpu_memory_growth_of_a_platform(tmp_path: Path, fraction: str, grows: bool) -> None:
+    """A platform configuration follows the same rule."""
+    options = f"gpu_options {{ per_process_gpu_memory_fraction: {fraction} }}" if fraction else ""
+    path = written(tmp_path, platform(f"session_config {{ {options} }}"))
+    assert decide(platform_config_file=path).config.gpu_options.allow_growth is grows
+
+
+@pytest.mark.parametrize(
     "flag", ["tensorflow_session_config_file", "platform_config_file", "thread_pool_factory_config_file"]
 )
 def test_unparsable_files(tmp_path: Path, flag: str) -> None:

@@ -7,9 +7,9 @@ from typing import cast
 import grpc
 import pytest
 
+from serving.core.predict_plan import Prediction
 from serving.errors import ConfigurationError, ServingError
 from serving.inference.errand import Errand
-from serving.inference.predict import Prediction
 from serving.inference.work import Work
 from serving.rpc.running import RunningCalls
 from serving.rpc.transports import channel_arguments

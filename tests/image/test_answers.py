@@ -1,22 +1,18 @@
-"""The running image answers as the models do, over REST and gRPC, alone and under compose."""
+"""The running image answers as the models do, over REST and gRPC."""
 
 import base64
 import json
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.image import grpc_client
-from tests.image.containers import ROOT, RunContainer, TrackedContainer, http, wait_until
+from tests.image.containers import RunContainer, TrackedContainer, http, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -87,39 +83,3 @@ def test_resnet_of_image_files(
     assert probabilities.shape == (len(names), 1000)
     assert classes.tolist() == [expected[name]["class"] for name in names]
     np.testing.assert_allclose(probabilities, [expected[name]["probabilities"] for name in names], rtol=0, atol=1e-5)
-
-
-def test_compose_up_answers(image: str, models: Path) -> None:
-    """`docker compose up` with a model's name and directory is all it takes."""
-    tool = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
-    environment = {
-        **os.environ,
-        "COMPOSE_PROJECT_NAME": f"image_test_{uuid4().hex[:8]}",
-        "IMAGE": image,
-        "MODEL_NAME": "half_plus_two",
-        "MODELS_DIR": str(models),
-        "GRPC_PORT": "127.0.0.1:0",
-        "REST_PORT": "127.0.0.1:0",
-    }
-
-    def compose(*arguments: str) -> str:
-        command = [*tool, "--file", str(ROOT / "compose.yaml"), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    try:
-        compose("up", "--detach", "--no-build")
-        url = f"http://{compose('port', 'serving', '8501').strip()}"
-
-        def ready() -> bool:
-            try:
-                return http(f"{url}/healthz/ready", timeout_seconds=5)[0] == 200
-            except OSError:
-                return False
-
-        wait_until("the service is ready", ready, 120)
-        status, answer = http(f"{url}/v1/models/half_plus_two:predict", {"instances": [1.0, 2.0, 5.0]})
-        assert (status, json.loads(answer)) == (200, {"predictions": [2.5, 3.0, 4.5]})
-    finally:
-        compose("down", "--volumes")

@@ -1,8 +1,6 @@
 """Libraries of custom operations, compiled here where a compiler and TensorFlow's headers are."""
 
-import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,53 +8,20 @@ from pathlib import Path
 import pytest
 
 from serving.errors import Code, ConfigurationError
-from serving.servables.custom_ops import load_custom_ops
+from serving.servables.custom_ops import load_custom_ops, named_by
+from tests import plus_seven
 
 ROOT = Path(__file__).parents[2]
-SOURCE = """
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/shape_inference.h"
-
-REGISTER_OP("PlusSeven").Input("x: float").Output("y: float").SetShapeFn(
-    [](tensorflow::shape_inference::InferenceContext* c) {
-      c->set_output(0, c->input(0));
-      return absl::OkStatus();
-    });
-
-class PlusSeven : public tensorflow::OpKernel {
- public:
-  using OpKernel::OpKernel;
-  void Compute(tensorflow::OpKernelContext* context) override {
-    const tensorflow::Tensor& x = context->input(0);
-    tensorflow::Tensor* y = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &y));
-    for (int i = 0; i < x.NumElements(); ++i) y->flat<float>()(i) = x.flat<float>()(i) + 7;
-  }
-};
-REGISTER_KERNEL_BUILDER(Name("PlusSeven").Device(tensorflow::DEVICE_CPU), PlusSeven);
-"""
-
 LOAD_AND_RUN = """
 import json, sys
 from pathlib import Path
 from serving.errors import ServingError
-from serving.protos import message
 from serving.servables.custom_ops import load_custom_ops
 from tests.models import call, floats, loaded
+from tests.plus_seven import write_model
 
-saved_model = message("tensorflow.SavedModel")(saved_model_schema_version=1)
-meta_graph = saved_model.meta_graphs.add()
-meta_graph.meta_info_def.tags.append("serve")
-placeholder = meta_graph.graph_def.node.add(name="x", op="Placeholder")
-placeholder.attr["dtype"].type = 1
-placeholder.attr["shape"].shape.unknown_rank = True
-meta_graph.graph_def.node.add(name="y", op="PlusSeven", input=["x"])
-signature = meta_graph.signature_def["serving_default"]
-for alias, infos in (("x", signature.inputs), ("y", signature.outputs)):
-    infos[alias].name, infos[alias].dtype = f"{alias}:0", 1
 path = Path(sys.argv[1])
-(path / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+write_model(path)
 
 def answer():
     try:
@@ -74,22 +39,7 @@ json.dump([before, answer()], sys.stdout)
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shared library with the operation PlusSeven."""
-    compiler = shutil.which("g++")
-    spec = importlib.util.find_spec("tensorflow")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    tensorflow = Path(spec.submodule_search_locations[0])
-    if compiler is None:
-        pytest.skip("g++ is not installed")
-    if not (tensorflow / "include" / "tensorflow" / "core" / "framework" / "op.h").exists():
-        pytest.skip("TensorFlow's headers are not installed")
-    path = tmp_path_factory.mktemp("custom_ops") / "plus_seven.so"
-    source = path.with_suffix(".cc")
-    source.write_text(SOURCE)
-    command = [compiler, "-std=c++17", "-w", "-shared", "-fPIC", f"-I{tensorflow / 'include'}", f"-L{tensorflow}"]
-    command += [str(source), "-o", str(path), "-l:libtensorflow_framework.so.2"]
-    subprocess.run(command, check=True, capture_output=True)
-    return path
+    return plus_seven.compile_library(tmp_path_factory.mktemp("custom_ops"))
 
 
 def test_models_can_use_the_operations_of_a_library(library: Path, tmp_path: Path) -> None:
@@ -106,6 +56,21 @@ def test_missing_library_is_an_error(tmp_path: Path) -> None:
         load_custom_ops([tmp_path / "absent.so"])
     assert raised.value.code is Code.NOT_FOUND
     assert raised.value.message == f"Custom operations: {tmp_path}/absent.so is not a file"
+
+
+def test_a_directory_names_its_libraries(tmp_path: Path) -> None:
+    """Files and directories in the order that is given, the libraries of a directory by name."""
+    for name in ("b.so", "a.so", "notes.txt"):
+        (tmp_path / name).touch()
+    named = named_by(f"/first.so,{tmp_path},,/last.so")
+    assert named == [Path("/first.so"), tmp_path / "a.so", tmp_path / "b.so", Path("/last.so")]
+
+
+def test_a_directory_without_libraries_is_an_error(tmp_path: Path) -> None:
+    """A mount that is empty is not passed over."""
+    with pytest.raises(ConfigurationError) as raised:
+        load_custom_ops(named_by(str(tmp_path)))
+    assert raised.value.message == f"Custom operations: {tmp_path} is a directory without a file *.so"
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,203 @@
+"""compose.yaml and what it mounts: their words agree, and its server runs, limits and metrics included."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from uuid import uuid4
+
+import pytest
+
+from tests.image.containers import ROOT, docker, http, wait_until
+
+COMPOSE = ROOT / "compose.yaml"
+MONITORING = ROOT / "examples" / "monitoring"
+DASHBOARD = MONITORING / "grafana" / "serving.json"
+QUESTION = {"instances": [1.0, 2.0, 5.0]}
+ANSWER = {"predictions": [2.5, 3.0, 4.5]}
+PREDICT = "/v1/models/half_plus_two:predict"
+TOOL = ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
+PORTS = MappingProxyType({"GRPC_PORT": "127.0.0.1:0", "REST_PORT": "127.0.0.1:0"})
+
+Compose = Callable[..., str]
+"""``compose("up", "--detach")``: what the command prints."""
+
+
+def run_compose(settings: Mapping[str, str], *arguments: str) -> str:
+    """One command on compose.yaml with these variables."""
+    command = [*TOOL, "--file", str(COMPOSE), *arguments]
+    environment = {**os.environ, **settings}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@contextmanager
+def project(image: str, models: Path, service: str, **settings: str) -> Iterator[Compose]:
+    """A project of its own whose ``service`` is ready; taken down afterwards."""
+    variables = {
+        **PORTS,
+        "COMPOSE_PROJECT_NAME": f"image_test_{uuid4().hex[:8]}",
+        "IMAGE": image,
+        "GPU_IMAGE": image,
+        "MODEL_NAME": "half_plus_two",
+        "MODELS_DIR": str(models),
+        **settings,
+    }
+
+    def compose(*arguments: str) -> str:
+        return run_compose(variables, *arguments)
+
+    def ready() -> bool:
+        try:
+            return http(address(compose, service) + "/healthz/ready", timeout_seconds=5)[0] == 200
+        except OSError:
+            return False
+
+    try:
+        compose("up", "--detach", "--no-build", service)
+        wait_until("the service is ready", ready, 120)
+        yield compose
+    finally:
+        compose("down", "--volumes")
+
+
+def address(compose: Compose, service: str = "serving") -> str:
+    """The URL of a service's REST port."""
+    return f"http://{compose('port', service, '8501').strip()}"
+
+
+@pytest.fixture(scope="module")
+def compose(image: str, models: Path) -> Iterator[Compose]:
+    """The default service, with batching and limits, ready."""
+    with project(image, models, "serving", FLAGS="--enable_batching", CPUS="1.5", MEMORY="2g") as running:
+        yield running
+
+
+def prometheus(setting: str) -> str:
+    """The value of a setting of prometheus.yml."""
+    found = re.search(rf"^ +{setting}: \[?([^\]\n]+)\]?$", (MONITORING / "prometheus.yml").read_text(), re.MULTILINE)
+    assert found, setting
+    return found[1]
+
+
+def queried() -> set[str]:
+    """The names of our metrics in the dashboard's queries."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    texts = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    texts += [variable["definition"] for variable in dashboard["templating"]["list"]]
+    return {name for text in texts for name in re.findall(r":[a-z][a-z_:]+", text)}
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_images_have_tag_and_digest(name: str) -> None:
+    """What is not built here is the same everywhere."""
+    image = rf"^  {name}:\n    profiles: \[monitoring\]\n    image: [a-z/]+:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{{64}}$"
+    assert re.search(image, COMPOSE.read_text(), re.MULTILINE)
+
+
+def test_mounted_files_are_there() -> None:
+    """For a file that is missing Docker makes a directory, which its reader then cannot read."""
+    files = re.findall(r"^ +- \./(examples/[^:]+):", COMPOSE.read_text(), re.MULTILINE)
+    assert len(files) == 5
+    assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_prometheus_asks_the_name_that_the_servers_have() -> None:
+    """The server's alias in the network, its REST port and its metrics page are those that Prometheus asks."""
+    text = COMPOSE.read_text()
+    config = (MONITORING / "monitoring.config").read_text()
+    assert f"aliases: [{prometheus('- names')}]" in text
+    assert f':{prometheus("port")}"' in text
+    assert f'path: "{prometheus("metrics_path")}"' in config
+
+
+def test_grafana_finds_its_files() -> None:
+    """The panels use the data source that is set up, and the dashboard lies where its provider looks."""
+    sources = (MONITORING / "grafana" / "datasources.yml").read_text()
+    folder = re.search(r"path: (.+)", (MONITORING / "grafana" / "dashboards.yml").read_text())
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert {f"uid: {panel['datasource']['uid']}" in sources for panel in panels} == {True}
+    assert folder is not None
+    assert f"serving.json:{folder[1]}/serving.json:ro" in COMPOSE.read_text()
+
+
+def test_panels_do_not_overlap() -> None:
+    """Each cell of the dashboard's grid, 24 columns wide, belongs to one panel."""
+    cells = [
+        (at["x"] + column, at["y"] + row)
+        for at in (panel["gridPos"] for panel in json.loads(DASHBOARD.read_text())["panels"])
+        for column in range(at["w"])
+        for row in range(at["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(column for column, _ in cells) == 23
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("profile", "services"),
+    [
+        pytest.param([], {"serving"}, id="default"),
+        pytest.param(["--profile", "gpu"], {"serving", "serving-gpu"}, id="gpu"),
+        pytest.param(["--profile", "monitoring"], {"serving", "prometheus", "grafana"}, id="monitoring"),
+    ],
+)
+def test_compose_reads_each_profile(engine: None, profile: list[str], services: set[str]) -> None:
+    """The tool that is installed understands the file, and each profile adds its services."""
+    listed = set(run_compose(PORTS, *profile, "config", "--services").split())
+    # docker-compose 1.x lists the services of every profile.
+    assert services <= listed
+
+
+@pytest.mark.docker
+def test_compose_up_answers(compose: Compose) -> None:
+    """`docker compose up` with a model's name and directory is all it takes."""
+    status, answer = http(address(compose) + PREDICT, QUESTION)
+    assert (status, json.loads(answer)) == (200, ANSWER)
+
+
+@pytest.mark.docker
+def test_compose_sets_limits_and_takes_rights_away(compose: Compose) -> None:
+    """CPUs and memory are those of the variables; nothing can be written and no right is left."""
+    host = json.loads(docker("inspect", compose("ps", "--quiet", "serving").strip()))[0]["HostConfig"]
+    assert (host["NanoCpus"], host["Memory"]) == (1_500_000_000, 2 * 2**30)
+    assert (host["ReadonlyRootfs"], host["CapDrop"]) == (True, ["ALL"])
+
+
+@pytest.mark.docker
+def test_compose_reports_health(compose: Compose) -> None:
+    """The service becomes healthy."""
+    container = compose("ps", "--quiet", "serving").strip()
+    status = ("inspect", "--format", "{{.State.Health.Status}}", container)
+    wait_until("healthy", lambda: docker(*status).strip() == "healthy", 60)
+
+
+@pytest.mark.docker
+def test_prometheus_would_find_every_metric_of_the_dashboard(compose: Compose) -> None:
+    """Inside the network, under the name, port and path of prometheus.yml, is a page with all that is queried."""
+    assert http(address(compose) + PREDICT, QUESTION)[0] == 200
+    url = f"http://{prometheus('- names')}:{prometheus('port')}{prometheus('metrics_path')}"
+    read = f"import urllib.request; print(urllib.request.urlopen('{url}', timeout=10).read().decode())"
+    page = compose("exec", "-T", "serving", "python", "-c", read)
+    found = set(re.findall(r"^(:[a-z_:]+)[{ ]", page, re.MULTILINE))
+    assert len(queried()) > 5
+    assert queried() - found == set()
+
+
+@pytest.mark.docker
+def test_the_gpu_service_needs_a_gpu(engine: None, image: str, models: Path) -> None:
+    """With NVIDIA's runtime the service has the device that it reserves."""
+    if "nvidia" not in docker("info", "--format", "{{json .Runtimes}}"):
+        pytest.skip("needs a GPU: this Docker engine has no NVIDIA runtime")
+    gpu_image = os.environ.get("GPU_IMAGE", "")
+    if not gpu_image:
+        pytest.skip("needs an image of the variant gpu, named by GPU_IMAGE")
+    with project(image, models, "serving-gpu", GPU_IMAGE=gpu_image, FLAGS="--require_gpu") as running:
+        status, answer = http(address(running, "serving-gpu") + PREDICT, QUESTION)
+        assert (status, json.loads(answer)) == (200, ANSWER)
