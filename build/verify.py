@@ -54,8 +54,9 @@ def report_image(engine: images.Images, name: str, base: str = "") -> Report:
             name=name,
             description=_description(contents.named(f"opt/**/{DESCRIPTION}")),
             dispatch=found,
-            sizes=images.sizes(engine, name, base),
+            # Before the sizes, which take a minute: most of what can be wrong with an image shows here.
             first_answer_seconds=images.first_answer_seconds(engine, name),
+            sizes=images.sizes(engine, name, base),
             labels=images.labels(engine, name),
         )
 

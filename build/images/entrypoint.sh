@@ -8,6 +8,8 @@
 # May be sourced: then only the functions are defined.
 set -Eeuo pipefail
 
+readonly CHECK_CPU=${CHECK_CPU:-/usr/bin/tf_serving_check_cpu}
+
 # check whether this file is run or sourced
 # usage: is_sourced
 is_sourced() {
@@ -108,9 +110,24 @@ find_temporary_directory() {
 	fi
 }
 
+# check whether a command loads TensorFlow
+# usage: loads_tensorflow [ARGUMENT ...]
+loads_tensorflow() {
+	wants_server "$@" || [[ ${1##*/} == tensorflow_model_server || ${1##*/} == saved_model_cli ]]
+}
+
+# ends the container, with status 86 and an explanation, when the CPU lacks what TensorFlow was compiled for
+# usage: check_cpu
+check_cpu() {
+	[ ! -x "$CHECK_CPU" ] || "$CHECK_CPU" || exit $?
+}
+
 # usage: main [ARGUMENT ...]
 main() {
 	find_temporary_directory
+	if loads_tensorflow "$@"; then
+		check_cpu
+	fi
 	if ! wants_server "$@"; then
 		exec "$@"
 	fi

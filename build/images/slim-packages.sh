@@ -12,13 +12,12 @@ readonly UNUSED_PACKAGES=(
 	h5py keras libclang markdown-it-py mdurl namex optree pygments rich setuptools wheel
 )
 
-# Parts of TensorFlow: headers for writing custom operations; MLIR for StableHLO tools; the registration of operations
+# Parts of TensorFlow: MLIR for StableHLO tools; the registration of operations
 # that libtensorflow_cc has as well; what aot_compile_cpu compiles; the library behind TensorFlow Lite in Python, for
 # which the server has ai-edge-litert.
 readonly UNUSED_FILES=(
 	tensorflow/compiler/mlir/stablehlo
 	tensorflow/compiler/tf2xla/ops/_xla_ops.so
-	tensorflow/include
 	tensorflow/lite/python/libpywrap_tflite_common.so
 	tensorflow/xla_aot_runtime_src
 	numpy/_core/include
@@ -40,12 +39,21 @@ readonly REPLACED_MODULES=(
 	tensorflow/python/profiler/internal/_pywrap_profiler_plugin
 )
 
-# Kinds of files that only a compiler, a type checker or a person reads, and packages' own tests.
+# takes out the headers for writing custom operations, 290 MB; licences of what is compiled in lie among them and stay
+# usage: remove_headers
+remove_headers() {
+	find tensorflow/include ! -type d ! -iname 'licen[cs]e*' ! -iname 'copying*' ! -iname 'notice*' -delete
+	find tensorflow/include -type d -empty -delete
+}
+
+# takes out what only a compiler, a type checker or a person reads, and packages' own tests
 # usage: remove_kinds
 remove_kinds() {
 	find . -type d -name tests -prune -exec rm -r '{}' +
 	find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.[ach]' -o -name '*.cc' \
 		-o -name '*.cpp' -o -name '*.hpp' \) -delete
+	# the lists of installed files, which are not true any more
+	find . -path './*.dist-info/RECORD' -delete
 }
 
 # writes a module in the place of an extension module: it can be imported, and says what is missing when it is used
@@ -125,6 +133,7 @@ main() {
 	"$@" uninstall --yes --quiet "${UNUSED_PACKAGES[@]}"
 	cd "$environment"/lib/python3*/site-packages
 	rm -rf "${UNUSED_FILES[@]}"
+	remove_headers
 	for module in "${REPLACED_MODULES[@]}"; do
 		replace_module "$module"
 	done

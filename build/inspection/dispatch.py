@@ -21,7 +21,7 @@ class Dispatch:
     """``isa`` is oneDNN's word for the instruction set it generates code for; empty when it said nothing.
 
     ``executed`` are the primitives that ran with their implementation. ``unused`` is what this CPU has and TensorFlow
-    was not compiled for. ``failure`` is the end of the output when the product did not come; ``skipped`` says why nothing
+    was not compiled for. ``failure`` is the end of the output when no product came; ``skipped`` says why nothing
     was tried.
     """
 

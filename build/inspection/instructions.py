@@ -41,13 +41,13 @@ class Count:
 _AVX512 = re.compile(rb"%zmm|%[xy]mm(?:1[6-9]|2\d|3[01])|%k[0-7]|\{1to\d+\}|\{r[nduz]-sae\}|\{sae\}")
 _FMA = re.compile(rb"vfn?m(?:add|sub|addsub|subadd)(?:132|213|231)[ps][sd]\b")
 _AVX2 = re.compile(
-    rb"vpgather|v[gp]ather|vgather|vpblendd |vpbroadcast|vbroadcasti128|vextracti128|vinserti128|vperm2i128"
+    rb"vp?gather|vpblendd |vpbroadcast|vbroadcasti128|vextracti128|vinserti128|vperm2i128"
     rb"|vperm(?:d|q|ps|pd) |vps[lr][la]v|vpmaskmov"
 )
 # AVX itself has these for its wide registers; every other vp... with one is AVX2.
 _AVX_WIDE = re.compile(rb"vpermil|vperm2f128|vptest")
 
-_NO_WORK = (b"nop", b"int3", b"(bad)", b"data16", b"cs nop", b"xchg   %ax,%ax", b"ret")
+_NO_WORK = (b"nop", b"int3", b"(bad)", b"data16", b"cs nop", b"xchg   %ax,%ax")
 _PADDING = b"\x90" * 16
 """Between spans: as long as the longest instruction, so that one cut short does not swallow the next span's first."""
 

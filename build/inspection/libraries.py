@@ -24,6 +24,11 @@ class Linked:
     users: int
 
     @property
+    def is_drivers(self) -> bool:
+        """Whether it comes with NVIDIA's driver, which is the host's and never in an image."""
+        return self.name.startswith(("libcuda.so", "libnvidia-"))
+
+    @property
     def is_system(self) -> bool:
         """Whether any Linux is expected to have it."""
         return bool(SYSTEM.match(self.name))

@@ -4,7 +4,7 @@ import email.parser
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from build.inspection.contents import LICENCE, Contents
 
@@ -61,17 +61,25 @@ def _distribution(metadata: Path, root: Path, present: frozenset[str]) -> Packag
 
 
 def _licence_files(directory: Path, root: Path, present: frozenset[str]) -> Iterator[str]:
+    place = directory.relative_to(root).parent
     inside = f"{directory.relative_to(root).as_posix()}/"
+    own = tuple((place / name).as_posix() + "/" for name in _top_level(directory))
     for file in present:
-        if file.startswith(inside) and (LICENCE.match(file.rpartition("/")[2]) or "/licenses/" in file):
+        name = file.rpartition("/")[2]
+        if file.startswith(inside) and (LICENCE.match(name) or "/licenses/" in file):
             yield file
-    place = PurePosixPath(inside).parent
-    record = directory / "RECORD"
-    # The packages' own directories; what was taken out of the image stands in RECORD and is not there.
-    for line in record.read_text().splitlines() if record.is_file() else ():
-        path = place / line.partition(",")[0]
-        if LICENCE.match(path.name) and path.suffix not in (".py", ".pyc", ".h") and path.as_posix() in present:
-            yield path.as_posix()
+        if file.startswith(own) and LICENCE.match(name) and not name.endswith((".py", ".pyc", ".h")):
+            yield file
+
+
+def _top_level(directory: Path) -> set[str]:
+    # RECORD says it best, but a slim image may do without: then top_level.txt, and by custom the distribution's name.
+    record, names = directory / "RECORD", directory / "top_level.txt"
+    if record.is_file():
+        lines = record.read_text().splitlines()
+        return {line.partition("/")[0] for line in lines if "/" in line} - {directory.name, ".."}
+    by_custom = re.sub(r"[-.]+", "_", directory.name.partition("-")[0])
+    return set(names.read_text().split()) if names.is_file() else {by_custom}
 
 
 def _debian(status: Path, present: frozenset[str]) -> Iterator[Package]:

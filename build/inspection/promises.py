@@ -12,7 +12,12 @@ PACKED_LIMIT = 270_000_000
 """Of an image for the CPU, in bytes, without its base image."""
 
 # The flag of the CPU that stands for each set of instructions in build.json.
-_FLAGS = {"avx2": InstructionSet.AVX2, "fma": InstructionSet.FMA, "avx512f": InstructionSet.AVX512}
+_FLAGS = {
+    "avx": InstructionSet.AVX,
+    "avx2": InstructionSet.AVX2,
+    "fma": InstructionSet.FMA,
+    "avx512f": InstructionSet.AVX512,
+}
 
 
 def problems(report: Report) -> Iterator[str]:
@@ -21,6 +26,7 @@ def problems(report: Report) -> Iterator[str]:
     if report.dispatch.failure:
         yield f"two matrices could not be multiplied: {report.dispatch.failure}"
     yield from _library_problems(report)
+    yield from _licence_problems(report)
     yield from (f"the bill of materials: {problem}" for problem in sbom.problems(report.bill))
     if report.subject is Subject.IMAGE:
         yield from _size_problems(report)
@@ -49,15 +55,23 @@ def _library_problems(report: Report) -> Iterator[str]:
     if not report.library:
         yield "there is no libtensorflow_cc"
     for library in report.libraries.linked:
-        missing = not library.path and (report.subject is Subject.IMAGE or not library.is_system)
+        missing = not (library.path or library.is_drivers) and (
+            report.subject is Subject.IMAGE or not library.is_system
+        )
         if missing and library.name in report.libraries.direct:
             yield f"libtensorflow_cc needs {library.name}, which is not there"
+
+
+def _licence_problems(report: Report) -> Iterator[str]:
+    for package in report.packages:
+        if package.kind == "pypi" and package.name.startswith("tensorflow") and not package.licence_files:
+            yield f"{package.name} has no licence file, which its licence asks to be handed on"
 
 
 def _size_problems(report: Report) -> Iterator[str]:
     sizes = report.sizes
     # Of a GPU image three quarters are NVIDIA's libraries; without the base nothing can be said.
-    if not sizes.base or report.labels.get("serving.variant", "cpu") == "gpu":
+    if not sizes.base or report.labels.get("serving.variant", "cpu").startswith("gpu"):
         return
     for what, size, limit in (
         ("unpacked", sizes.unpacked, UNPACKED_LIMIT),

@@ -78,9 +78,9 @@ def _libraries(report: Report) -> Iterator[str]:
     places = {library.name: library for library in libraries.linked}
     for name in libraries.direct:
         library = places[name]
-        expected = "the system's" if library.is_system else "missing"
+        expected = "the driver's" if library.is_drivers else "the system's" if library.is_system else "missing"
         yield f"  {name:<32} {library.path or expected}"
-    absent = [library.name for library in libraries.linked if not library.path and not library.is_system]
+    absent = [lib.name for lib in libraries.linked if not (lib.path or lib.is_system or lib.is_drivers)]
     yield f"  all {libraries.objects} shared objects need {len(places)} libraries; not there: {_listed(absent)}"
 
 
