@@ -6,6 +6,9 @@
 # Behind a proxy, or without a registry, give a base image of your own. Its environment (PIP_*, SSL_CERT_FILE, proxies)
 # is what the steps below see; build/pins.toml says where the default comes from.
 ARG BASE_IMAGE=debian:bookworm-20260824-slim@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171
+# An image that has a TensorFlow wheel and its build.json in /wheels, as Dockerfile.devel makes it. Without one the wheel
+# comes from the package index.
+ARG TF_SERVING_BUILD_IMAGE
 FROM ${BASE_IMAGE} AS base
 
 RUN set -eux; \
@@ -15,8 +18,19 @@ RUN set -eux; \
 		ca-certificates \
 		python3 \
 	; \
-	rm -rf /var/lib/apt/lists/*; \
-	python3 --version
+	# what the package manager leaves behind, 80 MB of it, and what only `help()` and Python's own tests read
+	apt-get clean; \
+	rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/* \
+		/usr/lib/python3*/pydoc_data /usr/lib/python3*/test /usr/share/doc/*/NEWS*; \
+	python3 -c 'import ssl, sqlite3, xml.etree'
+
+
+# What the package index's own wheel asks of a CPU, and no wheel.
+FROM scratch AS portable
+COPY build/images/portable /wheels
+
+
+FROM ${TF_SERVING_BUILD_IMAGE:-portable} AS wheels
 
 
 FROM base AS dependencies
@@ -24,24 +38,34 @@ FROM base AS dependencies
 # Two environments: /opt/build has pip and the build backend and is left behind, /opt/serving has neither.
 RUN set -eux; \
 	apt-get update; \
-	apt-get install -y --no-install-recommends python3-venv; \
+	apt-get install -y --no-install-recommends \
+		# for strip, below
+		binutils \
+		python3-venv \
+	; \
 	rm -rf /var/lib/apt/lists/*; \
 	python3 -m venv /opt/build; \
 	python3 -m venv --without-pip /opt/serving; \
 	/opt/build/bin/pip --python /opt/serving/bin/python list
 
-COPY requirements.lock /tmp/requirements.lock
+# cpu; or gpu, for the wheels with CUDA: docker build --build-arg VARIANT=gpu -t tensorflow-serving-appliance:gpu .
+ARG VARIANT=cpu
+COPY requirements.lock requirements-gpu.lock build/images/install-packages.sh build/images/slim-packages.sh /tmp/
+COPY --from=wheels /wheels /wheels
 RUN set -eux; \
-	/opt/build/bin/pip --python /opt/serving/bin/python install \
-		--no-cache-dir --no-compile --require-hashes --only-binary :all: -r /tmp/requirements.lock; \
+	case "$VARIANT" in gpu*) lock=requirements-gpu.lock ;; *) lock=requirements.lock ;; esac; \
+	/tmp/install-packages.sh "/tmp/$lock" /wheels /opt/build/bin/pip --python /opt/serving/bin/python; \
+	# what the TensorFlow inside was compiled for
+	test -e /wheels/build.json || cp "/wheels/$(uname -m).json" /wheels/build.json; \
+	install -m 0644 /wheels/build.json /opt/serving/build.json; \
+	# 1.3 GB become 0.8; in the same step, for a layer keeps what a later one deletes
+	/tmp/slim-packages.sh /opt/serving /opt/build/bin/pip --python /opt/serving/bin/python; \
 	cd /opt/serving/lib/python3*/site-packages; \
-	# headers for writing custom operations, 290 MB, and the packages' own tests
-	rm -r tensorflow/include; \
-	find . -type d -name tests -prune -exec rm -r '{}' +; \
 	# The root file system may be read-only and belongs to another user, so bytecode is made now. It is never checked
 	# against its source, which cannot change.
 	/opt/serving/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .; \
-	/opt/serving/bin/python -c 'import aiohttp, grpc, numpy, orjson, simdjson, tensorflow, uvloop'
+	/opt/serving/bin/python -c 'import aiohttp, grpc, numpy, orjson, simdjson, tensorflow, uvloop; \
+		from tensorflow.python.tools import saved_model_cli; print(tensorflow.reduce_sum([[1.0]]))'
 
 
 FROM dependencies AS package
@@ -73,12 +97,21 @@ FROM base AS runtime
 COPY --from=dependencies /opt/serving /opt/serving
 COPY build/images/entrypoint.sh /usr/bin/tf_serving_entrypoint.sh
 COPY build/images/healthcheck /usr/bin/tf_serving_healthcheck
+COPY build/images/check-cpu /usr/bin/tf_serving_check_cpu
 RUN set -eux; \
 	mkdir /models; \
-	chmod 0755 /usr/bin/tf_serving_entrypoint.sh /usr/bin/tf_serving_healthcheck; \
+	chmod 0755 /usr/bin/tf_serving_*; \
 	ln -s /opt/serving/bin/tensorflow_model_server /usr/bin/tensorflow_model_server; \
 	bash -n /usr/bin/tf_serving_entrypoint.sh; \
-	bash -n /usr/bin/tf_serving_healthcheck
+	bash -n /usr/bin/tf_serving_healthcheck; \
+	# does not try the CPU of the machine that builds: the image may be for another
+	SERVING_CPU_CHECK=off /usr/bin/tf_serving_check_cpu
+# CUDA's libraries, if they are here, each in a directory of its own; TensorFlow asks for them by name alone. The driver's
+# libraries come from the host when the container is started with a GPU.
+RUN set -eux; \
+	find /opt/serving -path '*/site-packages/nvidia/*/lib' >/etc/ld.so.conf.d/nvidia-wheels.conf; \
+	ldconfig; \
+	[ ! -s /etc/ld.so.conf.d/nvidia-wheels.conf ] || ldconfig -p | grep -q libcudart
 COPY --from=package /package/opt/serving /opt/serving
 
 ENV MODEL_BASE_PATH=/models \
@@ -107,12 +140,13 @@ RUN set -eux; \
 	tensorflow_model_server --version
 
 # Last, for they change most often. VERSION is held equal to serving/__init__.py by a test. CPU_FEATURES is what the
-# TensorFlow inside was compiled for: the tensorflow-cpu wheel asks for no more than these.
+# TensorFlow inside was compiled for; for a wheel of one's own nobody knows it here who does not say it.
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG SOURCE=""
 ARG VARIANT=cpu
-ARG CPU_FEATURES="sse3 ssse3 sse4.1 sse4.2 avx"
+ARG TF_SERVING_BUILD_IMAGE
+ARG CPU_FEATURES="${TF_SERVING_BUILD_IMAGE:+see /opt/serving/build.json}"
 LABEL org.opencontainers.image.title="tensorflow-serving-appliance" \
 	org.opencontainers.image.description="A drop-in for tensorflow/serving: same flags, same wire, same image contract" \
 	org.opencontainers.image.licenses="Apache-2.0" \
@@ -120,4 +154,4 @@ LABEL org.opencontainers.image.title="tensorflow-serving-appliance" \
 	org.opencontainers.image.version="${VERSION}" \
 	org.opencontainers.image.revision="${REVISION}" \
 	serving.variant="${VARIANT}" \
-	serving.cpu-features="${CPU_FEATURES}"
+	serving.cpu-features="${CPU_FEATURES:-avx pni popcnt sse4_1 sse4_2 ssse3}"

@@ -6,8 +6,8 @@
 #   ie: slim-packages.sh /opt/serving /opt/build/bin/pip --python /opt/serving/bin/python
 set -Eeuo pipefail
 
-# TensorFlow names these as its needs and imports none of them to serve: Keras and what only Keras needs (it is imported
-# if it is there, which doubles the time of `import tensorflow`), and tools for building.
+# TensorFlow names these as its needs and does without: Keras, which it imports only if it is there, and what Keras alone
+# needs, and tools for building.
 readonly UNUSED_PACKAGES=(
 	h5py keras libclang markdown-it-py mdurl namex optree pygments rich setuptools wheel
 )
