@@ -29,6 +29,7 @@ from serving.servables.custom_ops import load_custom_ops, named_by
 from serving.settings import Settings
 from serving.telemetry import footprint
 from serving.telemetry.log import logger
+from serving.telemetry.turns import take_short_turns
 
 _COLLECTION_THRESHOLDS = (10_000, 10, 10)
 """Objects more than were freed, before the youngest are walked (docs/adr/0009-garbage-collection-off-the-road.md)."""
@@ -89,6 +90,7 @@ class Server:
     async def run(self) -> int:
         """Load, open the doors, serve, drain. Raises ServingError if the start fails."""
         event_loop = asyncio.get_running_loop()
+        take_short_turns()
         for number in _STOP_SIGNALS:
             event_loop.add_signal_handler(number, self._stop, number)
         self._parts.manager.monitor.subscribe(self._count_state)

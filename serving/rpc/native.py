@@ -18,6 +18,7 @@ from serving.rpc.errors import Status
 from serving.rpc.routes import Handler, time_limit_ms
 from serving.rpc.running import RunningCalls, refused
 from serving.telemetry.log import logger
+from serving.telemetry.turns import take_short_turns
 
 _BATCH = 64
 _WAIT_MS = 1000
@@ -99,6 +100,7 @@ class NativeTransport:
         return all(each["started"] == sum(ended["count"] for ended in each["status"].values()) for each in methods)
 
     def _take(self) -> None:
+        take_short_turns()
         while self._take_batch():
             pass
 
