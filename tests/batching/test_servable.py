@@ -59,10 +59,12 @@ def test_same_combination_is_the_same_run() -> None:
 
 @pytest.mark.parametrize("inline", [False, True])
 def test_inline_is_the_models(inline: bool) -> None:
-    """Whether calls are short is known to the model, whose calls are the batches."""
+    """Whether calls are short is known to the model, whose calls are the batches, whatever one caller's size."""
     stepped = Stepped()
     stepped.model.inline = inline
-    assert stepped.servable.resolve(("x",), ("double",)).inline is inline
+    run = stepped.servable.resolve(("x",), ("double",))
+    assert run.inline is inline
+    assert run.inline_for([tensor([1.0] * 1000)]) is inline
 
 
 def test_many_combinations() -> None:
