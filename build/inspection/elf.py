@@ -15,7 +15,7 @@ MAGIC = b"\x7fELF\x02\x01"
 _MACHINES = {62: "x86_64", 183: "aarch64"}
 _SYMTAB, _DYNAMIC, _NOBITS, _DYNSYM, _VERNEED = 2, 6, 8, 11, 0x6FFFFFFE
 _FUNCTION, _INDIRECT_FUNCTION = 2, 10
-_NEEDED, _RUNPATH, _RPATH = 1, 29, 15
+_NEEDED = 1
 
 _HEADER = struct.Struct("<16xHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -104,18 +104,13 @@ class Elf:
         """The libraries that the dynamic linker loads with this one."""
         return self._dynamic(_NEEDED)
 
-    @cached_property
-    def search_paths(self) -> tuple[str, ...]:
-        """Where the dynamic linker looks for them first; ``$ORIGIN`` is this file's directory."""
-        return tuple(path for entry in self._dynamic(_RUNPATH, _RPATH) for path in entry.split(":"))
-
-    def _dynamic(self, *tags: int) -> tuple[str, ...]:
+    def _dynamic(self, wanted: int) -> tuple[str, ...]:
         section = self._of_kind(_DYNAMIC)
         if section is None:
             return ()
         names = self.sections[section.link].offset
         entries = _ENTRY.iter_unpack(self.data[section.offset : section.offset + section.size])
-        return tuple(self.string(names + value) for tag, value in entries if tag in tags)
+        return tuple(self.string(names + value) for tag, value in entries if tag == wanted)
 
     @cached_property
     def versions(self) -> frozenset[str]:

@@ -1,7 +1,5 @@
 """Predict: named tensors in, named tensors out, on any signature (docs/compatibility.md, "Predict")."""
 
-from collections.abc import Mapping
-
 from serving.core.predict_plan import Prediction
 from serving.core.servable import Servable
 from serving.core.signature import CLASSIFY_METHOD_NAME, PREDICT_METHOD_NAME, REGRESS_METHOD_NAME, Feeds, Signature
@@ -39,9 +37,3 @@ def bind(
     fetches = signature.fetches(output_filter)
     tensors = [*given, *feeds.defaults] if feeds.defaults else given
     return Prediction(servable.resolve(feeds.names, fetches.names), tensors, fetches.aliases)
-
-
-def bind_named(servable: Servable, signature: Signature, inputs: Mapping[str, Tensor]) -> Prediction:
-    """The call for the tensors of a request by alias, and all outputs. INVALID_ARGUMENT if they are not the inputs."""
-    feeds = signature.feeds(tuple(inputs))
-    return bind(servable, signature, feeds, [inputs[alias] for alias in feeds.aliases])

@@ -50,26 +50,16 @@ class Work:
         if not isinstance(run, JoiningRun):
             return self.here()
         began = self.call.now()
-        try:
-            outcome: Outcome | None = run.alone(self.prediction.tensors, self.timeout_ms)
-        except Exception as error:  # noqa: BLE001 - ``finish`` raises it
-            outcome = error
-        if outcome is None:
-            return None
-        return self.finish(outcome, began)
+        with self.call, self.handle.released_on_error():
+            tensors = run.alone(self.prediction.tensors, self.timeout_ms)
+        return None if tensors is None else self.finish(tensors, began)
 
     def here(self) -> bytes:
         """Make the call in this thread and give the body. Raises ServingError."""
         call = self.call
         try:
             began = call.now()
-            tensors = self.prediction.run(self.prediction.tensors, self.timeout_ms)
-            call.ran(began)
-            body = self.encode(tensors)
-            call.answered()
-            if self.log is not None:
-                self.log(tensors, body)
-            return body
+            return self._answer(self.prediction.run(self.prediction.tensors, self.timeout_ms), began)
         except BaseException as error:
             call.failed(error)
             raise
@@ -78,21 +68,26 @@ class Work:
 
     def finish(self, outcome: Outcome, began: float) -> bytes:
         """The body of a call that somebody else has made since ``began``: the rest of ``here``. Raises ServingError."""
-        call = self.call
         try:
             if isinstance(outcome, Exception):
                 raise outcome
-            call.ran(began)
-            body = self.encode(outcome)
-            call.answered()
-            if self.log is not None:
-                self.log(outcome, body)
-            return body
+            return self._answer(outcome, began)
         except BaseException as error:
-            call.failed(error)
+            self.call.failed(error)
             raise
         finally:
+            del outcome  # an error would hold itself through this frame, and with it the tensors
             self.handle.release()
+
+    def _answer(self, tensors: list[Tensor], began: float) -> bytes:
+        """The body of a call that succeeded, counted and logged."""
+        call = self.call
+        call.ran(began)
+        body = self.encode(tensors)
+        call.answered()
+        if self.log is not None:
+            self.log(tensors, body)
+        return body
 
     def elsewhere(self) -> Future[bytes]:
         """Start the call on its servable's threads; the body is encoded there too.

@@ -15,7 +15,7 @@ from serving.codecs.predict_request import Reader
 from serving.codecs.prediction_log import LogType
 from serving.core.manager import Manager
 from serving.core.model_spec import ModelSpec
-from serving.core.predict_plan import Prediction
+from serving.core.predict_plan import Prediction, PredictPlan
 from serving.core.servable import Servable, ServableId
 from serving.core.signature import DEFAULT_SIGNATURE_NAME, Signature
 from serving.core.tensor import Tensor
@@ -182,7 +182,7 @@ def _read_json(route: Route, body: bytes) -> Bind:
 
 def _bound(route: Route, given: str, servable: Servable, signature: Signature, inputs: Mapping[str, Tensor]) -> Bound:
     """``given`` is the signature's name as the request has it."""
-    prediction = predict.bind_named(servable, signature, inputs)
+    prediction = PredictPlan(servable, signature).bind(inputs)
     logs = partial(logged.predict, route, given, inputs, prediction)
     return Bound(prediction, given or DEFAULT_SIGNATURE_NAME, logs)
 

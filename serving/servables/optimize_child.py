@@ -12,7 +12,6 @@ import importlib.util
 import json
 import os
 import re
-import resource
 import signal
 import socket
 import sys
@@ -47,8 +46,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - whatever it was, the server serves the model as it is and says why
         _send(connection, {"error": _sentence(error)})
         return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    _send(connection, {"weights": len(weights), "peak_bytes": peak})
+    _send(connection, {"weights": len(weights)})
     fds = [_memory_file(graph), *[_memory_file(weight) for weight in weights]]
     for start in range(0, len(fds), _FDS_PER_MESSAGE):
         socket.send_fds(connection, [b"."], fds[start : start + _FDS_PER_MESSAGE])

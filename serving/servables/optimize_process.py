@@ -45,14 +45,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimized:
-    """What came of it: a serialised GraphDef, and the memory files of the weights that it names by their index.
-
-    ``peak_bytes`` is the most memory that the child had.
-    """
+    """What came of it: a serialised GraphDef, and the memory files of the weights that it names by their index."""
 
     graph: bytes
     weights: tuple[int, ...]
-    peak_bytes: int = 0
 
     def close(self) -> None:
         """Close the files."""
@@ -142,7 +138,7 @@ def _answer(connection: socket.socket) -> Optimized:
         data = os.pread(graph, os.fstat(graph).st_size, 0)
     finally:
         os.close(graph)
-    return Optimized(graph=data, weights=tuple(weights), peak_bytes=int(answer["peak_bytes"]))
+    return Optimized(graph=data, weights=tuple(weights))
 
 
 def _line(connection: socket.socket) -> bytes:
