@@ -1,23 +1,15 @@
 """The fast road: what it takes, what it leaves to the exact road, and that nobody can tell the difference."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.codecs import json_fast
-from serving.codecs.json_request import PredictDocument, read, read_exactly, read_longer
+from serving.codecs.json_request import read, read_exactly, read_longer
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
-from serving.errors import ServingError
-
-
-def infos(**dtypes: DataType) -> dict[str, TensorInfo]:
-    return {name: TensorInfo(name=f"{name}:0", dtype=dtype) for name, dtype in dtypes.items()}
-
+from tests.json_outcomes import infos, outcome
 
 X = infos(x=DataType.FLOAT)
 XY = infos(x=DataType.FLOAT, y=DataType.INT32)
@@ -115,23 +107,6 @@ def test_everything_doubtful_is_left_to_the_exact_road(inputs: dict[str, TensorI
     document = json_fast.scan(body)
     assert document is None or document.tensors(inputs) is None
     assert outcome(read_longer, body, inputs) == outcome(read_exactly, body, inputs)
-
-
-def outcome(reader: Callable[[bytes], PredictDocument], body: bytes, inputs: dict[str, TensorInfo]) -> object:
-    """Everything a caller can see of a request: the error and the step that raised it, or names and exact bits."""
-    try:
-        document = reader(body)
-    except ServingError as error:
-        return "read", error.code, error.message
-    try:
-        layout, tensors = document.tensors(inputs)
-    except ServingError as error:
-        return document.signature_name, error.code, error.message
-    return document.signature_name, layout, {name: bits(tensor.array) for name, tensor in tensors.items()}
-
-
-def bits(array: np.ndarray[Any, Any]) -> object:
-    return array.dtype.str, array.shape, array.tolist() if array.dtype == object else array.tobytes()
 
 
 def test_a_large_image_is_read_alike_on_both_roads() -> None:

@@ -1,10 +1,8 @@
 """The shortest road: what it takes, what it leaves to the others, and that nobody can tell the difference."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,12 +11,7 @@ from serving.codecs import json_short
 from serving.codecs.json_request import PredictDocument, read, read_exactly
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
-from serving.errors import ServingError
-
-
-def infos(**dtypes: DataType) -> dict[str, TensorInfo]:
-    return {name: TensorInfo(name=f"{name}:0", dtype=dtype) for name, dtype in dtypes.items()}
-
+from tests.json_outcomes import infos, outcome
 
 X = infos(x=DataType.FLOAT)
 XY = infos(x=DataType.FLOAT, y=DataType.INT32)
@@ -136,23 +129,6 @@ def test_everything_doubtful_is_left_to_the_other_roads(inputs: dict[str, Tensor
 def refused(body: bytes) -> PredictDocument:
     """The road that nothing short may take."""
     raise NotImplementedError("declined")
-
-
-def outcome(reader: Callable[[bytes], PredictDocument], body: bytes, inputs: dict[str, TensorInfo]) -> object:
-    """Everything a caller can see of a request: the error and the step that raised it, or names and exact bits."""
-    try:
-        document = reader(body)
-    except ServingError as error:
-        return "read", error.code, error.message
-    try:
-        layout, tensors = document.tensors(inputs)
-    except ServingError as error:
-        return document.signature_name, error.code, error.message
-    return document.signature_name, layout, [(name, *bits(tensor.array)) for name, tensor in tensors.items()]
-
-
-def bits(array: np.ndarray[Any, Any]) -> tuple[object, ...]:
-    return array.dtype.str, array.shape, array.tolist() if array.dtype == object else array.tobytes()
 
 
 TEXT = st.text(st.sampled_from('ab:"é \\{}[],1e5'), max_size=5) | st.sampled_from(

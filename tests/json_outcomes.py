@@ -1,0 +1,34 @@
+"""JSON predict requests as a caller sees them, for tests that compare two roads."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from serving.codecs.json_request import PredictDocument
+from serving.core.signature import TensorInfo
+from serving.core.tensor import DataType
+from serving.errors import ServingError
+
+
+def infos(**dtypes: DataType) -> dict[str, TensorInfo]:
+    """Declared inputs of these data types and unknown shape."""
+    return {name: TensorInfo(name=f"{name}:0", dtype=dtype) for name, dtype in dtypes.items()}
+
+
+def outcome(reader: Callable[[bytes], PredictDocument], body: bytes, inputs: dict[str, TensorInfo]) -> object:
+    """Everything a caller can see of a request: the error and the step that raised it, or names and exact bits."""
+    try:
+        document = reader(body)
+    except ServingError as error:
+        return "read", error.code, error.message
+    try:
+        layout, tensors = document.tensors(inputs)
+    except ServingError as error:
+        return document.signature_name, error.code, error.message
+    return document.signature_name, layout, [(name, *bits(tensor.array)) for name, tensor in tensors.items()]
+
+
+def bits(array: np.ndarray[Any, Any]) -> tuple[object, ...]:
+    """The array to the last bit, strings by value."""
+    return array.dtype.str, array.shape, array.tolist() if array.dtype == object else array.tobytes()
