@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "": frozenset(),
+        "client": frozenset(),
         "errors": frozenset(),
         "settings": frozenset(),
         "protos": frozenset(),
@@ -56,7 +57,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
 LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "aiohttp": ("serving.rest",),
-        "grpc": ("serving.rpc",),
+        "grpc": ("serving.rpc", "serving.client"),
         "pygrpc_native": ("serving.rpc",),
         "tensorflow": ("serving.servables.optimize_child",),
         "tensorflow_serving": (),

@@ -1,0 +1,171 @@
+"""The client for asyncio: the calls of ``Client``, awaited. Not a second reading of the wire: ``calls`` has that."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.client import calls
+from serving.client.calls import Call, Choice
+from serving.client.connection import TIMEOUT_SECONDS, CallMetadata, Connection, Options
+from serving.client.examples import Features
+from serving.client.values import Classification, Inference, Metadata, ModelConfig, Prediction, Task, VersionStatus
+
+T = TypeVar("T")
+
+
+class AsyncClient(Connection):
+    """A connection to a server: ``async with AsyncClient("localhost:8500") as client: ...``.
+
+    Every call takes ``version`` or ``label`` (without either the server chooses), and ``timeout_seconds`` (without it
+    the client's); where a signature answers, ``signature`` names it. A call raises ServingError if there is no answer,
+    ValueError or TypeError, before anything is sent, if it cannot be asked for.
+
+    One client serves any number of tasks of one event loop, the one of its first call; a task that is cancelled cancels
+    its call. It is not for several threads and does not survive a fork. Several predictions at once are several tasks:
+    ``asyncio.gather``.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        options: Options = (),
+        metadata: CallMetadata = (),
+        timeout_seconds: float | None = TIMEOUT_SECONDS,
+    ) -> None:
+        super().__init__(
+            address, credentials=credentials, options=options, metadata=metadata, timeout_seconds=timeout_seconds
+        )
+        self._channel: Any = None
+
+    async def predict(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature: str = "",
+        output_filter: Sequence[str] = (),
+        timeout_seconds: float | None = None,
+    ) -> Prediction:
+        """The outputs for arrays, or what can become one, by the names of the signature's inputs."""
+        choice = Choice(model=model, version=version, label=label, signature=signature)
+        return await self._answer(calls.predict(choice, inputs, output_filter), timeout_seconds)
+
+    async def classify(
+        self,
+        model: str,
+        examples: Iterable[Features | bytes],
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature: str = "",
+        context: Features | bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> list[Classification]:
+        """The classes of each example. An example is a mapping of feature names to values, or a serialised one.
+
+        ``context`` has the features that all examples share.
+        """
+        choice = Choice(model=model, version=version, label=label, signature=signature)
+        return await self._answer(calls.classify(choice, examples, context), timeout_seconds)
+
+    async def regress(
+        self,
+        model: str,
+        examples: Iterable[Features | bytes],
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature: str = "",
+        context: Features | bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> NDArray[np.float32]:
+        """A number for each example, float32 [examples]; see ``classify`` for examples."""
+        choice = Choice(model=model, version=version, label=label, signature=signature)
+        return await self._answer(calls.regress(choice, examples, context), timeout_seconds)
+
+    async def multi_inference(
+        self,
+        model: str,
+        examples: Iterable[Features | bytes],
+        signatures: Iterable[str] = (),
+        *,
+        tasks: Sequence[Task] = (),
+        version: int | None = None,
+        label: str | None = None,
+        context: Features | bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> dict[str, Inference]:
+        """Several signatures over the same examples, at once: what ``classify`` or ``regress`` gives, by signature.
+
+        Which of the two a signature is for is looked up in the metadata, at the price of another call; ``tasks`` say
+        it instead of ``signatures``.
+        """
+        choice = Choice(model=model, version=version, label=label)
+        signatures = calls.checked_signatures(signatures, tasks)
+        if not tasks:
+            tasks = calls.tasks_of(await self._answer(calls.metadata(choice), timeout_seconds), signatures)
+        return await self._answer(calls.multi_inference(choice, examples, tasks, context), timeout_seconds)
+
+    async def metadata(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Metadata:
+        """The signatures of a version."""
+        return await self._answer(calls.metadata(Choice(model=model, version=version, label=label)), timeout_seconds)
+
+    async def status(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> list[VersionStatus]:
+        """The states of a model's versions, or of one."""
+        return await self._answer(calls.status(Choice(model=model, version=version, label=label)), timeout_seconds)
+
+    async def reload(self, models: Iterable[ModelConfig], *, timeout_seconds: float | None = None) -> None:
+        """Have the server serve these models and no others; returns when each has a version that answers."""
+        await self._answer(calls.reload(models), timeout_seconds)
+
+    async def close(self) -> None:
+        """End the connection, and the calls on their way with it."""
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _answer(self, call: Call[T], timeout_seconds: float | None) -> T:
+        timeout = self._timeout(timeout_seconds)
+        try:
+            method = self._method(self._open(), call.path)
+            data: bytes = await method(call.request, timeout=timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._error(error, call, timeout) from None
+        return call.read(data)
+
+    def _open(self) -> Any:
+        """The channel; made by the first call, for it belongs to the event loop that runs then."""
+        if self._channel is None and self._credentials is None:
+            self._channel = grpc.aio.insecure_channel(self.address, self._options)
+        elif self._channel is None:
+            self._channel = grpc.aio.secure_channel(self.address, self._credentials, self._options)
+        return self._channel

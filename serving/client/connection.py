@@ -1,0 +1,83 @@
+"""What both clients have in common: the address, the options and the timeout of a connection, and its methods."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+
+from serving.client.calls import Call
+from serving.client.errors import ServingError, serving_error
+
+Options = Sequence[tuple[str, Any]]
+"""gRPC's channel options, such as ``("grpc.max_receive_message_length", 1000)``."""
+
+CallMetadata = Sequence[tuple[str, str | bytes]]
+"""Pairs that go with every call, such as ``("authorization", "Bearer ...")``."""
+
+TIMEOUT_SECONDS = 60.0
+
+OPTIONS: Options = (
+    # Tensors are large; gRPC itself would refuse answers over 4 MiB.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # A connection that a firewall or a balancer forgot about is given up after 20 seconds, and not after the quarter of
+    # an hour that TCP takes. Servers end connections that ping more often than every five minutes, so this asks later.
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+def merged(options: Options) -> Options:
+    """Our options and those of the caller, whose win."""
+    given = {name for name, _ in options}
+    return [*((name, value) for name, value in OPTIONS if name not in given), *options]
+
+
+def checked_address(address: str) -> str:
+    """The address, if gRPC can take it. ValueError for what looks like REST's."""
+    if "://" in address and address.partition("://")[0] in ("http", "https", "grpc", "grpcs"):
+        raise ValueError(f"expected host:port, as in localhost:8500, got {address!r}")
+    if not address:
+        raise ValueError("expected host:port, as in localhost:8500, got an empty address")
+    return address
+
+
+def checked_timeout(timeout_seconds: float | None) -> float | None:
+    """The timeout, None for none. ValueError if it is not over 0."""
+    if timeout_seconds is not None and not timeout_seconds > 0:
+        raise ValueError(f"expected timeout_seconds over 0, or None, got {timeout_seconds!r}")
+    return timeout_seconds
+
+
+class Connection:
+    """The settings of a client and, once there is a channel, its methods. It opens no channel itself."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        options: Options = (),
+        metadata: CallMetadata = (),
+        timeout_seconds: float | None = TIMEOUT_SECONDS,
+    ) -> None:
+        self.address = checked_address(address)
+        self._credentials = credentials
+        self._options = merged(options)
+        self._metadata = tuple(metadata)
+        self._timeout_seconds = checked_timeout(timeout_seconds)
+        self._methods: dict[str, Any] = {}
+
+    def _method(self, channel: Any, path: str) -> Any:
+        """The method of a path; made once, which takes longer than to make a small request."""
+        method = self._methods.get(path)
+        if method is None:
+            method = self._methods[path] = channel.unary_unary(path)
+        return method
+
+    def _timeout(self, timeout_seconds: float | None) -> float | None:
+        return self._timeout_seconds if timeout_seconds is None else checked_timeout(timeout_seconds)
+
+    def _error(self, error: grpc.RpcError, call: Call[Any], timeout_seconds: float | None) -> ServingError:
+        return serving_error(error, asked=call.asked, address=self.address, timeout_seconds=timeout_seconds)

@@ -1,0 +1,90 @@
+"""What a call raises when the server, or the way to it, says no: its words, what was asked, and what may help."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import grpc
+
+_CODES: Mapping[int, grpc.StatusCode] = MappingProxyType({code.value[0]: code for code in grpc.StatusCode})
+
+_NUMPY_NAMES: Mapping[str, str] = MappingProxyType({"float": "float32", "double": "float64", "half": "float16"})
+"""TensorFlow's words for types that numpy calls otherwise."""
+
+_WRONG_DTYPE = re.compile(r"[Ee]xpects arg\[\d+\] to be (\w+) but (\w+) is provided")
+_NO_CONNECTION = re.compile(r"failed to connect|Connection refused|DNS resolution failed|errors resolving")
+_NO_HANDSHAKE = re.compile(r"[Hh]andshake|SSL|TLS|certificate")
+
+
+class ServingError(Exception):
+    """A call that was not answered.
+
+    ``code`` is gRPC's, ``message`` the server's own words or the transport's, ``asked`` the call, and ``hint`` a
+    sentence that may help, or "".
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str, asked: str = "", hint: str = "") -> None:
+        super().__init__(code, message, asked, hint)
+        self.code = code
+        self.message = message
+        self.asked = asked
+        self.hint = hint
+
+    def __str__(self) -> str:
+        asked = f" ({self.asked})" if self.asked else ""
+        hint = f"\n{self.hint}" if self.hint else ""
+        return f"{self.code.name}: {self.message}{asked}{hint}"
+
+
+def about(what: str, error: TypeError | ValueError) -> TypeError | ValueError:
+    """The same kind of error, with what it is about before its text."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{what}: {error}")
+
+
+def code_of(number: int) -> grpc.StatusCode:
+    """gRPC's code of a number; UNKNOWN for numbers that it does not have."""
+    return _CODES.get(number, grpc.StatusCode.UNKNOWN)
+
+
+def serving_error(error: grpc.RpcError, *, asked: str, address: str, timeout_seconds: float | None) -> ServingError:
+    """What gRPC raised, as users shall see it."""
+    code, message = error.code(), error.details() or ""
+    return ServingError(code, message, asked, _hint(code, message, address, timeout_seconds))
+
+
+def _hint(code: grpc.StatusCode, message: str, address: str, timeout_seconds: float | None) -> str:
+    match code:
+        case grpc.StatusCode.UNAVAILABLE:
+            return _hint_unavailable(message, address)
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"No answer within timeout_seconds={timeout_seconds:g}." if timeout_seconds is not None else ""
+        case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in message:
+            return (
+                "The message is over a limit on sizes: one of the server's, or the option "
+                "grpc.max_receive_message_length or grpc.max_send_message_length, if this client was given one."
+            )
+        case grpc.StatusCode.INVALID_ARGUMENT if wrong := _WRONG_DTYPE.search(message):
+            return _hint_dtype(_NUMPY_NAMES.get(wrong[1], wrong[1]))
+        case grpc.StatusCode.NOT_FOUND if "Servable not found" in message:
+            return "Is this the name the model is served under, and is a version of it available? status() tells."
+        case grpc.StatusCode.FAILED_PRECONDITION if message.startswith("Serving signature"):
+            return "metadata() tells which signatures there are."
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return f"What answers at {address} is a gRPC server, and not one of TensorFlow Serving's API."
+        case _:
+            return ""
+
+
+def _hint_dtype(name: str) -> str:
+    if name == "string":
+        return "Give the input as str or bytes."
+    return f'Give the input as an array of that type: numpy.asarray(values, "{name}").'
+
+
+def _hint_unavailable(message: str, address: str) -> str:
+    if _NO_HANDSHAKE.search(message):
+        return f"The TLS handshake with {address} failed: do the credentials fit the server's certificate and its name?"
+    if _NO_CONNECTION.search(message):
+        return f"No server answers at {address}; is it running, and is this its gRPC port (8500)? 8501 is REST's."
+    return ""
