@@ -72,7 +72,7 @@ class Settings:
     per_process_gpu_memory_fraction: float = _flag("float", 0.0, _RUNTIME, "Share of a GPU's memory to take at start. 0 takes memory as it is needed, up to all of it.")
     saved_model_tags: str = _flag("string", "serve", _MODELS, "Comma-separated tags of the MetaGraph to load; the sets must be equal.")
     grpc_channel_arguments: str = _flag("string", "", _GRPC, "Comma-separated key=value arguments for the gRPC server.")
-    grpc_max_threads: int = _flag("int32", 0, _GRPC, "Threads that answer gRPC calls; further calls that take long are refused. Default: 4 times the CPUs.", per_cpu=4)
+    grpc_max_threads: int = _flag("int32", 0, _GRPC, "Threads that answer gRPC calls; further calls that take long wait for a second and are then refused. Default: 4 times the CPUs.", per_cpu=4)
     enable_model_warmup: bool = _flag("bool", True, _MODELS, "Replay assets.extra/tf_serving_warmup_requests before a version is available.")
     num_request_iterations_for_warmup: int = _flag("int32", 0, _MODELS, "How often each warm-up record is replayed; once if not positive.")
     version: bool = _flag("bool", False, _OTHER, "Print the versions of the server and of TensorFlow, and exit.")

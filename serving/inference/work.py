@@ -41,7 +41,10 @@ class Work:
 
     @property
     def joins(self) -> bool:
-        """Whether a ``Turn`` may make the call together with others; of use if it is ``inline``."""
+        """Whether the call is batched.
+
+        If it is ``inline`` a ``Turn`` may make it with others; if not, it waits in a queue that has bounds of its own.
+        """
         return isinstance(self.prediction.run, JoiningRun)
 
     def at_once(self) -> bytes | None:

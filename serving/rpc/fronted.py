@@ -11,7 +11,7 @@ from serving.rpc.addresses import is_tcp
 from serving.rpc.grpcio import GrpcioTransport, Streaming
 from serving.rpc.native import NativeTransport
 from serving.rpc.routes import Handler
-from serving.rpc.running import RunningCalls
+from serving.rpc.running import HOLD_SECONDS, RunningCalls
 
 _BACK_THREADS = 2
 
@@ -28,9 +28,10 @@ class FrontedTransport:
         max_request_bytes: int,
         aside: Mapping[str, Handler],
         services: Sequence[Streaming],
+        hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         name = f"tensorflow-serving-{secrets.token_hex(16)}"
-        running = RunningCalls(max_threads)
+        running = RunningCalls(max_threads, hold_seconds=hold_seconds)
         self._back = GrpcioTransport(
             aside,
             [f"unix-abstract:{name}"],

@@ -14,7 +14,7 @@ from serving.rpc import errors
 from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded
 from serving.rpc.errors import Status
 from serving.rpc.routes import Handler, time_limit_ms
-from serving.rpc.running import RunningCalls
+from serving.rpc.running import MOST_HELD, RunningCalls, abandoned
 from serving.telemetry.log import logger
 
 LARGEST_MESSAGE = 2**31 - 1
@@ -39,7 +39,7 @@ class Streaming(Protocol):
 class GrpcioTransport:
     """A grpcio server on ``addresses``, with ``credentials`` or in plain text.
 
-    ``arguments`` are channel arguments. ``max_threads`` long calls run at a time, and ``running`` refuses more.
+    ``arguments`` are channel arguments. ``max_threads`` long calls run at a time; ``running`` lets more wait.
     """
 
     def __init__(
@@ -59,11 +59,14 @@ class GrpcioTransport:
             "grpc.max_receive_message_length": min(max_request_bytes, LARGEST_MESSAGE),
             "grpc.max_send_message_length": -1,
             "grpc.so_reuseport": 0,  # a second server on the port is a mistake; gRPC's default lets it pass
+            # From the first number on gRPC cancels some of the calls that wait for Python, from the second on all.
+            "grpc.server.max_pending_requests": 10_000,
+            "grpc.server.max_pending_requests_hard_limit": 30_000,
             **arguments,
         }
         self._server = grpc.server(
-            # One more than may be busy for long: short calls and health are answered when all of these are.
-            futures.ThreadPoolExecutor(max_threads + 1, thread_name_prefix="grpc"),
+            # One more than may be busy or wait for long: short calls and health are answered when all of these do.
+            futures.ThreadPoolExecutor(max_threads + MOST_HELD + 1, thread_name_prefix="grpc"),
             handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services),),
             options=tuple(options.items()),
         )
@@ -139,6 +142,9 @@ def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[
 def _run_long(call: Work | Errand, context: Any, running: RunningCalls) -> bytes:
     running.begin(call)
     try:
+        if not context.is_active():
+            abandoned(call)
+            return b""
         return call.here() if isinstance(call, Work) else call.here(lambda: not context.is_active())
     finally:
         running.end()

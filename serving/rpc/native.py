@@ -16,18 +16,13 @@ from serving.rpc import errors
 from serving.rpc.addresses import cannot_listen
 from serving.rpc.errors import Status
 from serving.rpc.routes import Handler, time_limit_ms
-from serving.rpc.running import RunningCalls, refused
+from serving.rpc.running import RunningCalls, abandoned, refused
 from serving.telemetry.log import logger
 from serving.telemetry.turns import take_short_turns
 
 _BATCH = 64
 _WAIT_MS = 1000
 _LOOK_AGAIN_SECONDS = 0.01
-
-
-_HOLD_SECONDS = 0.1
-"""How long a call waits for others to end before it is refused. A burst of short calls, to a model that is not yet
-known to be fast or while the machine is busy with something else, is over by then."""
 _HELD_WAIT_MS = 5
 
 
@@ -173,28 +168,31 @@ class NativeTransport:
         waiting, held = self._waiting.get(call), self._held.pop(call, None)
         if waiting is not None:
             waiting.cancel()
-        elif held is not None and isinstance(held.reply, Work):
-            held.reply.call.cancelled()
-            held.reply.handle.release()
+        elif held is not None:
+            abandoned(held.reply)
 
     def _long(self, call: int, method: int, reply: Work | Errand) -> None:
-        """Start a long call, or hold it while as many run as may."""
-        if not self._held and self._running.has_begun():
+        """Start a long call, or hold it while as many run as may. A batched one takes no thread while it waits."""
+        if isinstance(reply, Work) and reply.joins:
+            self._begin(call, method, reply, counted=False)
+        elif not self._held and self._running.has_begun():
             self._begin(call, method, reply)
         else:
-            self._held[call] = _Held(method, reply, time.monotonic() + _HOLD_SECONDS)
+            self._held[call] = _Held(method, reply, time.monotonic() + self._running.hold_seconds)
 
     def _try_held(self, now: float) -> None:
         """Start what is held, in its order and as far as there is room; refuse what was held for long enough."""
-        for call, (method, reply, until) in list(self._held.items()):
+        while self._held:
+            call, (method, reply, until) = next(iter(self._held.items()))
             short = isinstance(reply, Work) and reply.inline
-            if not short and not self._running.has_begun():
-                if now < until:
-                    return
-                self._fail(call, method, refused(reply))
-            else:
-                self._start_held(call, method, reply, short=short)
+            begun = not short and self._running.has_begun()
+            if not short and not begun and now < until:
+                return
             del self._held[call]
+            if short or begun:
+                self._start_held(call, method, reply, short=short)
+            else:
+                self._fail(call, method, refused(reply))
 
     def _start_held(self, call: int, method: int, reply: Work | Errand, *, short: bool) -> None:
         try:
@@ -211,17 +209,18 @@ class NativeTransport:
             refused(held.reply)
         self._held.clear()
 
-    def _begin(self, call: int, method: int, reply: Work | Errand) -> None:
-        """Start a call that was counted in."""
+    def _begin(self, call: int, method: int, reply: Work | Errand, *, counted: bool = True) -> None:
+        """Start a call that was counted in, or one that need not be."""
         try:
             answer = reply.elsewhere()
         except BaseException:
-            self._running.end()
+            if counted:
+                self._running.end()
             raise
         self._waiting[call] = answer
-        answer.add_done_callback(lambda done: self._done(call, method, done))
+        answer.add_done_callback(lambda done: self._done(call, method, done, counted=counted))
 
-    def _done(self, call: int, method: int, done: Future[bytes]) -> None:
+    def _done(self, call: int, method: int, done: Future[bytes], *, counted: bool) -> None:
         try:
             if done.cancelled():
                 return
@@ -231,7 +230,8 @@ class NativeTransport:
             else:
                 self._fail(call, method, error)
         finally:
-            self._running.end()
+            if counted:
+                self._running.end()
             self._waiting.pop(call, None)
 
     def _fail(self, call: int, method: int, error: BaseException) -> None:

@@ -11,17 +11,19 @@ from serving.core.predict_plan import Prediction
 from serving.errors import ConfigurationError, ServingError
 from serving.inference.errand import Errand
 from serving.inference.work import Work
-from serving.rpc.running import RunningCalls
+from serving.rpc.running import MOST_HELD, RunningCalls
 from serving.rpc.transports import channel_arguments
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.doors.clients import GrpcClient, RefusedError, Target, floats
-from tests.server_process import START_SECONDS, ServerProcess
+from tests.server_process import START_SECONDS, ServerProcess, wait_until
 from tests.support import serving as loaded
 from tests.support import settle, summary
 
 THREADS = 2
 CALLS = 5
 LONG_MILLISECONDS = 2000.0
+MODERATE_MILLISECONDS = 50.0
+"""Longer than a short call; all ``CALLS`` one after the other take less than a call may wait."""
 WAIT = Target(model="default", signature="wait")
 
 
@@ -108,7 +110,7 @@ def test_what_is_not_served(transport: str, models: Path) -> None:
 def test_refused_call_holds_nothing() -> None:
     """It lets go of its version, so that this can be unloaded, and is counted as what its client gets."""
     manager, metrics = loaded(1), ServingMetrics()
-    running = RunningCalls(0)
+    running = RunningCalls(0, hold_seconds=0)
     work = Work(
         prediction=cast("Prediction", None),
         encode=lambda tensors: b"",
@@ -126,12 +128,77 @@ def test_refused_call_holds_nothing() -> None:
 
 def test_a_call_that_ended_makes_room() -> None:
     """What is counted in is counted out."""
-    running = RunningCalls(1)
+    running = RunningCalls(1, hold_seconds=0)
     for _ in range(3):
         running.begin(Errand(lambda gone: b""))
         with pytest.raises(ServingError, match="RESOURCE_EXHAUSTED"):
             running.begin(Errand(lambda gone: b""))
         running.end()
+
+
+def test_a_call_waits_for_room() -> None:
+    """It begins when another one ends, if that is soon enough."""
+    running = RunningCalls(1, hold_seconds=30)
+    running.begin(Errand(lambda gone: b""))
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(running.begin, Errand(lambda gone: b""))
+        running.end()
+        assert waiting.result(30) is None
+
+
+def test_no_more_calls_wait_than_there_are_threads_for() -> None:
+    """Beyond them calls are refused at once, and those that wait go on waiting."""
+    running = RunningCalls(0, hold_seconds=30)
+    with ThreadPoolExecutor(MOST_HELD + 3) as threads:
+        calls = [threads.submit(running.begin, Errand(lambda gone: b"")) for _ in range(MOST_HELD + 3)]
+        wait_until("three are refused", lambda: sum(call.done() for call in calls) == 3, 20)
+        for _ in range(MOST_HELD):
+            running.end()
+    assert sum(call.exception() is not None for call in calls) == 3
+
+
+def test_a_burst_of_long_calls_is_answered(transport: str, models: Path) -> None:
+    """More calls than may run at a time get their answers, if they need not wait for too long."""
+    flags = [f"--grpc_transport={transport}", base_path(models, "slow"), f"--grpc_max_threads={THREADS}"]
+    with ServerProcess(flags) as server:
+        client = GrpcClient(server)
+
+        def call(number: int) -> list[float]:
+            found: list[float] = client.predict(WAIT, {"ms": floats(MODERATE_MILLISECONDS)})["y"].tolist()
+            return found
+
+        with ThreadPoolExecutor(CALLS) as callers:
+            assert list(callers.map(call, range(CALLS))) == [[MODERATE_MILLISECONDS]] * CALLS
+        client.close()
+
+
+ROWS = 8
+BATCHES = f"""
+max_batch_size {{ value: {ROWS} }}
+batch_timeout_micros {{ value: 30000000 }}
+"""
+
+
+def test_batches_are_larger_than_the_threads(models: Path, tmp_path: Path) -> None:
+    """Calls that wait in a batch take no thread of the native transport: it becomes full, long before its time."""
+    (tmp_path / "batching.config").write_text(BATCHES)
+    flags = [
+        base_path(models, "slow"),
+        f"--grpc_max_threads={THREADS}",
+        "--enable_batching",
+        f"--batching_parameters_file={tmp_path}/batching.config",
+    ]
+    with ServerProcess(flags) as server:
+        client = GrpcClient(server)
+
+        def call(milliseconds: float) -> list[float]:
+            found: list[float] = client.predict(WAIT, {"ms": floats(milliseconds)}, timeout=20)["y"].tolist()
+            return found
+
+        sent = [MODERATE_MILLISECONDS + number for number in range(ROWS)]
+        with ThreadPoolExecutor(ROWS) as callers:
+            assert list(callers.map(call, sent)) == [[each] for each in sent]
+        client.close()
 
 
 def test_long_calls_beyond_the_threads_are_refused(transport: str, models: Path) -> None:

@@ -55,7 +55,13 @@ def long() -> Long:
 
 
 @pytest.fixture
-def transport(echo: Echo, long: Long) -> Iterator[FrontedTransport]:
+def hold_seconds() -> float:
+    """How long a call waits for room: longer than any test."""
+    return 60.0
+
+
+@pytest.fixture
+def transport(echo: Echo, long: Long, hold_seconds: float) -> Iterator[FrontedTransport]:
     """A started transport with nothing but these two; one long call may run."""
     made = FrontedTransport(
         {PREDICT: echo, LONG: long},
@@ -64,6 +70,7 @@ def transport(echo: Echo, long: Long) -> Iterator[FrontedTransport]:
         max_request_bytes=LIMIT_BYTES,
         aside={},
         services=(),
+        hold_seconds=hold_seconds,
     )
     made.start()
     yield made
@@ -108,11 +115,8 @@ def test_call_beyond_its_deadline_is_not_begun(transport: FrontedTransport, echo
     assert [payload for payload, _ in echo.asked] == [b"in time"]
 
 
-def test_call_without_room_waits_for_a_moment(
-    transport: FrontedTransport, long: Long, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_call_without_room_waits_for_a_moment(transport: FrontedTransport, long: Long) -> None:
     """It is begun as soon as another ends, and short calls pass by meanwhile."""
-    monkeypatch.setattr("serving.rpc.native._HOLD_SECONDS", 30.0)
     with grpc.insecure_channel(f"127.0.0.1:{transport.port}") as channel:
         calls = [channel.unary_unary(LONG).future(payload, timeout=30) for payload in (b"1", b"2")]
         wait_until("both are taken", lambda: len(long.asked) == 2)
@@ -122,6 +126,7 @@ def test_call_without_room_waits_for_a_moment(
         assert [each.result() for each in calls] == [b"1", b"2"]
 
 
+@pytest.mark.parametrize("hold_seconds", [0.1])
 def test_call_without_room_is_refused(transport: FrontedTransport, long: Long) -> None:
     """After that moment, with TensorFlow Serving's text."""
     with grpc.insecure_channel(f"127.0.0.1:{transport.port}") as channel:
@@ -135,11 +140,8 @@ def test_call_without_room_is_refused(transport: FrontedTransport, long: Long) -
     assert long.begun == [b"1"]
 
 
-def test_call_cancelled_while_it_waits_is_not_begun(
-    transport: FrontedTransport, long: Long, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_call_cancelled_while_it_waits_is_not_begun(transport: FrontedTransport, long: Long) -> None:
     """Its place goes to the next."""
-    monkeypatch.setattr("serving.rpc.native._HOLD_SECONDS", 30.0)
     with grpc.insecure_channel(f"127.0.0.1:{transport.port}") as channel:
         method = channel.unary_unary(LONG)
         calls = []
