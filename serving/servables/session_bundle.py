@@ -1,25 +1,25 @@
 """A SessionBundle, the export of TensorFlow 0.x, as a servable: its graph in a session, variables and assets restored.
 
-TensorFlow Serving has dropped the format. It lives in ``export.meta``, a MetaGraphDef with collections of its own, and
-a checkpoint beside it (docs/compatibility.md, "Session bundles").
+TensorFlow Serving has dropped the format (docs/compatibility.md, "Session bundles"). What is in its files
+``bundle_files`` says.
 """
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from serving.codecs import signature_def
 from serving.core.signature import DEFAULT_SIGNATURE_NAME
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError, invalid_argument
-from serving.protos import MetaGraphDef, message
+from serving.protos import message
 from serving.servables import bundle_signatures
+from serving.servables.bundle_files import BundleFiles, read_bundle
 from serving.servables.bundle_signatures import BundleSignatures, GraphTensor
 from serving.servables.imported import open_graph
 from serving.servables.libtensorflow import Library, Output, load
@@ -27,14 +27,6 @@ from serving.servables.saved_model import SavedModelOptions, SavedModelServable
 from serving.servables.session import Session
 from serving.servables.tensors import to_tensorflow
 
-META_GRAPH = "export.meta"
-CHECKPOINT = "export"
-
-_SIGNATURES, _GRAPH, _ASSETS, _INIT_OP = "serving_signatures", "serving_graph", "serving_assets", "serving_init_op"
-"""The collections that TensorFlow's Exporter writes."""
-
-AssetFile = message("tensorflow.serving.AssetFile")
-Signatures = message("tensorflow.serving.Signatures")
 TensorInfo = message("tensorflow.TensorInfo")
 
 
@@ -43,83 +35,23 @@ def load_session_bundle(path: Path, options: SavedModelOptions, executor: Execut
 
     Raises ServingError with TensorFlow's text, or with one that says what the export lacks.
     """
-    meta_graph = _read(path / META_GRAPH)
-    graph_def = _graph_def(meta_graph, path)
-    signatures = _signatures(meta_graph, path)
-    session = open_graph(load(), graph_def, options.session_config)
+    files = read_bundle(path)
+    session = open_graph(load(), files.graph, options.session_config)
     try:
-        _restore(session, meta_graph, path)
-        converted = bundle_signatures.convert(signatures, lambda name: _describe(session, name))
+        _restore(session, files)
+        converted = bundle_signatures.convert(files.signatures, lambda name: _describe(session, name))
         return _servable(session, converted, executor)
     except BaseException:
         session.close()
         raise
 
 
-def _read(path: Path) -> Any:
-    try:
-        return _parse(MetaGraphDef, path.read_bytes(), path)
-    except OSError as error:
-        raise ServingError(Code.NOT_FOUND, f"{path}; {error.strerror}") from error
-
-
-def _parse(kind: Any, data: bytes, path: Path) -> Any:
-    try:
-        return kind.FromString(data)
-    except DecodeError as error:
-        raise ServingError(Code.DATA_LOSS, f"Can't parse {path} as binary proto ({kind.DESCRIPTOR.name})") from error
-
-
-def _signatures(meta_graph: Any, path: Path) -> Any:
-    """The bundle's ``Signatures`` message. FAILED_PRECONDITION if it has none to serve."""
-    for value in _collection(meta_graph, _SIGNATURES):
-        signatures = _parse(Signatures, value, path / META_GRAPH)
-        if signatures.HasField("default_signature") or signatures.named_signatures:
-            return signatures
-    raise ServingError(
-        Code.FAILED_PRECONDITION,
-        f"The session bundle {path} has no signatures to serve: {META_GRAPH} lacks the collection {_SIGNATURES}, which "
-        "TensorFlow's Exporter writes. Export the model again, as a SavedModel",
-    )
-
-
-def _graph_def(meta_graph: Any, path: Path) -> bytes:
-    """The serialised graph: the one made for serving, or else the MetaGraph's."""
-    for value in _collection(meta_graph, _GRAPH):
-        return value
-    if not meta_graph.graph_def.node:
-        raise invalid_argument(f"{META_GRAPH} of the session bundle {path} has no graph; expected a MetaGraphDef")
-    return bytes(meta_graph.graph_def.SerializeToString())
-
-
-def _collection(meta_graph: Any, name: str) -> Iterable[bytes]:
-    """The serialised messages of a collection; empty if there is none."""
-    collections = meta_graph.collection_def
-    return [value.value for value in collections[name].any_list.value] if name in collections else []
-
-
-def _restore(session: Session, meta_graph: Any, path: Path) -> None:
+def _restore(session: Session, files: BundleFiles) -> None:
     """Read the variables and run what initialises the rest; both are told where the asset files are."""
-    saver = meta_graph.saver_def
-    files = [_parse(AssetFile, value, path / META_GRAPH) for value in _collection(meta_graph, _ASSETS)]
-    assets = {file.tensor_binding.tensor_name: path / "assets" / file.filename for file in files}
-    if saver.restore_op_name:
-        _run(session, {saver.filename_tensor_name: _checkpoint(path), **assets}, saver.restore_op_name)
-    collections = meta_graph.collection_def
-    names = collections[_INIT_OP].node_list.value if _INIT_OP in collections else []
-    if len(names) > 1:
-        raise ServingError(
-            Code.FAILED_PRECONDITION, f"Expected exactly one serving init op in {path / META_GRAPH}, found {len(names)}"
-        )
-    for name in names:
-        _run(session, assets, name)
-
-
-def _checkpoint(path: Path) -> Path:
-    """What the restore operation is to read: one file, a pattern of shards, or the prefix of a newer checkpoint."""
-    if any((path / name).exists() for name in (CHECKPOINT, f"{CHECKPOINT}.index")):
-        return path / CHECKPOINT
-    return path / f"{CHECKPOINT}-?????-of-?????"
+    if files.restore_op:
+        _run(session, {files.filename_tensor: files.checkpoint, **files.assets}, files.restore_op)
+    if files.init_op:
+        _run(session, files.assets, files.init_op)
 
 
 def _run(session: Session, feeds: Mapping[str, Path], target: str) -> None:

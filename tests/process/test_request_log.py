@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_full_disk_does_not_stop_serving(models: Path, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     config = write_config(tmp_path / "models.config", models / "classifier", LOGGED)
     flags = [config, f"--request_log_directory={logs}"]
-    with ServerProcess(flags, program=("-c", LIMITED)) as server:
+    with ServerProcess(flags, command=(sys.executable, "-c", LIMITED)) as server:
         ask_rest(server)
         server.wait_for("Request logging stops, .* cannot write below .*: File too large")
         ask_rest(server)
