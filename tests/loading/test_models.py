@@ -4,98 +4,20 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from serving.configuration.model_config import ModelConfig
-from serving.core.manager import Manager
-from serving.core.servable import Loader, State
+from serving.core.servable import State
 from serving.core.startup import Progress
-from serving.core.version_policy import All, Specific, VersionPolicy
+from serving.core.version_policy import Specific
 from serving.errors import Code, ConfigurationError, ServingError
-from serving.loading.models import Models
+from tests.loading.house import House
 from tests.server_process import wait_until
-from tests.support import TIMEOUT_SECONDS, FakeServable, Gate, Watch, fails, loads
+from tests.support import TIMEOUT_SECONDS, FakeServable, Gate, loads
 
-BROKEN = ServingError(Code.DATA_LOSS, "no model")
 NOW = 0.0
 """A time limit that has passed at once."""
-
-
-class House:
-    """Models on base paths of a directory, with loaders that can be told to fail or to wait."""
-
-    def __init__(self, directory: Path, *, allow_unavailable_labels: bool = False) -> None:
-        self.directory = directory
-        self.broken: set[str] = set()
-        self.gates: dict[str, Gate] = {}
-        self.manager = Manager(max_load_retries=0)
-        self.watch = Watch(self.manager.monitor)
-        self.models = Models(
-            self.manager,
-            self._loader,
-            poll_wait_seconds=0,
-            max_loads=4,
-            max_unloads=1,
-            allow_unavailable_labels=allow_unavailable_labels,
-        )
-
-    def _loader(self, name: str, version: int, path: Path) -> Loader:
-        loader = fails(BROKEN) if name in self.broken else loads(FakeServable(f"{name}{version}"))
-        return self.gates.get(name, loader)
-
-    def make(self, name: str, *versions: int) -> None:
-        """Version directories of a model."""
-        for version in versions:
-            (self.directory / name / str(version)).mkdir(parents=True)
-
-    def config(
-        self, name: str, policy: VersionPolicy | None = None, labels: dict[str, int] | None = None
-    ) -> ModelConfig:
-        """An entry of a list; the base path need not exist."""
-        return ModelConfig(name=name, base_path=self.directory / name, policy=policy or All(), labels=labels or {})
-
-    def start(self, *configs: ModelConfig) -> None:
-        """Serve a first list, all of it."""
-        self.models.start(configs)
-        wait_until("all of it serves", lambda: self.models.startup().progress is Progress.READY)
-
-    def reload(self, *configs: ModelConfig, timeout: float | None = TIMEOUT_SECONDS) -> None:
-        """Another list."""
-        self.models.reload(configs, timeout)
-
-    def refusal(self, *configs: ModelConfig, timeout: float | None = TIMEOUT_SECONDS) -> tuple[Code, str]:
-        """Code and text with which a list ends."""
-        with pytest.raises(ServingError) as raised:
-            self.models.reload(configs, timeout)
-        return raised.value.code, raised.value.message
-
-
-@pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """Makes houses, which are closed at the end."""
-    houses: list[House] = []
-
-    def make(allow_unavailable_labels: bool = False) -> House:
-        houses.append(House(tmp_path, allow_unavailable_labels=allow_unavailable_labels))
-        return houses[-1]
-
-    yield make
-    for house in houses:
-        for gate in house.gates.values():
-            gate.open()
-        house.models.close(TIMEOUT_SECONDS)
-
-
-@pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
-    """One that serves nothing yet; ``a`` has versions 1 and 2, ``b`` and ``c`` one each."""
-    house = make_house()
-    house.make("a", 1, 2)
-    house.make("b", 1)
-    house.make("c", 1)
-    return house
 
 
 @contextmanager
