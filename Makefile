@@ -38,7 +38,9 @@ check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy examples/demo_models/make_models.py
+	@for folder in $$(find examples -name '*.py' -exec dirname {} + | sort -u); do \
+		echo "mypy $$folder" && $(BIN)/mypy --cache-dir=.mypy_cache/$$folder $$folder/*.py || exit 1; \
+	done
 	$(BIN)/shellcheck $$(find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type f -name '*.sh' -print) \
 		$$(grep -lE '^#!.*[/ ](ba)?sh$$' $$(find build/images .ci -type f ! -name '*.sh' 2>/dev/null) /dev/null)
 	$(BIN)/python -m pytest -q tests/test_imports.py
@@ -49,8 +51,9 @@ bench: $(BENCH_STAMP) ## Measure against the baselines, about six minutes, into 
 bench-smoke: $(BENCH_STAMP) ## A minute of the same, to see that it works; its figures mean nothing
 	$(BIN)/python -m tests.bench --smoke $(ARGS)
 
-docs: $(STAMP) ## Write docs/flags.md anew from the table of flags
+docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, and docs/architecture.svg
 	$(BIN)/python docs/generate_flags.py
+	$(BIN)/python docs/draw_architecture.py
 
 lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(COMPILE) --output-file requirements.lock pyproject.toml
@@ -105,7 +108,7 @@ $(STAMP): requirements-dev.lock pyproject.toml | $(BIN)/uv
 
 # Added to what is there; a change of the other lock takes these packages out, and then this puts them back.
 $(BENCH_STAMP): requirements-bench.lock $(STAMP)
-	@echo 'Installing what only the benchmark needs: Flask, FastAPI, matplotlib.'
+	@echo 'Installing what only the benchmark needs: Flask and FastAPI.'
 	@$(UV) pip install --quiet --require-hashes --requirement requirements-bench.lock
 	@touch $@
 

@@ -48,15 +48,26 @@ def write_model_config(
 
 
 class ServerProcess:
-    """``python -m serving`` with ``flags``, on free ports. A context manager; ``output`` has all it printed."""
+    """A server with ``flags``, on free ports. A context manager; ``output`` has all it printed.
 
-    def __init__(self, flags: Sequence[str], *, wait: bool = True, program: Sequence[str] = ("-m", "serving")) -> None:
+    ``command`` starts it, with flags of its own if it likes; those for the ports follow, and then ``flags``.
+    """
+
+    def __init__(
+        self,
+        flags: Sequence[str],
+        *,
+        wait: bool = True,
+        command: Sequence[str] = (sys.executable, "-m", "serving"),
+        directory: Path = REPOSITORY,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.output: list[str] = []
         self._printed = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, *program, "--port=-1", "--rest_api_port=-1", *flags],
-            cwd=REPOSITORY,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1", "PYTHONUNBUFFERED": "1"},
+            [*command, "--port=-1", "--rest_api_port=-1", *flags],
+            cwd=directory,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1", "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -68,11 +79,11 @@ class ServerProcess:
         if wait:
             self.wait_until_serving()
 
-    def wait_until_serving(self) -> None:
-        """Block until both doors are announced, and learn their ports."""
+    def wait_until_serving(self, timeout: float = START_SECONDS) -> None:
+        """Block until both doors are announced, and learn their ports; AssertionError after ``timeout`` seconds."""
         try:
-            self.grpc_port = int(self.wait_for(_GRPC_PORT)[1])
-            self.rest_port = int(self.wait_for(_REST_PORT)[1])
+            self.grpc_port = int(self.wait_for(_GRPC_PORT, timeout)[1])
+            self.rest_port = int(self.wait_for(_REST_PORT, timeout)[1])
         except BaseException:
             self.kill()
             raise
@@ -148,12 +159,8 @@ class ServerProcess:
             self.process.kill()
         self.wait()
 
-    def __enter__(self) -> "ServerProcess":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """End it by a drain, if it has not ended yet."""
         if self.process.poll() is None:
             self.terminate()
             try:
@@ -163,3 +170,11 @@ class ServerProcess:
                 raise
         else:
             self.wait()
+
+    def __enter__(self) -> "ServerProcess":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -222,7 +222,7 @@ sys.exit(status)
 def test_state_at_the_end(models: Path, transport: str) -> None:
     """After a whole life, with answers at both doors: no unwanted module, and a collector that hardly ever runs."""
     flags = (f"--grpc_transport={transport}", f"--model_base_path={models / 'half_plus_three'}")
-    with ServerProcess(flags, program=("-c", ENDING_STATE)) as server:
+    with ServerProcess(flags, command=(sys.executable, "-c", ENDING_STATE)) as server:
         for client in (RestClient(server), GrpcClient(server)):
             assert client.predict(MODEL, {"x": floats(1)})["y"].tolist() == [3.5]
             assert client.metadata(MODEL)[0] == 1
