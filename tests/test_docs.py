@@ -18,7 +18,16 @@ from serving.settings import FLAGS, Flag
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = tuple(sorted([ROOT / "README.md", *DOCS.rglob("*.md"), *(ROOT / "examples").rglob("*.md")]))
+PAGES = tuple(
+    sorted(
+        [
+            ROOT / "README.md",
+            ROOT / "serving" / "client" / "README.md",
+            *DOCS.rglob("*.md"),
+            *(ROOT / "examples").rglob("*.md"),
+        ]
+    )
+)
 
 OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -30,13 +39,29 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "compile-tensorflow.sh": frozenset({"print"}),
         "python -m build": frozenset({"variant"}),
         "python -m build verify": frozenset({"base", "image", "json", "sbom", "wheel"}),
-        "curl": frozenset({"data-binary"}),
+        "curl": frozenset({"cacert", "data-binary", "fail", "retry", "retry-all-errors", "retry-delay"}),
         "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model"}),
         "docker": frozenset({"build-arg", "entrypoint", "gpus", "mount", "read-only", "rm", "user"}),
         "docker compose": frozenset({"profile"}),
         "pip": frozenset({"no-deps", "only-binary", "platform", "python-version"}),
         "uv": frozenset({"generate-hashes", "require-hashes", "universal"}),
-        "saved_model_cli": frozenset({"dir"}),
+        "saved_model_cli": frozenset({"dir", "tag_set", "signature_def", "all"}),
+        "tritonserver": frozenset({"backend-config", "model-control-mode", "model-repository", "repository-poll-secs"}),
+        "OpenVINO Model Server": frozenset(
+            {"batch_size", "cache_dir", "config_path", "cpu_extension", "layout", "metrics_enable", "model_path"}
+            | {"nireq", "plugin_config", "rest_port", "shape", "stateful", "target_device"}
+        ),
+        "examples/digits": frozenset({"concurrency", "model_version", "num_tests", "server", "training_iteration"}),
+        "examples/keras_mlp": frozenset({"keras_file", "model_version", "server"}),
+        "examples/operations": frozenset(
+            {"base_path", "ca", "certificate", "compare", "key", "offset", "out", "prefix", "records", "save", "server"}
+            | {"slope"}
+        ),
+        "examples/resnet": frozenset({"image", "requests", "server", "weights"}),
+        "examples/segmentation": frozenset({"evaluate", "image", "overlay", "server", "synthetic"}),
+        "examples/session_bundle": frozenset(
+            {"allow_missing_assets", "model_version", "saved_model", "server", "session_bundle"}
+        ),
     }
 )
 """Flags of other programs that a page may name."""
