@@ -3,11 +3,10 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -20,9 +19,9 @@ from serving.settings import FLAGS
 from tests.bench.asking import Address
 from tests.bench.payloads import example
 from tests.bench.results import BenchError, Measurement, percentile
+from tests.ports import HOST, free_port
 
 ROOT = Path(__file__).parents[2]
-HOST = "127.0.0.1"
 
 _STOP_SECONDS = 20.0
 _RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
@@ -85,7 +84,7 @@ class Server:
 
     def __init__(self, program: Program, values: Mapping[str, str], core: int | None, work: Path) -> None:
         check_flags(program)
-        self.rest_port, self.grpc_port = _free_ports(2)
+        self.rest_port, self.grpc_port = free_port(), free_port()
         for name, text in CONFIGS.items():
             (work / name).write_text(text + "\n")
         places = {**{name: str(work / name) for name in CONFIGS}, **values}
@@ -184,11 +183,3 @@ class ModelTime:
     ) -> None:
         self._process.kill()
         self._process.communicate()
-
-
-def _free_ports(count: int) -> Sequence[int]:
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

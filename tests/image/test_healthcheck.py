@@ -10,6 +10,8 @@ from socket import create_server
 
 import pytest
 
+from tests.ports import free_port
+
 HEALTHCHECK = Path(__file__).parents[2] / "build" / "images" / "healthcheck"
 
 
@@ -32,12 +34,6 @@ def rest_door(status: int) -> Iterator[int]:
         yield server.server_port
         server.shutdown()
         thread.join()
-
-
-def unused_port() -> int:
-    """A port that nothing listens on any more."""
-    with closing(create_server(("127.0.0.1", 0))) as socket:
-        return int(socket.getsockname()[1])
 
 
 class Probe:
@@ -77,13 +73,13 @@ def test_the_rest_door_decides(probe: Probe, status: int, verdict: int) -> None:
 
 def test_nobody_listening_is_not_healthy(probe: Probe) -> None:
     """A server that has not opened its door yet is not healthy."""
-    assert probe.ask(f"--rest_api_port={unused_port()}").returncode == 1
+    assert probe.ask(f"--rest_api_port={free_port()}").returncode == 1
 
 
 def test_the_last_flag_wins(probe: Probe) -> None:
     """A port given after the image's own is the one that is asked."""
     with rest_door(200) as port:
-        done = probe.ask(f"--rest_api_port={unused_port()}", "--model_name=x", f"--rest_api_port={port}")
+        done = probe.ask(f"--rest_api_port={free_port()}", "--model_name=x", f"--rest_api_port={port}")
     assert done.returncode == 0
 
 
@@ -100,4 +96,4 @@ def test_without_plain_rest_the_grpc_port_decides(probe: Probe, flags: tuple[str
     with closing(create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
         assert probe.ask(f"--port={port}", *flags).returncode == 0
-    assert probe.ask(f"--port={unused_port()}", *flags).returncode == 1
+    assert probe.ask(f"--port={free_port()}", *flags).returncode == 1

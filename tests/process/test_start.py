@@ -11,17 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.doors.clients import GrpcClient, RestClient, Target, floats
+from tests.ports import free_port
 from tests.process.conftest import Put, lines, refuses
 from tests.server_process import REPOSITORY, ServerProcess, wait_until
 
 MODEL = Target(model="default")
 STILL_LOADING = "The models are still loading; GET /healthz/ready answers 200 when all are available"
-
-
-def free_port() -> int:
-    """A port that was free: before the models are there a server does not print those it chose."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def start(*flags: str) -> subprocess.CompletedProcess[str]:
