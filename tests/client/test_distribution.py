@@ -83,6 +83,14 @@ def test_no_file_is_in_both(wheels: Mapping[str, Path]) -> None:
     assert not [name for name in server if name.startswith("serving/client")]
 
 
+def test_wheels_carry_the_licence(wheels: Mapping[str, Path]) -> None:
+    """Its text goes wherever a wheel goes."""
+    for wheel in wheels.values():
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
+            assert archive.read(name) == (ROOT / "LICENSE").read_bytes()
+
+
 def test_versions_are_equal(wheels: Mapping[str, Path]) -> None:
     """The client has the server's version."""
     assert {wheel.name.split("-")[1] for wheel in wheels.values()} == {__version__}
