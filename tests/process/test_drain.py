@@ -47,6 +47,8 @@ def start(transport: str, models: Path, tmp_path: Path) -> Iterator[Start]:
                 f"--drain_grace_seconds={grace_seconds}",
                 "--rest_api_timeout_in_ms=0",
                 "--rest_api_num_threads=8",
+                # The slow calls keep as many of TensorFlow's threads as there are calls; the fast one needs another.
+                f"--tensorflow_inter_op_parallelism={4 * CALLS}",
             )
             server = stack.enter_context(ServerProcess(flags))
             stack.callback(server.kill)  # only a test that failed has left it running
