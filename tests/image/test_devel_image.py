@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,15 @@ class TwoCommands:
     commit: str
 
 
+def host_of_containers() -> str:
+    """The address of this machine for containers, which is the first of their network.
+
+    From its second start on the engine names it too, as the network's gateway.
+    """
+    subnet = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}").strip()
+    return str(next(ip_network(subnet).hosts()))
+
+
 @pytest.fixture(scope="module")
 def two_commands(
     toolchain: str, tmp_path_factory: pytest.TempPathFactory, measured: dict[str, str]
@@ -125,12 +135,11 @@ def two_commands(
     """The devel image, then the runtime image from it, as in the tutorials, with the source taken from here."""
     source = tmp_path_factory.mktemp("git") / "tensorflow"
     commit = make_repository(source, VERSION)
-    gateway = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
     devel, runtime = f"{NAME}-devel", f"{NAME}-runtime"
     began = time.monotonic()
     try:
         with served(source.parent) as port:
-            url = f"git://{gateway}:{port}/tensorflow"
+            url = f"git://{host_of_containers()}:{port}/tensorflow"
             arguments = ["--build-arg", f"TENSORFLOW_GIT_URL={url}", "--build-arg", f"TENSORFLOW_COMMIT={commit}"]
             build(devel, "--file", str(ROOT / "Dockerfile.devel"), *arguments)
         compiled = time.monotonic()
