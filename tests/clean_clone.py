@@ -21,10 +21,11 @@ def make_clone(directory: Path) -> Path:
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
     git("clone", "--quiet", "--no-tags", str(ROOT), str(directory))
-    for name in git("ls-files", "-z", "--deleted").split("\0")[:-1]:
-        (directory / name).unlink(missing_ok=True)
-    for name in git("ls-files", "-z", "--modified", "--others", "--exclude-standard").split("\0")[:-1]:
+    changed = git("diff", "-z", "--name-only", "--no-renames", "HEAD")
+    for name in (changed + git("ls-files", "-z", "--others", "--exclude-standard")).split("\0")[:-1]:
         if (ROOT / name).is_file():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, directory / name)
+        else:
+            (directory / name).unlink(missing_ok=True)
     return directory

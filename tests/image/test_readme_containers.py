@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.clean_clone import make_clone
 from tests.image.conftest import DEFAULT_IMAGE
-from tests.image.containers import http, wait_until
+from tests.image.containers import docker, http, wait_until
 from tests.image.test_compose import TOOL
 from tests.shell_blocks import activated, run_block, shell_blocks
 
@@ -56,6 +57,17 @@ def environment(image: str) -> dict[str, str]:
     return {**activated(), "IMAGE": image, "ARGS": "--network=host" if host else ""}
 
 
+def end(process: "subprocess.Popen[bytes]") -> int:
+    """What Ctrl-C in its terminal makes of a command: its status. A terminal sends it to all of its processes."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        return process.wait(60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
+
 def blocks(clone: Path) -> list[str]:
     """The page's blocks with Docker."""
     found = shell_blocks((clone / "README.md").read_text())
@@ -64,8 +76,7 @@ def blocks(clone: Path) -> list[str]:
 
 @contextmanager
 def in_foreground(block: str, clone: Path, image: str) -> Iterator[None]:
-    """A command that serves until it is interrupted; ends with Ctrl-C, which must end it well."""
-    # A terminal's Ctrl-C goes to all processes of the command.
+    """A command that serves until Ctrl-C, which must end it well."""
     process = subprocess.Popen(
         ["bash", "-euc", block.replace(DEFAULT_IMAGE, image)],
         cwd=clone,
@@ -77,10 +88,10 @@ def in_foreground(block: str, clone: Path, image: str) -> Iterator[None]:
         wait_until(f"ready: {block}", lambda: ready() or process.poll() is not None, START_SECONDS)
         assert process.poll() is None, f"ended with {process.returncode}: {block}"
         yield
+        assert end(process) == 0, block
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-        process.wait(60)
+            end(process)
 
 
 def test_the_page_has_three_ways(clone: Path) -> None:
@@ -89,8 +100,13 @@ def test_the_page_has_three_ways(clone: Path) -> None:
 
 
 def test_image_is_built(clone: Path, image: str) -> None:
-    """`make image` builds it; what has not changed comes from the engine's cache."""
-    assert "Successfully tagged" in run_block(blocks(clone)[0], clone, environment(image), 1000.0)
+    """`make image` builds it, here under another name; what has not changed comes from the engine's cache."""
+    name = f"image_test_{uuid4().hex[:8]}:cpu"
+    try:
+        run_block(blocks(clone)[0], clone, environment(name), 1000.0)
+        assert "tensorflow_model_server" in docker("run", "--rm", name, "--help")
+    finally:
+        docker("rmi", "--force", name)
 
 
 def test_docker_run_answers(clone: Path, image: str) -> None:
