@@ -34,7 +34,6 @@ class Frame:
     """A frame around rooms that stand for the same thing; an arrow to or from it holds for each of them."""
 
     name: str
-    rooms: tuple[str, ...]
     x: int
     y: int
     width: int
@@ -81,8 +80,8 @@ BOXES = (
 )
 
 FRAMES = (
-    Frame(name="doors", rooms=("rest", "rpc"), x=38, y=_ROWS[1] - 10, width=312, height=72),
-    Frame(name="runs", rooms=("batching", "servables"), x=38, y=_ROWS[5] - 10, width=312, height=72),
+    Frame(name="doors", x=38, y=_ROWS[1] - 10, width=312, height=72),
+    Frame(name="models", x=38, y=_ROWS[5] - 10, width=312, height=72),
 )
 
 
@@ -105,7 +104,7 @@ ARROWS = (
     Arrow(source="tls", target="configuration", points=((630, _bottom(3)), (675, _ROWS[4]))),
     Arrow(source="loading", target="configuration", points=((710, _ROWS[5]), (710, _bottom(4)))),
     Arrow(source="loading", target="sources", points=((490, _ROWS[5]), (490, _bottom(4)))),
-    Arrow(source="loading", target="runs", points=((_RIGHT, _centre(5)), (350, _centre(5)))),
+    Arrow(source="loading", target="models", points=((_RIGHT, _centre(5)), (350, _centre(5)))),
     Arrow(source="sources", target="core", points=((_RIGHT, _centre(4)), (340, _centre(4)))),
     Arrow(source="request_log", target="inference", points=((_RIGHT, _centre(3)), (340, _centre(3)))),
     Arrow(source="doors", target="request_log", points=((350, 212), (395, 212), (490, _ROWS[3]))),
@@ -117,11 +116,11 @@ ARROWS = (
     ),
     Arrow(source="inference", target="codecs", points=((298, _ROWS[3]), (298, _bottom(2)))),
     Arrow(source="inference", target="core", points=((90, _bottom(3)), (90, _ROWS[4]))),
-    Arrow(source="runs", target="core", points=((298, _ROWS[5] - 10), (298, _bottom(4)))),
+    Arrow(source="models", target="core", points=((298, _ROWS[5] - 10), (298, _bottom(4)))),
 )
 """Some of the imports: those that say how the server is made. Not drawn: imports of the rooms in the last row."""
 
-WAY = ("client", "doors", "codecs", "inference", "core", "runs", "TensorFlow")
+WAY = ("client", "doors", "codecs", "inference", "core", "models", "TensorFlow")
 """Where a request goes, one below the other; the answer comes back the same way."""
 
 STYLE = """
@@ -175,6 +174,7 @@ def _frame(frame: Frame) -> str:
     return (
         f'<rect class="frame" data-frame="{frame.name}" x="{frame.x}" y="{frame.y}" width="{frame.width}" '
         f'height="{frame.height}" rx="12"/>'
+        f'<text class="note" x="{frame.x + frame.width + 8}" y="{frame.y + 16}">{frame.name}</text>'
     )
 
 

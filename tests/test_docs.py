@@ -22,6 +22,7 @@ PAGES = tuple(
     sorted(
         [
             ROOT / "README.md",
+            ROOT / "CHANGELOG.md",
             ROOT / "serving" / "client" / "README.md",
             *DOCS.rglob("*.md"),
             *(ROOT / "examples").rglob("*.md"),
@@ -291,6 +292,17 @@ def test_differences_have_ids_of_their_own(compatibility: str) -> None:
 
 def test_differences_are_referred_to_by_their_ids(compatibility: str) -> None:
     """Each id of a difference that a page names is in the list."""
-    listed = set(re.findall(r"^\| ([CW]\d+) \|", compatibility, re.MULTILINE))
-    named = {each for page in DOCS.glob("*.md") for each in re.findall(r"\b[CW]\d+\b", page.read_text())}
+    cells = re.findall(r"^\| ([^|]+) \|", section(compatibility, "What differs on purpose"), re.MULTILINE)
+    listed = {each for cell in cells for each in cell.split(", ")}
+    named = {each for page in PAGES for each in re.findall(r"\((?:see )?([A-Z]\d+)\)", page.read_text())}
+    named |= {each for page in PAGES for each in re.findall(r"\b[CW]\d+\b", page.read_text())}
+    assert "H5" in named
     assert named - listed == set()
+
+
+def test_decisions_have_the_status_of_their_pages() -> None:
+    """The index of the decisions says of each what its page says."""
+    rows = re.findall(r"^\| \[\d+\. [^]]+\]\(([^)]+)\) \| (.+) \|$", (DOCS / "adr/README.md").read_text(), re.MULTILINE)
+    found = {name: re.findall(r"^Status: (.+)$", (DOCS / "adr" / name).read_text(), re.MULTILINE) for name, _ in rows}
+    assert set(found) == {page.name for page in (DOCS / "adr").glob("[0-9]*.md")}
+    assert {name: [status] for name, status in rows} == found
