@@ -11,6 +11,7 @@ import pytest
 
 from serving.client import Client
 from tests.examples.walk import Walk
+from tests.shell_blocks import shell_blocks
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -130,6 +131,15 @@ def test_openvino_models_are_served(openvino: Walk) -> None:
     assert (versions(openvino, "half"), versions(openvino, "both")) == ({"1"}, {"1", "2"})
 
 
+def test_openvino_object_stores_are_kept(openvino: Walk) -> None:
+    """A path in an object store stays as it is, so that the server can refuse it by name."""
+    (converter,) = (block for block in shell_blocks(part(PAGE, OPENVINO)) if "config.json" in block)
+    stored = {"config": {"name": "stored", "base_path": "s3://bucket/stored"}}
+    (openvino.directory / "stored.json").write_text(json.dumps({"model_config_list": [stored]}))
+    openvino.shell(converter.replace("config.json", "stored.json").replace("models.config", "stored.config"))
+    assert 'base_path: "s3://bucket/stored"' in (openvino.directory / "stored.config").read_text()
+
+
 def test_openvino_request(openvino: Walk) -> None:
     """The request of the page is answered as the page says, which is x / 2 + 2."""
     printed = openvino.output("half:predict")
@@ -152,16 +162,23 @@ def test_version_zero_is_not_the_latest(openvino: Walk) -> None:
 
 
 def test_answers_are_compared(openvino: Walk, triton: Walk) -> None:
-    """The loop that compares two servers names the request of which the answers differ, and no other."""
+    """The loop that compares two servers names the requests of which the answers differ or fail, and no other."""
     (loop,) = blocks(part(PAGE, "Move safely"), "sh")
     requests = triton.directory / "requests"
     requests.mkdir()
     (requests / "same.json").write_text('{"instances": [1.0, 2.0]}')
+    (requests / "neither.json").write_text('{"instances": ["one"]}')
     (requests / "nine.json").write_text(json.dumps({"instances": [1.0] * 9}))
     old, new = f"localhost:{openvino.server.rest_port}", f"localhost:{triton.server.rest_port}"
     loop = loop.replace("old:8501/v1/models/resnet", f"{old}/v1/models/half")
     loop = loop.replace("new:8501/v1/models/resnet", f"{new}/v1/models/half_plus_two")
-    assert triton.shell(loop) == "requests/nine.json differs\n"
+    printed = [line for line in triton.shell(loop).splitlines() if not line.startswith("curl: (22)")]
+    assert printed == [
+        "requests/neither.json: no answer from old",
+        "requests/neither.json: no answer from new",
+        "requests/nine.json: no answer from new",
+        "requests/nine.json differs",
+    ]
 
 
 def test_what_is_the_same_is_there() -> None:

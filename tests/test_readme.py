@@ -15,9 +15,10 @@ import pytest
 from tests.clean_clone import ROOT, make_clone
 from tests.shell_blocks import Reader, shell_blocks, terminal
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
-INSTALL_SECONDS = 300.0
+INSTALL_SECONDS = 900.0
+"""TensorFlow is downloaded within, where it is not in the cache of packages."""
 TESTS = "tests/core"
 """What `make test` runs here; all the rest of it is what runs this."""
 
@@ -49,6 +50,8 @@ class Newcomer(Reader):
 
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
     clone = make_clone(tmp_path_factory.mktemp("newcomer") / "clone")
     try:
         with Newcomer(clone) as reader:
@@ -111,10 +114,12 @@ def ratio(load: str, ours: str, baseline: str) -> float:
 @pytest.mark.parametrize(
     ("words", "load", "ours", "baseline"),
     [
-        pytest.param(r"(\d+) times the answers of Flask", "connections 16,", " lane:", " Flask:", id="Flask"),
-        pytest.param(r"(\d+) times those of FastAPI", "connections 16,", " lane:", " FastAPI:", id="FastAPI"),
+        pytest.param(
+            r"(\S+) times the answers of Flask's own server", "connections 16,", " lane:", " Flask:", id="Flask"
+        ),
+        pytest.param(r"(\S+) times those of FastAPI", "connections 16,", " lane:", " FastAPI:", id="FastAPI"),
         pytest.param(r"ResNet-50 in (\S+) of its plain time", "clients 1,", " safe, gRPC:", " off, gRPC:", id="safe"),
-        pytest.param(r"(\S+) in bfloat16", "clients 1,", " fast, gRPC:", " off, gRPC:", id="fast"),
+        pytest.param(r"(\S+) with `--optimize=fast`", "clients 1,", " fast, gRPC:", " off, gRPC:", id="fast"),
     ],
 )
 def test_figures_were_measured(words: str, load: str, ours: str, baseline: str) -> None:

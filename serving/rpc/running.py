@@ -8,7 +8,8 @@ from serving.inference.work import Work
 
 HOLD_SECONDS = 1.0
 """How long a call waits for others to end before it is refused. A client with some dozens of calls in flight, or a
-burst to a model that is not yet known to be fast, gets its answers; a server that stays too busy says so."""
+burst to a model that is not yet known to be fast, gets its answers; a server that stays too busy says so. Where waiting
+takes a thread, ``MOST_HELD`` bounds the burst."""
 
 MOST_HELD = 16
 """How many calls may wait where each takes a thread: more threads make all calls slower, for they share one lock."""
