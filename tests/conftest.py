@@ -1,6 +1,7 @@
 """The models that tests run on: written once by the scripts that make them, then kept between test runs."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,6 +9,15 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a busy machine an example may take any time; whether it is right does not depend on that.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+
+# gRPC and curl would ask a proxy for servers of this machine. Before anything reads them, for children too.
+for _name in ("no_proxy", "NO_PROXY"):
+    os.environ[_name] = ",".join(filter(None, [os.environ.get(_name), "localhost", "127.0.0.1"]))
 
 SAVED_MODELS = Path(__file__).parent / "parity" / "make_models.py"
 OTHER_KINDS = Path(__file__).parent / "tensorflow" / "make_models.py"

@@ -6,24 +6,29 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 
-_LOWEST = 10_000
-_OF_CLIENTS = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-"""The first of the ports that the kernel gives to connections, and to listeners that ask for any."""
-
-_untried = iter(random.sample(range(_LOWEST, _OF_CLIENTS), _OF_CLIENTS - _LOWEST))
+_RANGE_OF_KERNEL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_given: set[int] = set()
 
 
 def free_port() -> int:
     """A TCP port that nothing listens on, another one with every call.
 
-    It is none that the kernel gives out: one of those is now and then taken by somebody's connection before the
-    program gets to bind it.
+    It is none that the kernel gives to connections, and to listeners that ask for any, if there are others: one of
+    those is now and then taken by somebody's connection before the program gets to bind it.
     """
-    for port in _untried:
-        try:
-            # On all addresses, as the server does.
-            socket.create_server(("0.0.0.0", port)).close()
-        except OSError:
-            continue
-        return port
-    raise OSError(f"no port from {_LOWEST} to {_OF_CLIENTS} is free")
+    first, last = (int(word) for word in _RANGE_OF_KERNEL.read_text().split())
+    others: list[int] = [*range(10_000, first), *range(last + 1, 65_536)] or list(range(first, last + 1))
+    for port in random.sample(others, len(others)):
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+    raise OSError(f"none of {len(others)} ports is free")
+
+
+def _is_free(port: int) -> bool:
+    try:
+        # On all addresses, as the server does.
+        socket.create_server(("0.0.0.0", port)).close()
+    except OSError:
+        return False
+    return True

@@ -16,6 +16,9 @@ from tests.server_process import START_SECONDS, ServerProcess
 SECONDS = 240.0
 """How long one block may take."""
 
+_OF_THE_SERVER = ("MODEL_NAME", "MODEL_BASE_PATH", "MODEL_CONFIG_FILE", "FLAGS", "PYTHON")
+"""Variables that would make another server of the page's."""
+
 _PORT = re.compile(r"\b850[01]\b")
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -27,8 +30,13 @@ def shell_blocks(text: str) -> list[str]:
 
 def terminal() -> dict[str, str]:
     """The variables of a shell in a terminal, also when these tests run inside `make test`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTEST"))}
-    return {**kept, "CURL_HOME": str(Path(__file__).parent / "terminal"), "PYTHONUNBUFFERED": "1"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _OF_THE_SERVER and not name.startswith(("MAKE", "MFLAGS", "PYTEST"))
+    }
+    ours = {"CURL_HOME": str(Path(__file__).parent / "terminal"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return {**kept, **ours, "PYTHONUNBUFFERED": "1"}
 
 
 def activated() -> dict[str, str]:
@@ -54,6 +62,10 @@ def run_block(block: str, directory: Path, environment: Mapping[str, str], secon
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
         raise AssertionError(f"not done within {seconds} s:\n{block}\n\n{output}") from None
+    except BaseException:  # a test's own time limit among them: nothing may go on beside the next test
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
     assert process.returncode == 0, f"status {process.returncode}:\n{block}\n\n{output}"
     return output
 

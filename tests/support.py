@@ -11,7 +11,7 @@ from serving.core.servable import Loader, Run, Servable, ServableId, ServableSta
 from serving.core.signature import Signature
 from serving.errors import Code, ServingError
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 """Long after anything that works has happened; only a failing test waits that long."""
 
 

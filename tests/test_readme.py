@@ -82,8 +82,8 @@ def test_own_model_is_served(newcomer: Newcomer) -> None:
 def test_client_has_no_tensorflow(newcomer: Newcomer) -> None:
     """The client's environment has what it needs, and neither TensorFlow nor the server."""
     assert "tensorflow-serving-appliance-client" in newcomer.output("pip install").replace("_", "-")
-    listed = newcomer.shell(".demo/client/bin/pip list")
-    assert {line.split()[0] for line in listed.splitlines()[2:]} <= {
+    listed = json.loads(newcomer.shell(".demo/client/bin/pip list --format=json 2>/dev/null"))
+    assert {each["name"] for each in listed} <= {
         *("grpcio", "numpy", "protobuf", "typing_extensions", "tensorflow-serving-appliance-client"),
         *("pip", "setuptools"),
     }

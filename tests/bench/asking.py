@@ -55,8 +55,11 @@ class Question:
         return payloads.body(self.model, self.name, self.form)
 
 
-def check(question: Question, address: Address) -> None:
-    """Ask once. BenchError if the answer is not the right one; OSError if there is no server, or not yet."""
+def check(question: Question, address: Address) -> int:
+    """Ask once; the answer's length in bytes.
+
+    BenchError if it is not the right one; OSError if there is no server, or not yet.
+    """
     answer = _over_grpc(question, address) if question.form is Form.GRPC else _over_rest(question, address)
     try:
         right = payloads.is_right(question.model, payloads.read(question.form, answer))
@@ -64,6 +67,7 @@ def check(question: Question, address: Address) -> None:
         raise BenchError(f"the answer cannot be read ({error}): {answer[:200]!r}") from None
     if not right:
         raise BenchError(f"a wrong answer: {answer[:200]!r}")
+    return len(answer)
 
 
 def _over_rest(question: Question, address: Address) -> bytes:
@@ -103,8 +107,8 @@ def _over_grpc(question: Question, address: Address) -> bytes:
         return answer
 
 
-def await_answer(question: Question, address: Address, check_alive: Callable[[], None], seconds: float = 120.0) -> None:
-    """Ask until there is an answer. BenchError if it is a wrong one, or when ``seconds`` have passed."""
+def await_answer(question: Question, address: Address, check_alive: Callable[[], None], seconds: float = 120.0) -> int:
+    """Ask until there is an answer; its length in bytes. BenchError if it is wrong, or when ``seconds`` have passed."""
     deadline = time.monotonic() + seconds
     while True:
         check_alive()

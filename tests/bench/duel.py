@@ -58,6 +58,7 @@ class _Duel:
         self._scenario, self._settings, self._stack, self._outcome = scenario, settings, stack, outcome
         self._servers: dict[Program, Server] = {}
         self._engines: dict[str, ModelTime] = {}
+        self._answer_bytes: dict[str, int] = {}
         self._out: set[str] = set()
 
     def start(self) -> None:
@@ -81,7 +82,10 @@ class _Duel:
         """Whoever answered rightly before the load must do so after it; if not, its figures are dropped."""
         for contender in self._scenario.contenders:
             if contender.name not in self._engines:
-                self._attempt(contender, lambda each: check(each.question, self._address(each)))
+                self._attempt(contender, self._check)
+
+    def _check(self, contender: Contender) -> None:
+        check(contender.question, self._address(contender))
 
     def _attempt(self, contender: Contender, step: Callable[[Contender], None]) -> None:
         if contender.name in self._out:
@@ -109,10 +113,11 @@ class _Duel:
         if contender.name in self._engines:
             return
         if contender.program is None:
-            check(contender.question, self._address(contender))
+            length = check(contender.question, self._address(contender))
         else:
             server = self._servers[contender.program]
-            await_answer(contender.question, self._address(contender), server.check_alive)
+            length = await_answer(contender.question, self._address(contender), server.check_alive)
+        self._answer_bytes[contender.name] = length
         body = contender.question.body()
         self._body_file(contender).write_bytes(framed(body) if contender.question.form is Form.GRPC else body)
 
@@ -126,6 +131,7 @@ class _Duel:
             url=contender.question.url(address),
             body=self._body_file(contender),
             form=contender.question.form,
+            answer_bytes=self._answer_bytes[contender.name],
             concurrency=level,
             seconds=TURN_SECONDS,
             exact=self._scenario.exact,

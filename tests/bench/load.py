@@ -21,6 +21,8 @@ _SCRIPT = Path(__file__).with_name("load.lua")
 _WARM_UP = "300ms"
 _SLACK_SECONDS = 60.0
 _MESSAGE_PREFIX_BYTES = 5
+_LEAST_ANSWERED = 0.99
+"""Which part of all calls must have had an answer; so much is lost when the load ends."""
 
 _FIGURES = re.compile(r"^FIGURES (.*)$", re.MULTILINE)
 _RATE = re.compile(r"^finished in .*?, ([\d.]+) req/s", re.MULTILINE)
@@ -30,7 +32,8 @@ _DATA = re.compile(r"\((\d+)\) data$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One load: ``body`` is a file that each request carries, ``prefix`` puts the generator on its core.
+    """One load: ``body`` is a file that each request carries, ``answer_bytes`` the length of the right answer's body,
+    over gRPC without the length prefix; ``prefix`` puts the generator on its core.
 
     ``exact`` counts every call from the first on; wrk does not, and corrects long ones for what they held up.
     """
@@ -38,6 +41,7 @@ class Load:
     url: str
     body: Path
     form: Form
+    answer_bytes: int
     concurrency: int
     seconds: int
     prefix: tuple[str, ...] = ()
@@ -81,7 +85,7 @@ def _run_h2load(load: Load) -> Measurement:
         sizes = [*door, f"-D{load.seconds}s", *([] if load.exact else [f"--warm-up-time={_WARM_UP}"])]
         arguments = ["-H", f"content-type: {load.form.value}", "-d", str(load.body), f"--log-file={log}", load.url]
         printed = _output([*load.prefix, "h2load", *sizes, *arguments], load.seconds)
-        return read_h2load(printed, read_calls(log.read_text()))
+        return read_h2load(printed, read_calls(log.read_text()), load.answer_bytes if over_grpc else 0)
 
 
 def _output(command: Sequence[str], seconds: float) -> str:
@@ -113,8 +117,8 @@ def read_wrk(printed: str) -> Measurement:
     )
 
 
-def read_h2load(printed: str, calls: Sequence[Call]) -> Measurement:
-    """The rate that h2load prints, and the latencies of its log.
+def read_h2load(printed: str, calls: Sequence[Call], answer_bytes: int) -> Measurement:
+    """The rate that h2load prints, and the latencies of its log. ``answer_bytes`` is 0 for REST.
 
     h2load looks at the HTTP status only, which is 200 for every gRPC error; but errors carry no message.
     """
@@ -126,8 +130,8 @@ def read_h2load(printed: str, calls: Sequence[Call]) -> Measurement:
         raise BenchError(f"{failed + errored} requests failed, {succeeded} were answered")
     if not succeeded:
         raise NothingAnsweredError("no request was answered")
-    if int(data[1]) <= succeeded * _MESSAGE_PREFIX_BYTES:
-        raise BenchError("the answers were gRPC errors")
+    if answer_bytes and int(data[1]) < _LEAST_ANSWERED * succeeded * (_MESSAGE_PREFIX_BYTES + answer_bytes):
+        raise BenchError(f"answers were gRPC errors: {data[1]} bytes for {succeeded} answers of {answer_bytes} bytes")
     times = [call.ms for call in calls]
     return Measurement(
         throughput=float(rate[1]),

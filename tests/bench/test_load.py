@@ -25,6 +25,7 @@ status codes: 3268 2xx, 0 3xx, 0 4xx, 0 5xx
 traffic: 408.81KB (418621) total, 12.59KB (12888) headers (space savings 96.27%), 300.30KB (307512) data
 """
 
+ANSWER_BYTES = 89
 CALLS = [Call(began=0.0, ms=float(ms)) for ms in (4, 1, 2, 3)]
 
 
@@ -51,7 +52,7 @@ def test_worthless_runs_of_wrk(printed: str) -> None:
 
 def test_h2load() -> None:
     """The rate comes from the printed text, the latencies from the log."""
-    found = read_h2load(H2LOAD, CALLS)
+    found = read_h2load(H2LOAD, CALLS, ANSWER_BYTES)
     figures = (found.throughput, found.mean_ms, found.p50_ms, found.p99_ms, found.max_ms)
     assert figures == (3268.0, 2.5, 2.0, 4.0, 4.0)
 
@@ -65,12 +66,13 @@ def test_h2load() -> None:
         pytest.param(H2LOAD.replace("3268 succeeded", "0 succeeded"), "no request was answered", id="none"),
         pytest.param(H2LOAD.replace("(307512) data", "(0) data"), "gRPC errors", id="answers without a message"),
         pytest.param(H2LOAD.replace("(307512) data", "(16340) data"), "gRPC errors", id="empty messages"),
+        pytest.param(H2LOAD.replace("(307512) data", "(276761) data"), "gRPC errors", id="a tenth refused"),
     ],
 )
 def test_worthless_runs_of_h2load(printed: str, reason: str) -> None:
     """gRPC errors have the HTTP status 200; that they carry no message gives them away."""
     with pytest.raises(BenchError, match=reason):
-        read_h2load(printed, CALLS)
+        read_h2load(printed, CALLS, ANSWER_BYTES)
 
 
 def test_calls() -> None:

@@ -202,7 +202,7 @@ def body_text(draw: st.DrawFn) -> bytes:
 DTYPES = st.sampled_from([*DataType])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(body_text(), DTYPES | st.sampled_from([DataType.FLOAT, DataType.DOUBLE]), DTYPES, st.booleans())
 def test_no_body_tells_the_roads_apart(body: bytes, x: DataType, y: DataType, both: bool) -> None:
     """Whatever the body and the dtypes: same names, same bits, same errors, raised by the same step."""
@@ -212,7 +212,6 @@ def test_no_body_tells_the_roads_apart(body: bytes, x: DataType, y: DataType, bo
     assert outcome(read, body, inputs) == exactly
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=64, allow_nan=False, allow_infinity=False), min_size=1, max_size=30), st.booleans())
 def test_any_doubles_are_read_alike(values: list[float], single: bool) -> None:
     """Literals of any length and size come to the same bits on all roads, in float and in double."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.codecs.json_numbers import scan, to_float32
@@ -58,7 +58,6 @@ def test_numbers_too_big_are_refused_at_their_start(text: bytes) -> None:
         scan(b"[ " + text, 2)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**15 - 1), st.integers(0, 15))
 def test_up_to_fifteen_digits_are_exact(digits: int, places: int) -> None:
     """Short decimals are rounded correctly, whatever the original does to long ones."""
@@ -67,7 +66,6 @@ def test_up_to_fifteen_digits_are_exact(digits: int, places: int) -> None:
     assert scan(text.encode(), 0)[0] == float(text)
 
 
-@settings(deadline=None)
 @given(st.floats(min_value=2.3e-308, allow_nan=False, allow_infinity=False))
 def test_every_double_is_read_to_within_three_units(value: float) -> None:
     """The error of the original's conversion is small for whatever Python prints."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -209,7 +209,6 @@ def by_definition(value: np.floating[Any]) -> str:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float", "double"])
-@settings(deadline=None)
 @given(data=st.data())
 def test_bulk_formatting_follows_the_definition(dtype: type[np.floating[Any]], data: st.DataObject) -> None:
     """Formatting many values at once gives what the rule gives for each."""
@@ -262,7 +261,6 @@ SHAPES = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 
 
 @pytest.mark.parametrize("dtype", sorted(NUMBERS), ids=lambda dtype: dtype.word)
-@settings(deadline=None)
 @given(data=st.data())
 def test_numbers_of_every_type_and_shape_are_laid_out_alike(dtype: DataType, data: st.DataObject) -> None:
     """Rows, columns, and both with a second output, as the rule lays out each list."""
@@ -321,7 +319,6 @@ def test_outputs_up_to_the_limit_keep_the_digits_of_the_original(write: Any) -> 
         assert write(answer, exact_digits=False) == write(answer)
 
 
-@settings(deadline=None)
 @given(arrays.arrays(np.float32, arrays.array_shapes(min_dims=0, max_dims=4, min_side=0)))
 def test_answers_hold_the_tensor(values: np.ndarray[Any, np.dtype[np.float32]]) -> None:
     """A reader of either layout gets shape and values back."""

@@ -169,7 +169,7 @@ def body_text(draw: st.DrawFn) -> bytes:
 DTYPES = st.sampled_from([DataType.STRING, DataType.STRING, DataType.BOOL, DataType.FLOAT, DataType.INT8])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(body_text(), DTYPES, DTYPES, st.sampled_from([("x",), ("x", "y"), ("b64",), ("b64", "x")]))
 def test_no_short_body_tells_the_roads_apart(body: bytes, x: DataType, y: DataType, names: tuple[str, ...]) -> None:
     """Strings, booleans, base64 and members that come twice: same names, same bits, same errors."""
@@ -177,7 +177,6 @@ def test_no_short_body_tells_the_roads_apart(body: bytes, x: DataType, y: DataTy
     assert outcome(read, body, inputs) == outcome(read_exactly, body, inputs)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**22), st.integers(0, 22)), min_size=1, max_size=5), st.booleans())
 def test_long_decimals_are_narrowed_alike(numbers: list[tuple[int, int]], single: bool) -> None:
     """Decimals of more digits than both parsers read alike come to the same floats and doubles all the same."""

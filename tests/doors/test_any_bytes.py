@@ -76,7 +76,7 @@ def check_rest(server: ServerProcess) -> None:
     assert (status, json.loads(body)) == (200, {"predictions": [3.5]})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(route=ROUTES, body=st.one_of(st.binary(max_size=200), mutated(DOCUMENTS)))
 def test_any_body(rest: ServerProcess, route: str, body: bytes) -> None:
     """A body is understood or refused in the one shape of an error, and the connection carries the next request."""
@@ -92,7 +92,7 @@ def test_any_body(rest: ServerProcess, route: str, body: bytes) -> None:
     check_rest(rest)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     data=st.one_of(
         st.binary(min_size=1, max_size=200),
@@ -110,7 +110,7 @@ def test_any_bytes_on_a_connection(rest: ServerProcess, data: bytes) -> None:
     check_rest(rest)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(method=METHODS, payload=st.one_of(st.binary(max_size=200), mutated(MESSAGES)))
 def test_any_message(client: GrpcClient, method: str, payload: bytes) -> None:
     """A message is answered or refused with a canonical code, and never by the net for bugs."""

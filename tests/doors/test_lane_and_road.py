@@ -184,7 +184,7 @@ def test_no_host_before_a_request_with_one(doors: Pair) -> None:
         assert door.exchange([([data], 2)]).count(b"HTTP/1.1 200 OK") == 2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=steps())
 def test_same_bytes_and_same_counts(doors: Pair, steps: list[Step]) -> None:
     """Whatever comes, in whatever pieces, both doors answer the same and count the same."""

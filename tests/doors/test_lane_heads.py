@@ -77,7 +77,7 @@ def written(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(data=written())
 def test_aiohttp_reads_the_same(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
     """Target, length and the wish to close are those that aiohttp's parser finds, and it finds one request."""
@@ -89,7 +89,7 @@ def test_aiohttp_reads_the_same(loop: asyncio.AbstractEventLoop, data: bytes) ->
         assert (message.should_close, message.chunked, message.upgrade) == (not head.keep_alive, False, False)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(data=written())
 def test_beginning_that_cannot_become_plain_is_told(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
     """Every beginning of a plain head may become one; none that aiohttp refuses outright may."""

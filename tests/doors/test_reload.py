@@ -16,7 +16,7 @@ from tests.server_process import START_SECONDS, ServerProcess, wait_until
 
 RELOAD = "ModelService/HandleReloadConfigRequest"
 MODELS = 24
-A_MOMENT = 0.2
+A_MOMENT = 2.0
 """A deadline for calls that are not expected to be answered."""
 
 

@@ -145,7 +145,7 @@ def test_sourcing_runs_nothing(entrypoint: Entrypoint, tmp_path: Path) -> None:
 
 
 @given(name=st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=20))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_name_arrives_unchanged(entrypoint: Entrypoint, name: str) -> None:
     """Blanks, quotes, stars and line ends in MODEL_NAME are not the shell's to interpret."""
     done = entrypoint.run(name=name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.tensor import DataType, Tensor
@@ -57,7 +57,6 @@ def test_any_shape_of_strings(shape: tuple[int, ...]) -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_pass(values: list[bytes]) -> None:
     """Whatever the bytes and lengths around the limit of inline storage, they come back."""
     assert passed(strings(*values)).array.tolist() == values
