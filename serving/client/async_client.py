@@ -1,5 +1,6 @@
 """The client for asyncio: the calls of ``Client``, awaited. Not a second reading of the wire: ``calls`` has that."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from serving.client import calls
 from serving.client.calls import Call, Choice
 from serving.client.connection import TIMEOUT_SECONDS, CallMetadata, Connection, Options
+from serving.client.errors import ServingError
 from serving.client.examples import Features
 from serving.client.values import Classification, Inference, Metadata, ModelConfig, Prediction, Task, VersionStatus
 
@@ -42,6 +44,7 @@ class AsyncClient(Connection):
             address, credentials=credentials, options=options, metadata=metadata, timeout_seconds=timeout_seconds
         )
         self._channel: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def predict(
         self,
@@ -141,7 +144,8 @@ class AsyncClient(Connection):
         await self._answer(calls.reload(models), timeout_seconds)
 
     async def close(self) -> None:
-        """End the connection, and the calls on their way with it."""
+        """End the connection, and the calls on their way with it: they raise ServingError, later ones ValueError."""
+        self._closed = True
         if self._channel is not None:
             await self._channel.close()
 
@@ -154,16 +158,27 @@ class AsyncClient(Connection):
         await self.close()
 
     async def _answer(self, call: Call[T], timeout_seconds: float | None) -> T:
+        self._check_open()
         timeout = self._timeout(timeout_seconds)
         try:
             method = self._method(self._open(), call.path)
             data: bytes = await method(call.request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._error(error, call, timeout) from None
-        return call.read(data)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled the task: this is how gRPC ends the calls of a channel that is closed.
+            raise ServingError(grpc.StatusCode.CANCELLED, "the client was closed", call.asked) from None
+        return self._read(call, data)
 
     def _open(self) -> Any:
         """The channel; made by the first call, for it belongs to the event loop that runs then."""
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop):
+            raise ValueError("the client belongs to another event loop, that of its first call; make one for this loop")
+        self._loop = loop
         if self._channel is None and self._credentials is None:
             self._channel = grpc.aio.insecure_channel(self.address, self._options)
         elif self._channel is None:

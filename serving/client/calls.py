@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.client import messages, responses
+from serving.client.checks import checked_int, checked_list, checked_text, shown
 from serving.client.errors import about
 from serving.client.examples import Features, to_message
 from serving.client.messages import Message
@@ -53,12 +54,17 @@ class Choice:
 
     def __post_init__(self) -> None:
         """ValueError or TypeError says what cannot be asked for."""
-        if not self.model:
-            raise ValueError(f"expected the name of a model, got {self.model!r}")
+        if not checked_text("name of a model", self.model):
+            raise ValueError("expected the name of a model, got ''")
+        checked_text("signature", self.signature)
         if self.version is not None and self.label is not None:
-            raise ValueError(f"expected a version or a label, got version={self.version!r} and label={self.label!r}")
-        if self.version is not None and (isinstance(self.version, bool) or not isinstance(self.version, int)):
-            raise TypeError(f"expected an int as the version, got {self.version!r}; a label is given as label=")
+            raise ValueError(
+                f"expected a version or a label, got version={shown(self.version)} and label={shown(self.label)}"
+            )
+        if self.version is not None:
+            checked_int("version (a label is given as label=)", self.version)
+        if self.label is not None:
+            checked_text("label", self.label)
 
     def fill(self, spec: Message) -> None:
         """Write it into a ModelSpec."""
@@ -80,15 +86,13 @@ def predict(choice: Choice, inputs: Mapping[str, Any], output_filter: Sequence[s
     """Predict: arrays by the names of the signature's inputs; of the outputs those in the filter, or all."""
     if not isinstance(inputs, Mapping):
         raise TypeError(f"expected a mapping of input names to arrays, got {type(inputs).__name__}")
-    if isinstance(output_filter, str):
-        raise TypeError(f"expected a list of output names, got the string {output_filter!r}")
-    request = messages.PredictRequest(output_filter=output_filter)
+    request = messages.PredictRequest(output_filter=checked_list("output names", output_filter, str))
     choice.fill(request.model_spec)
     for name, value in inputs.items():
         try:
-            fill(request.inputs[name], value)
+            fill(request.inputs[checked_text("name of an input", name)], value)
         except (TypeError, ValueError) as error:
-            raise about(f"input {name!r}", error) from None
+            raise about(f"input {shown(name)}", error) from None
     return _call(_PREDICTION, "Predict", request, responses.prediction, choice)
 
 
@@ -134,11 +138,10 @@ def multi_inference(
 
 def checked_signatures(signatures: Iterable[str], tasks: Sequence[Task]) -> list[str]:
     """The signatures of a MultiInference, none if there are tasks. ValueError or TypeError if it is not one of both."""
-    if isinstance(signatures, str):
-        raise TypeError(f"expected a list of signatures, got the string {signatures!r}")
-    names = list(signatures)
+    names = checked_list("signatures", signatures, str)
+    tasks = checked_list("tasks", tasks, Task)
     if bool(names) == bool(tasks):
-        raise ValueError(f"expected signatures or tasks, got signatures={names} and tasks={list(tasks)}")
+        raise ValueError(f"expected signatures or tasks, got signatures={shown(names)} and tasks={shown(tasks)}")
     return names
 
 
@@ -171,7 +174,7 @@ def reload(models: Iterable[ModelConfig]) -> Call[None]:
     """HandleReloadConfigRequest: from now on these models, and no others."""
     request = messages.ReloadConfigRequest()
     request.config.model_config_list.SetInParent()
-    for model in models:
+    for model in checked_list("models", models, ModelConfig):
         _fill_config(request.config.model_config_list.config.add(), model)
     names = ", ".join(config.name for config in request.config.model_config_list.config)
     return _call(_MODEL, "HandleReloadConfigRequest", request, responses.reloaded, f"models {names}")
@@ -179,13 +182,15 @@ def reload(models: Iterable[ModelConfig]) -> Call[None]:
 
 def _call(service: str, method: str, request: Message, read: Callable[[bytes], T], asked: Choice | str) -> Call[T]:
     return Call(
-        path=f"{service}/{method}", request=request.SerializeToString(), read=read, asked=f"{method} of {asked}"
+        path=f"{service}/{method}", request=messages.serialised(request), read=read, asked=f"{method} of {asked}"
     )
 
 
 def _fill_input(input_: Message, examples: Iterable[Features | bytes], context: Features | bytes | None) -> None:
     if isinstance(examples, Mapping | str | bytes):
         raise TypeError(f"expected a list of examples, got one {type(examples).__name__}; put it into a list")
+    if not isinstance(examples, Iterable):
+        raise TypeError(f"expected a list of examples, got {shown(examples)}")
     if context is None:
         given = input_.example_list
     else:

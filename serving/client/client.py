@@ -159,7 +159,8 @@ class Client(Connection):
         self._answer(calls.reload(models), timeout_seconds)
 
     def close(self) -> None:
-        """End the connection, and the calls on their way with it."""
+        """End the connection, and the calls on their way with it: they raise ServingError, later ones ValueError."""
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -171,27 +172,26 @@ class Client(Connection):
         self.close()
 
     def _answer(self, call: Call[T], timeout_seconds: float | None) -> T:
+        self._check_open()
         timeout = self._timeout(timeout_seconds)
         try:
             data = self._method(self._channel, call.path)(call.request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._error(error, call, timeout) from None
-        return call.read(data)
+        return self._read(call, data)
 
     def _send(self, call: Call[Prediction], timeout_seconds: float | None) -> PredictFuture:
+        self._check_open()
         timeout = self._timeout(timeout_seconds)
         sent = self._method(self._channel, call.path).future(call.request, timeout=timeout, metadata=self._metadata)
         future = PredictFuture(sent)
 
-        def settle(answered: Any) -> None:
-            if not future.set_running_or_notify_cancel():
-                return
+        def outcome() -> Prediction:
             try:
-                future.set_result(call.read(answered.result()))
+                data = sent.result()
             except grpc.RpcError as error:
-                future.set_exception(self._error(error, call, timeout))
-            except Exception as error:  # noqa: BLE001 - whatever reading raises belongs to who waits
-                future.set_exception(error)
+                raise self._error(error, call, timeout) from None
+            return self._read(call, data)
 
-        sent.add_done_callback(settle)
+        sent.add_done_callback(lambda _: future.settle(outcome))
         return future

@@ -1,12 +1,16 @@
 """What both clients have in common: the address, the options and the timeout of a connection, and its methods."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from serving.client.calls import Call
+from serving.client.checks import checked_number, checked_text
 from serving.client.errors import ServingError, serving_error
+
+T = TypeVar("T")
 
 Options = Sequence[tuple[str, Any]]
 """gRPC's channel options, such as ``("grpc.max_receive_message_length", 1000)``."""
@@ -15,6 +19,9 @@ CallMetadata = Sequence[tuple[str, str | bytes]]
 """Pairs that go with every call, such as ``("authorization", "Bearer ...")``."""
 
 TIMEOUT_SECONDS = 60.0
+
+_LONGEST_TIMEOUT_SECONDS = 100 * 365 * 86_400.0
+"""gRPC counts nanoseconds since 1970 in 64 bits: what does not fit, infinity too, would be over at once."""
 
 OPTIONS: Options = (
     # Tensors are large; gRPC itself would refuse answers over 4 MiB.
@@ -25,6 +32,9 @@ OPTIONS: Options = (
     ("grpc.keepalive_time_ms", 330_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
+    # gRPC waits ever longer between its tries to connect, up to two minutes, and fails the calls of that time. A server
+    # that is back after a long outage is to be found soon.
+    ("grpc.max_reconnect_backoff_ms", 5_000),
 )
 
 
@@ -35,7 +45,8 @@ def merged(options: Options) -> Options:
 
 
 def checked_address(address: str) -> str:
-    """The address, if gRPC can take it. ValueError for what looks like REST's."""
+    """The address, if gRPC can take it. ValueError for what looks like REST's, TypeError for what is no str."""
+    checked_text("address", address)
     if "://" in address and address.partition("://")[0] in ("http", "https", "grpc", "grpcs"):
         raise ValueError(f"expected host:port, as in localhost:8500, got {address!r}")
     if not address:
@@ -44,10 +55,12 @@ def checked_address(address: str) -> str:
 
 
 def checked_timeout(timeout_seconds: float | None) -> float | None:
-    """The timeout, None for none. ValueError if it is not over 0."""
-    if timeout_seconds is not None and not timeout_seconds > 0:
+    """The timeout, None for none, which a century is as well. ValueError if not over 0, TypeError if no number."""
+    if timeout_seconds is None:
+        return None
+    if not checked_number("timeout_seconds", timeout_seconds) > 0:
         raise ValueError(f"expected timeout_seconds over 0, or None, got {timeout_seconds!r}")
-    return timeout_seconds
+    return timeout_seconds if timeout_seconds < _LONGEST_TIMEOUT_SECONDS else None
 
 
 class Connection:
@@ -68,6 +81,12 @@ class Connection:
         self._metadata = tuple(metadata)
         self._timeout_seconds = checked_timeout(timeout_seconds)
         self._methods: dict[str, Any] = {}
+        self._closed = False
+
+    def _check_open(self) -> None:
+        """ValueError if the client was closed."""
+        if self._closed:
+            raise ValueError(f"the client of {self.address} was closed; make another one")
 
     def _method(self, channel: Any, path: str) -> Any:
         """The method of a path; made once, which takes longer than to make a small request."""
@@ -78,6 +97,14 @@ class Connection:
 
     def _timeout(self, timeout_seconds: float | None) -> float | None:
         return self._timeout_seconds if timeout_seconds is None else checked_timeout(timeout_seconds)
+
+    def _read(self, call: Call[T], data: bytes) -> T:
+        """What the answer says. ServingError if it is no answer to this call, and what ``call.read`` raises."""
+        try:
+            return call.read(data)
+        except DecodeError as error:
+            message = f"the answer of {self.address} could not be read: {error}"
+            raise ServingError(grpc.StatusCode.INTERNAL, message, call.asked) from None
 
     def _error(self, error: grpc.RpcError, call: Call[Any], timeout_seconds: float | None) -> ServingError:
         return serving_error(error, asked=call.asked, address=self.address, timeout_seconds=timeout_seconds)

@@ -11,9 +11,20 @@ _CODES: Mapping[int, grpc.StatusCode] = MappingProxyType({code.value[0]: code fo
 _NUMPY_NAMES: Mapping[str, str] = MappingProxyType({"float": "float32", "double": "float64", "half": "float16"})
 """TensorFlow's words for types that numpy calls otherwise."""
 
+_OUT_OF_TIME = "Deadline Exceeded"
+"""What gRPC itself says when the time is over. A server that gives up, for that or for a limit of its own, says why."""
+
 _WRONG_DTYPE = re.compile(r"[Ee]xpects arg\[\d+\] to be (\w+) but (\w+) is provided")
-_NO_CONNECTION = re.compile(r"failed to connect|Connection refused|DNS resolution failed|errors resolving")
+_NO_METHOD = re.compile(
+    r"method not (found|implemented)|unknown (method|service)|not implement the method", re.IGNORECASE
+)
+"""What servers say of a method that they do not know, if they say anything."""
+
+_PROXY = re.compile(r"HTTP proxy")
 _NO_HANDSHAKE = re.compile(r"[Hh]andshake|SSL|TLS|certificate")
+_HUNG_UP = re.compile(r"failed to connect.*(Socket closed|Connection reset)")
+_NO_GRPC = re.compile(r"failed to connect.*HTTP/2")
+_NO_CONNECTION = re.compile(r"failed to connect|Connection refused|DNS resolution failed|errors resolving")
 
 
 class ServingError(Exception):
@@ -57,8 +68,9 @@ def _hint(code: grpc.StatusCode, message: str, address: str, timeout_seconds: fl
     match code:
         case grpc.StatusCode.UNAVAILABLE:
             return _hint_unavailable(message, address)
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"No answer within timeout_seconds={timeout_seconds:g}." if timeout_seconds is not None else ""
+        case grpc.StatusCode.DEADLINE_EXCEEDED if timeout_seconds is not None:
+            what = "No answer within" if message == _OUT_OF_TIME else "The server gave up; the call had"
+            return f"{what} timeout_seconds={timeout_seconds:g}."
         case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in message:
             return (
                 "The message is over a limit on sizes: one of the server's, or the option "
@@ -70,8 +82,8 @@ def _hint(code: grpc.StatusCode, message: str, address: str, timeout_seconds: fl
             return "Is this the name the model is served under, and is a version of it available? status() tells."
         case grpc.StatusCode.FAILED_PRECONDITION if message.startswith("Serving signature"):
             return "metadata() tells which signatures there are."
-        case grpc.StatusCode.UNIMPLEMENTED:
-            return f"What answers at {address} is a gRPC server, and not one of TensorFlow Serving's API."
+        case grpc.StatusCode.UNIMPLEMENTED if not message or _NO_METHOD.search(message):
+            return f"What answers at {address} does not know this call: is it a server of TensorFlow Serving's API?"
         case _:
             return ""
 
@@ -83,8 +95,18 @@ def _hint_dtype(name: str) -> str:
 
 
 def _hint_unavailable(message: str, address: str) -> str:
+    its_port = "is this its gRPC port (8500)? 8501 is REST's."
+    if _PROXY.search(message):
+        return (
+            f"A proxy that the environment names refuses the way to {address}: name the machine in no_proxy, or turn "
+            'proxies off with ("grpc.enable_http_proxy", 0) among the options.'
+        )
     if _NO_HANDSHAKE.search(message):
         return f"The TLS handshake with {address} failed: do the credentials fit the server's certificate and its name?"
+    if _HUNG_UP.search(message):
+        return f"What listens at {address} hangs up: does it want TLS (credentials=), and {its_port}"
+    if _NO_GRPC.search(message):
+        return f"What answers at {address} speaks no gRPC: {its_port}"
     if _NO_CONNECTION.search(message):
-        return f"No server answers at {address}; is it running, and is this its gRPC port (8500)? 8501 is REST's."
+        return f"No server answers at {address}; is it running, and {its_port}"
     return ""

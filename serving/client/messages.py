@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import EncodeError
 from google.protobuf.message_factory import GetMessageClass
 
 PACKAGE = "tensorflow_serving_appliance.client"
@@ -32,6 +33,18 @@ POOL = _load_pool()
 def message(name: str) -> Any:
     """The class of a message by its name in ``messages.proto``. KeyError if there is none."""
     return GetMessageClass(POOL.FindMessageTypeByName(f"{PACKAGE}.{name}"))
+
+
+def serialised(filled: Message, *, deterministic: bool = False) -> bytes:
+    """The bytes of a message. ValueError if they are more than protobuf's 2 GiB."""
+    try:
+        data = bytes(filled.SerializeToString(deterministic=deterministic))
+    except EncodeError:  # ours have neither required fields nor recursion, so that their size is all it can be
+        data = None
+    # Some messages over the limit can be written nevertheless, and no server could read them.
+    if data is None or len(data) >= 2**31:
+        raise ValueError(f"a {type(filled).__name__} over 2 GiB is more than protobuf can carry; send it in parts")
+    return data
 
 
 def _names(enum: str) -> Mapping[int, str]:

@@ -7,12 +7,14 @@ numpy's words. Types that numpy lacks (bfloat16, the 8-bit floats, 4-bit integer
 import importlib
 import math
 from collections.abc import Mapping
+from numbers import Number
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.client.checks import shown
 from serving.client.messages import DATA_TYPES, Message
 
 _INVALID, _STRING = 0, 7
@@ -90,27 +92,24 @@ def to_array(value: Any) -> NDArray[Any]:
 
     Arrays, numpy's scalars and whatever else can make itself an array keep their dtype. Of everything else floats
     become float32, and ints int32, or int64 if they do not fit, as ``tf.make_tensor_proto`` has it.
-    ValueError for lists of unequal lengths, TypeError for what is no tensor.
+    ValueError for lists of unequal lengths and for ints over 64 bits, TypeError for what else is no tensor.
     """
     given = hasattr(value, "__array__")
     try:
         array = np.asarray(value)
     except UnicodeError:  # text and bytes in one list, which numpy would make text of
         array = np.asarray(value, object)
-    except ValueError:
-        raise ValueError(f"expected a list whose rows have the same lengths, got {_shown(value)}") from None
-    if array.dtype.kind in "OSU":
+    except ValueError as error:
+        if given or "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(f"expected a list whose rows have the same lengths, got {shown(value)}") from None
+    if array.dtype.kind in "OSUT":
         return _strings(array, value)
     if not given:
         array = _narrowed(array)
     if array.dtype.name not in _NUMBERS:
-        raise TypeError(f"there is no TensorFlow type for numpy's {array.dtype.name}, got {_shown(value)}")
+        raise TypeError(f"there is no TensorFlow type for numpy's {array.dtype.name}, got {shown(value)}")
     return array.astype(array.dtype.newbyteorder("<"), copy=False)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _narrowed(array: NDArray[Any]) -> NDArray[Any]:
@@ -126,11 +125,21 @@ def _strings(array: NDArray[Any], value: Any) -> NDArray[Any]:
         # numpy cuts the zeros at the end of what it makes a fixed-width string
         array = np.asarray(value, object)
     flat = np.empty(array.size, object)
-    for index, each in enumerate(array.ravel().tolist()):
+    values = array.ravel().tolist()
+    for index, each in enumerate(values):
         if not isinstance(each, str | bytes):
-            raise TypeError(f"expected numbers, or str or bytes, got {type(each).__name__} in {_shown(value)}")
+            raise _no_string(each, values, value)
         flat[index] = each.encode() if isinstance(each, str) else each
     return flat.reshape(array.shape)
+
+
+def _no_string(each: Any, values: list[Any], value: Any) -> TypeError | ValueError:
+    """What is wrong with a value that numpy made objects of, ``each`` being the first that is no string."""
+    if any(isinstance(number, int) and not -(2**63) <= number < 2**64 for number in values):
+        return ValueError(f"expected ints of at most 64 bits, got {shown(value)}")
+    if hasattr(value, "__array__") and isinstance(each, Number):
+        return TypeError('expected numbers, got an array of objects; give it a dtype: numpy.asarray(values, "float32")')
+    return TypeError(f"expected numbers, or str or bytes, got {type(each).__name__} in {shown(value)}")
 
 
 def fill(proto: Message, value: Any) -> None:
@@ -160,7 +169,8 @@ def read(proto: Message) -> NDArray[Any]:
         flat = _read_strings(proto, count)
     else:
         dtype = _numpy_dtype(proto.dtype)
-        flat = _read_content(proto.tensor_content, dtype, count) if proto.tensor_content else _read_values(proto, dtype)
+        content = proto.tensor_content  # each time that it is asked for protobuf makes a copy
+        flat = _read_content(content, dtype, count) if content else _read_values(proto, dtype)
     return _filled_up(flat, count).reshape(shape)
 
 

@@ -1,12 +1,14 @@
 """What calls give back, and the two values that they take: plain data, without a connection to a server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from serving.client.checks import checked_int, checked_text, shown
 
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
@@ -47,6 +49,11 @@ class Task:
 
     signature: str
     method: str
+
+    def __post_init__(self) -> None:
+        """TypeError if one of them is no str."""
+        checked_text("signature of a task", self.signature)
+        checked_text("method of a task", self.method)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +112,21 @@ class ModelConfig:
     platform: str = "tensorflow"
 
     def __post_init__(self) -> None:
-        """ValueError if there is more than one answer to which versions."""
+        """TypeError or ValueError for what no configuration can have, or if there are two answers to which versions."""
+        checked_text("name of a model", self.name)
+        checked_text(f"base path of {self.name}", self.base_path)
+        checked_text(f"platform of {self.name}", self.platform)
+        versions: Any = self.versions
+        if isinstance(versions, str | bytes) or not isinstance(versions, Sequence):
+            raise TypeError(f"expected a tuple of ints as the versions of {self.name}, got {shown(versions)}")
+        for version in versions:
+            checked_int(f"version of {self.name}", version)
+        if self.latest is not None:
+            checked_int(f"number of the newest versions of {self.name}", self.latest, range(2**32))
+        if not isinstance(self.labels, Mapping):
+            raise TypeError(f"expected a mapping of labels to versions for {self.name}, got {shown(self.labels)}")
+        for label, version in self.labels.items():
+            checked_int(f"version of label {checked_text(f'label of {self.name}', label)}", version)
         if bool(self.versions) + (self.latest is not None) + self.all_versions > 1:
             raise ValueError(
                 f"{self.name}: expected one of versions, latest and all_versions, "

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "serving" / "client"
 LIBRARIES = ("numpy", "numpy.libs", "grpc", "google", "typing_extensions.py")
 """What numpy, grpcio and protobuf are in site-packages."""
+
+HATCHLING = (sys.executable, "-m", "hatchling", "build", "--target")
 
 PREDICT = """
 import sys
@@ -89,6 +92,26 @@ def test_wheels_carry_the_licence(wheels: Mapping[str, Path]) -> None:
         with zipfile.ZipFile(wheel) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
             assert archive.read(name) == (ROOT / "LICENSE").read_bytes()
+
+
+def test_source_distribution_carries_the_licence(wheels: Mapping[str, Path], tmp_path: Path) -> None:
+    """A file, and not a link to what is beside it in the repository only; the wheel made of it is the same."""
+    subprocess.run(
+        [*HATCHLING, "sdist", "--directory", str(tmp_path / "sdist")], cwd=CLIENT, check=True, stdout=subprocess.PIPE
+    )
+    (source,) = (tmp_path / "sdist").iterdir()
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    unpacked = tmp_path / source.name.removesuffix(".tar.gz")
+    assert not (unpacked / "LICENSE").is_symlink()
+    assert (unpacked / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    command = [*HATCHLING, "wheel", "--directory", str(tmp_path / "wheel")]
+    subprocess.run(command, cwd=unpacked, check=True, stdout=subprocess.PIPE)
+    (wheel,) = (tmp_path / "wheel").iterdir()
+    with zipfile.ZipFile(wheel) as made, zipfile.ZipFile(wheels["client"]) as expected:
+        assert {name: made.read(name) for name in made.namelist()} == {
+            name: expected.read(name) for name in expected.namelist()
+        }
 
 
 def test_versions_are_equal(wheels: Mapping[str, Path]) -> None:

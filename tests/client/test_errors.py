@@ -1,21 +1,20 @@
-"""What a client says when a call fails: the server's words, what was asked, and a sentence that helps."""
+"""What a client says when a call fails: the server's words, what was asked, and whose mistake it was."""
 
-import asyncio
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 
-from serving.client import AsyncClient, Client, ModelConfig, ServingError, Task
-from serving.client.errors import code_of, serving_error
+from serving.client import CLASSIFY, AsyncClient, Client, ModelConfig, ServingError, Task, calls
+from serving.client.errors import code_of
 from serving.client.responses import reloaded
 from tests.client.conftest import Ask
-from tests.doors.certificates import Authority, write_config
-from tests.server_process import ServerProcess
 
 ONE = MappingProxyType({"x": [1.0]})
 
@@ -64,7 +63,7 @@ ONE = MappingProxyType({"x": [1.0]})
             ("predict", "slow", {"ms": [300.0]}),
             {"signature": "wait", "timeout_seconds": 0.05},
             grpc.StatusCode.DEADLINE_EXCEEDED,
-            "\nNo answer within timeout_seconds=0.05.",
+            " timeout_seconds=0.05.",
             id="deadline",
         ),
         pytest.param(
@@ -94,63 +93,6 @@ def test_servers_errors(
     assert raised.value.message in str(raised.value)
 
 
-def refused(address: str, **options: Any) -> str:
-    """The text of the error of a prediction that must fail with UNAVAILABLE, the same of both clients."""
-
-    async def with_asyncio() -> None:
-        async with AsyncClient(address, **options) as client:
-            await client.predict("m", ONE)
-
-    with Client(address, **options) as waiting, pytest.raises(ServingError, match="UNAVAILABLE: ") as raised:
-        waiting.predict("m", ONE)
-    with pytest.raises(ServingError, match="UNAVAILABLE: ") as awaited:
-        asyncio.run(with_asyncio())
-    assert awaited.value.hint == raised.value.hint
-    return str(raised.value)
-
-
-def test_nobody_there() -> None:
-    """The address, and the port that is meant."""
-    assert refused("localhost:1").endswith(
-        "\nNo server answers at localhost:1; is it running, and is this its gRPC port (8500)? 8501 is REST's."
-    )
-
-
-def test_port_of_rest(server: ServerProcess) -> None:
-    """The commonest mistake."""
-    assert f"\nNo server answers at localhost:{server.rest_port}; " in refused(f"localhost:{server.rest_port}")
-
-
-def test_name_of_no_machine() -> None:
-    """A name that does not resolve is nobody there."""
-    assert "\nNo server answers at nobody.invalid:8500; " in refused("nobody.invalid:8500")
-
-
-def test_limit_of_ones_own(address: str) -> None:
-    """Who sets a limit is told of it."""
-    with (
-        Client(address, options=[("grpc.max_receive_message_length", 10)]) as client,
-        pytest.raises(ServingError, match="RESOURCE_EXHAUSTED") as raised,
-    ):
-        client.predict("half_plus_three", ONE)
-    assert "or the option grpc.max_receive_message_length" in raised.value.hint
-
-
-def test_tls(models: Path, tmp_path: Path) -> None:
-    """With the right credentials it answers, with others, and with none, the error says which handshake failed."""
-    ours, others = Authority("ours"), Authority("others")
-    identity = ours.identity()
-    config = write_config(tmp_path / "config", key=identity.key, certificate=identity.certificate)
-    flags = ("--model_name=m", f"--model_base_path={models / 'half_plus_three'}", f"--ssl_config_file={config}")
-    with ServerProcess(flags) as server:
-        address = f"localhost:{server.grpc_port}"
-        with Client(address, credentials=grpc.ssl_channel_credentials(ours.certificate)) as client:
-            assert client.predict("m", ONE)["y"].tolist() == [3.5]
-        wrong = refused(address, credentials=grpc.ssl_channel_credentials(others.certificate))
-        assert f"\nThe TLS handshake with {address} failed: " in wrong
-        assert refused(address)
-
-
 @pytest.mark.parametrize(
     ("given", "options", "error", "expected"),
     [
@@ -169,15 +111,34 @@ def test_tls(models: Path, tmp_path: Path) -> None:
         pytest.param(("predict", "m", {"x": "\ud800"}), {}, ValueError, "input 'x': .*surrogates", id="half a letter"),
         pytest.param(("predict", "m", {"x": [[1], []]}), {}, ValueError, "input 'x': .* lengths", id="ragged"),
         pytest.param(("predict", "m", ONE), {"output_filter": "y"}, TypeError, "list of output names", id="filter"),
+        pytest.param(
+            ("predict", "m", ONE), {"output_filter": ["y", 1]}, TypeError, "names, .* got 1 in it", id="output"
+        ),
+        pytest.param(("predict", 3, ONE), {}, TypeError, "a str as the name of a model, got 3", id="number as model"),
+        pytest.param(("predict", "m", ONE), {"label": 3}, TypeError, "a str as the label, got 3", id="label"),
+        pytest.param(("predict", "m", ONE), {"signature": None}, TypeError, "the signature, got None", id="signature"),
+        pytest.param(("predict", "m", ONE), {"version": 2**63}, ValueError, "to 9223372036854775807 as", id="large"),
+        pytest.param(
+            ("predict", "m", {3: 1.0}), {}, TypeError, "a str as the name of an input, got 3", id="input name"
+        ),
+        pytest.param(
+            ("predict", "m", ONE), {"timeout_seconds": "5"}, TypeError, "a number .* got '5'", id="text as time"
+        ),
         pytest.param(("predict", "m", ONE), {"retries": 1}, TypeError, "retries", id="unknown option"),
         pytest.param(("predict", "m", ONE), {"timeout_seconds": 0}, ValueError, "over 0, or None, got 0", id="timeout"),
         pytest.param(("classify", "m", {"x": 1.0}), {}, TypeError, "one dict; put it into a list", id="one example"),
         pytest.param(("classify", "m", b"\n\0"), {}, TypeError, "one bytes; put it into a list", id="one serialised"),
+        pytest.param(("classify", "m", 3), {}, TypeError, "a list of examples, got 3", id="no examples"),
+        pytest.param(("classify", "m", [{3: 1}]), {}, TypeError, "a str as the name of a feature", id="feature name"),
         pytest.param(("regress", "m", [{}, 1]), {}, TypeError, "example 1: expected a mapping .* got 1", id="number"),
         pytest.param(("regress", "m", [b"\xff"]), {}, ValueError, "example 0: .* serialised tf", id="garbage"),
         pytest.param(("regress", "m", [{"x": 1j}]), {}, TypeError, "example 0: feature 'x': ", id="complex feature"),
         pytest.param(("multi_inference", "m", []), {}, ValueError, r"signatures=\[\] and tasks=\[\]", id="nothing"),
-        pytest.param(("multi_inference", "m", [], "ab"), {}, TypeError, "the string 'ab'", id="one signature"),
+        pytest.param(
+            ("multi_inference", "m", [], "ab"), {}, TypeError, "list of signatures, .*'ab'", id="one signature"
+        ),
+        pytest.param(("multi_inference", "m", []), {"tasks": ["s"]}, TypeError, "each a Task, got 's'", id="no task"),
+        pytest.param(("reload", ["m"]), {}, TypeError, "each a ModelConfig, got 'm'", id="no configuration"),
         pytest.param(
             ("multi_inference", "m", []),
             {"tasks": [Task(signature="s", method="predict")]},
@@ -208,6 +169,7 @@ def test_mistakes_of_the_caller(
     [
         pytest.param("http://localhost:8501", {}, "expected host:port, as in localhost:8500", id="URL"),
         pytest.param("", {}, "an empty address", id="empty"),
+        pytest.param("localhost:8500", {"timeout_seconds": float("nan")}, "over 0, or None, got nan", id="no number"),
         pytest.param("localhost:8500", {"timeout_seconds": -1}, "over 0, or None, got -1", id="timeout"),
     ],
 )
@@ -217,10 +179,68 @@ def test_clients_that_cannot_be(kind: type, address: str, options: Mapping[str, 
         kind(address, **options)
 
 
-def test_configurations_that_cannot_be() -> None:
-    """There is one answer to which versions."""
-    with pytest.raises(ValueError, match=r"m: expected one of .* versions=\(1,\), latest=2"):
-        ModelConfig(name="m", base_path="/m", versions=(1,), latest=2)
+def test_address_is_text() -> None:
+    """Not a port alone."""
+    with pytest.raises(TypeError, match="a str as the address, got 8500"):
+        Client(8500)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "expected"),
+    [
+        pytest.param(
+            {"versions": (1,), "latest": 2},
+            ValueError,
+            r"m: expected one of .* versions=\(1,\), latest=2",
+            id="two policies",
+        ),
+        pytest.param({"name": None}, TypeError, "a str as the name of a model, got None", id="name"),
+        pytest.param({"base_path": Path("/m")}, TypeError, r"the base path of m, got PosixPath\('/m'\)", id="path"),
+        pytest.param({"platform": 1}, TypeError, "a str as the platform of m, got 1", id="platform"),
+        pytest.param({"versions": 5}, TypeError, "a tuple of ints as the versions of m, got 5", id="one version"),
+        pytest.param({"versions": ("1",)}, TypeError, "an int as the version of m, got '1'", id="text as version"),
+        pytest.param({"versions": (2**63,)}, ValueError, "as the version of m, got 9223372036854775808", id="large"),
+        pytest.param({"latest": -1}, ValueError, "from 0 to 4294967295 as the number of the newest", id="latest"),
+        pytest.param({"labels": ["a"]}, TypeError, r"mapping of labels to versions for m, got \['a'\]", id="labels"),
+        pytest.param({"labels": {1: 1}}, TypeError, "a str as the label of m, got 1", id="label"),
+        pytest.param({"labels": {"a": "1"}}, TypeError, "the version of label a, got '1'", id="version of a label"),
+    ],
+)
+def test_configurations_that_cannot_be(given: dict[str, Any], error: type[Exception], expected: str) -> None:
+    """The mistake is seen when the configuration is made."""
+    with pytest.raises(error, match=expected):
+        ModelConfig(**{"name": "m", "base_path": "/m", **given})
+
+
+def test_tasks_that_cannot_be() -> None:
+    """A task names its signature and its method."""
+    with pytest.raises(TypeError, match="a str as the signature of a task, got 1"):
+        Task(signature=1, method=CLASSIFY)  # type: ignore[arg-type]
+
+
+def test_versions_are_what_python_takes_for_ints(ask: Ask) -> None:
+    """numpy's ints come out of arrays."""
+    assert ask("predict", "labels", {"x": [0.0]}, version=np.int64(2))["y"].tolist() == [2.0]
+    config = ModelConfig(name="m", base_path="/m", versions=(np.int64(1),))  # type: ignore[arg-type]
+    assert calls.reload([config]).request == calls.reload([replace(config, versions=(1,))]).request
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(("classify", "m", ["x" * 100_000]), id="example"),
+        pytest.param(("classify", "m", [b"\xff" * 100_000]), id="serialised example"),
+        pytest.param(("classify", "m", [{"x": [2**63] * 10_000}]), id="feature"),
+        pytest.param(("predict", "m", {"x" * 100_000: None}), id="name"),
+        pytest.param(("multi_inference", "m", [], ["s"] * 10_000), id="signatures and tasks"),
+    ],
+)
+def test_what_is_echoed_is_cut(given: tuple[Any, ...]) -> None:
+    """An error is read by people."""
+    options = {"tasks": [Task(signature="s", method=CLASSIFY)]} if given[0] == "multi_inference" else {}
+    with Client("localhost:1") as client, pytest.raises((TypeError, ValueError)) as raised:
+        getattr(client, given[0])(*given[1:], **options)
+    assert len(str(raised.value)) < 600
 
 
 def test_refusal_within_an_answer() -> None:
@@ -228,39 +248,6 @@ def test_refusal_within_an_answer() -> None:
     with pytest.raises(ServingError, match="INVALID_ARGUMENT: no") as raised:
         reloaded(b"\x0a\x06\x08\x03\x12\x02no")
     assert raised.value.code is grpc.StatusCode.INVALID_ARGUMENT
-
-
-class Failed(grpc.RpcError):  # type: ignore[misc]  # gRPC has no types
-    """An error as gRPC raises it."""
-
-    def __init__(self, code: grpc.StatusCode, details: str | None) -> None:
-        super().__init__()
-        self._code, self._details = code, details
-
-    def code(self) -> grpc.StatusCode:
-        return self._code
-
-    def details(self) -> str | None:
-        return self._details
-
-
-@pytest.mark.parametrize(
-    ("code", "details", "expected"),
-    [
-        pytest.param(grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue is full", "", id="busy"),
-        pytest.param(grpc.StatusCode.INTERNAL, None, "", id="nothing said"),
-        pytest.param(grpc.StatusCode.UNIMPLEMENTED, "", "not one of TensorFlow Serving's API.", id="another server"),
-        pytest.param(grpc.StatusCode.INVALID_ARGUMENT, "expects arg[0] to be int64 but float is provided", '"int64").',
-                     id="same name"),
-        pytest.param(grpc.StatusCode.INVALID_ARGUMENT, "Expects arg[1] to be string but float is provided",
-                     "as str or bytes.", id="strings"),
-    ],
-)  # fmt: skip
-def test_hints(code: grpc.StatusCode, details: str | None, expected: str) -> None:
-    """A hint comes where one helps, and nowhere else."""
-    error = serving_error(Failed(code, details), asked="Predict", address="a:1", timeout_seconds=None)
-    assert error.hint.endswith(expected)
-    assert bool(error.hint) is bool(expected)
 
 
 def test_unknown_codes() -> None:

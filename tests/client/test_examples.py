@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -53,6 +54,8 @@ def test_serialised_examples_stay_as_they_are() -> None:
         pytest.param([[1], [2, 3]], ValueError, "feature 'x': .* lengths", id="ragged"),
         pytest.param(2**63, ValueError, "feature 'x': .* 64 bits with a sign, got 9223372036854775808", id="large"),
         pytest.param(1j, TypeError, "feature 'x': a feature has floats, ints or strings", id="complex"),
+        pytest.param(np.zeros(1, ml_dtypes.bfloat16), TypeError, r'give values.astype\("float32"\)', id="bfloat16"),
+        pytest.param(np.zeros(1, ml_dtypes.int4), TypeError, r'got int4; give values.astype\("int64"\)', id="int4"),
     ],
 )
 def test_what_is_no_feature(value: Any, error: type[Exception], expected: str) -> None:

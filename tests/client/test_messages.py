@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from google.protobuf.message import EncodeError
 
 from build import client_messages
 from serving.client import messages
@@ -46,3 +47,24 @@ def test_unknown_message() -> None:
     """A name that the file does not have is a KeyError."""
     with pytest.raises(KeyError):
         messages.message("NoSuchMessage")
+
+
+class Large:
+    """A message of 2 GiB, of which none is read: such zeros take no memory."""
+
+    def SerializeToString(self, deterministic: bool) -> bytes:  # noqa: N802 - protobuf's name
+        return bytes(2**31)
+
+
+class Larger:
+    """A message that protobuf itself refuses."""
+
+    def SerializeToString(self, deterministic: bool) -> bytes:  # noqa: N802 - protobuf's name
+        raise EncodeError("Failed to serialize proto")
+
+
+@pytest.mark.parametrize("kind", [Large, Larger])
+def test_limit_of_protobuf(kind: type) -> None:
+    """What no server could read is not sent, and the error says the limit."""
+    with pytest.raises(ValueError, match="over 2 GiB is more than protobuf can carry"):
+        messages.serialised(kind())

@@ -80,6 +80,7 @@ def test_server_is_understood(name: str, as_content: bool, data: st.DataObject) 
         pytest.param([[b"a", "b"]], DataType.STRING, [1, 2], id="bytes and str"),
         pytest.param(np.array(["a"]), DataType.STRING, [1], id="numpy's str"),
         pytest.param(np.array([b"a"]), DataType.STRING, [1], id="numpy's bytes"),
+        pytest.param(np.array(["a"], np.dtypes.StringDType()), DataType.STRING, [1], id="numpy's text of any length"),
         pytest.param(np.array([0.1]), DataType.DOUBLE, [1], id="float64 array"),
         pytest.param(np.array([1]), DataType.INT64, [1], id="int64 array"),
         pytest.param(np.float64(1), DataType.DOUBLE, [], id="numpy scalar"),
@@ -102,6 +103,18 @@ def test_what_can_become_an_array_keeps_its_type() -> None:
             return np.array([1.0, 2.0])
 
     assert sent(Elsewhere()).dtype == DataType.DOUBLE
+
+
+@pytest.mark.parametrize("in_a_list", [False, True], ids=["alone", "in a list"])
+def test_what_cannot_become_an_array_says_why(in_a_list: bool) -> None:
+    """Its own words are kept."""
+
+    class Elsewhere:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+            raise ValueError("this tensor is on another device")
+
+    with pytest.raises(ValueError, match=r"^this tensor is on another device$"):
+        sent([Elsewhere()] if in_a_list else Elsewhere())
 
 
 @pytest.mark.parametrize(
@@ -127,7 +140,9 @@ def test_strings_are_sent_whole(value: Any, expected: list[bytes]) -> None:
         pytest.param({"a": 1}, TypeError, "expected numbers, or str or bytes, got dict", id="mapping"),
         pytest.param({1, 2}, TypeError, "got set", id="set"),
         pytest.param([1, "a"], TypeError, "got int", id="number and string"),
-        pytest.param(2**64, TypeError, "got int in 18446744073709551616", id="too large"),
+        pytest.param(2**64, ValueError, "at most 64 bits, got 18446744073709551616", id="too large"),
+        pytest.param([1.0, -(2**63) - 1], ValueError, "at most 64 bits, got", id="too large among floats"),
+        pytest.param(np.array([1.0, 2.0], object), TypeError, r'give it a dtype: .*"float32"\)', id="objects"),
         pytest.param(np.array(["2020"], "M8[Y]"), TypeError, "numpy's datetime64", id="dates"),
         pytest.param(np.zeros(1, "f4,f4"), TypeError, "no TensorFlow type", id="records"),
         pytest.param(["x" * 1000, 1], TypeError, r"x\.\.\.$", id="long"),
@@ -206,6 +221,23 @@ def test_floats_in_many_pieces_are_read() -> None:
     pieces = b"\x2a\x04" + np.float32(1).tobytes() + b"\x2d" + np.float32(2).tobytes()
     data = answer(DataType.FLOAT, (2,)).SerializeToString() + pieces
     assert tensors.read(TensorProto.FromString(data)).tolist() == [1.0, 2.0]
+
+
+def test_content_is_taken_once() -> None:
+    """Each time that it is asked for protobuf copies all of it."""
+
+    class Counted:
+        """A message that counts how often its content is asked for."""
+
+        taken = 0
+
+        def __getattr__(self, name: str) -> Any:
+            self.taken += name == "tensor_content"
+            return getattr(answer(DataType.FLOAT, (1,), tensor_content=b"\0\0\x80\x3f"), name)
+
+    proto = Counted()
+    assert tensors.read(proto).tolist() == [1.0]
+    assert proto.taken == 1
 
 
 def test_types_that_numpy_lacks_are_those_of_ml_dtypes() -> None:
