@@ -1,45 +1,26 @@
-"""An operation of our own, y = x + 7: its source, its library and a model that uses it. No tests."""
+"""The operation of examples/custom_ops, y = x + 7: its library and a model that uses it. No tests."""
 
 import importlib.util
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from serving.protos import message
+from tests.server_process import REPOSITORY
+from tests.shell_blocks import activated, run_block, shell_blocks
 
-SOURCE = """
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/shape_inference.h"
-
-REGISTER_OP("PlusSeven").Input("x: float").Output("y: float").SetShapeFn(
-    [](tensorflow::shape_inference::InferenceContext* c) {
-      c->set_output(0, c->input(0));
-      return absl::OkStatus();
-    });
-
-class PlusSeven : public tensorflow::OpKernel {
- public:
-  using OpKernel::OpKernel;
-  void Compute(tensorflow::OpKernelContext* context) override {
-    const tensorflow::Tensor& x = context->input(0);
-    tensorflow::Tensor* y = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &y));
-    for (int i = 0; i < x.NumElements(); ++i) y->flat<float>()(i) = x.flat<float>()(i) + 7;
-  }
-};
-REGISTER_KERNEL_BUILDER(Name("PlusSeven").Device(tensorflow::DEVICE_CPU), PlusSeven);
-"""
+EXAMPLE = REPOSITORY / "examples" / "custom_ops"
 
 
 def compile_library(directory: Path) -> Path:
-    """Compile plus_seven.so into ``directory``; skips the test where that is not possible, in CI it fails."""
-    compiler = shutil.which("g++")
-    if compiler is None:
+    """Compile plus_seven.so below ``directory`` by the command of the example's page.
+
+    Skips the test where that is not possible; in CI it fails.
+    """
+    if not shutil.which("g++"):
         _unavailable("g++ is not installed")
     spec = importlib.util.find_spec("tensorflow")
     assert spec is not None
@@ -47,13 +28,10 @@ def compile_library(directory: Path) -> Path:
     tensorflow = Path(spec.submodule_search_locations[0])
     if not (tensorflow / "include" / "tensorflow" / "core" / "framework" / "op.h").exists():
         _unavailable("TensorFlow's headers are not installed")
-    library = directory / "plus_seven.so"
-    source = directory / "plus_seven.cc"
-    source.write_text(SOURCE)
-    command = [str(compiler), "-std=c++17", "-w", "-shared", "-fPIC", f"-I{tensorflow / 'include'}", f"-L{tensorflow}"]
-    command += [str(source), "-o", str(library), "-l:libtensorflow_framework.so.2"]
-    subprocess.run(command, check=True, capture_output=True)
-    return library
+    shutil.copytree(EXAMPLE, directory / "examples" / "custom_ops", ignore=shutil.ignore_patterns("ops", "*.whl"))
+    (command,) = [block for block in shell_blocks((EXAMPLE / "README.md").read_text()) if "g++" in block]
+    run_block(command, directory, activated())
+    return directory / "examples" / "custom_ops" / "ops" / "plus_seven.so"
 
 
 def _unavailable(why: str) -> NoReturn:

@@ -27,13 +27,17 @@ def main() -> None:
     parser.add_argument("--overlay", type=Path, help="gets the picture with the mask over it, as PNG")
     parser.add_argument("--evaluate", type=int, metavar="N", help="print the mean IoU over N pictures held out")
     arguments = parser.parse_args()
+    if arguments.evaluate is not None and arguments.evaluate < 1:
+        parser.error(f"--evaluate is 1 or more, not {arguments.evaluate}")
+    if arguments.synthetic is not None and arguments.synthetic < 0:
+        parser.error(f"--synthetic is 0 or more, not {arguments.synthetic}")
     try:
         with Client(arguments.server) as client:
             if arguments.evaluate is not None:
                 evaluate(client, arguments.model, arguments.evaluate)
             else:
                 show(client, arguments)
-    except (ServingError, OSError) as error:
+    except (ServingError, OSError, ValueError) as error:  # ValueError: the address is none
         raise SystemExit(f"error: {error}") from None
 
 

@@ -24,7 +24,7 @@ def main() -> None:
     try:
         with Client(arguments.server) as client:
             lines = calls[arguments.call](client, **wines)
-    except ServingError as error:
+    except (ServingError, ValueError) as error:  # ValueError: the address is none
         raise SystemExit(f"error: {error}") from None
     for number, line in enumerate(lines, 1):
         print(f"wine {number}: {line}")

@@ -4,6 +4,7 @@ Needs nothing but the standard library.
 """
 
 import argparse
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -31,12 +32,15 @@ def main() -> None:
 
 
 def ask(url: str, body: dict[str, Any]) -> Any:
-    """What the server answers to a JSON body; SystemExit with its message if it refuses."""
+    """What the server answers to a JSON body; SystemExit with its message if it refuses, or if there is none."""
     try:
         with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=60) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         raise SystemExit(f"error {error.code}: {error.read().decode()}") from None
+    except (OSError, http.client.HTTPException) as error:
+        sentence = f"error: no answer from {url}: {error}; expected --server=host:port of the REST API"
+        raise SystemExit(sentence) from None
 
 
 if __name__ == "__main__":

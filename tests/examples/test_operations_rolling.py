@@ -1,14 +1,20 @@
 """The page examples/operations/rolling: a new version under traffic, by the lines that its script wrote down."""
 
 import csv
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.examples.walk import Walk
+from tests.examples.walk import EXAMPLES, Walk
+from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.timeout(300)
+
+TRAFFIC = EXAMPLES / "operations" / "rolling" / "traffic.py"
 
 Row = Mapping[str, str]
 
@@ -82,6 +88,19 @@ def test_old_version_goes_after_the_new_one_came(walk: Walk) -> None:
     log = "".join(walk.server.output)
     came = log.index("Successfully loaded servable version {name: rolling version: 2}")
     assert came < log.index("Quiescing servable version {name: rolling version: 1}")
+
+
+def test_errors_are_named(models: Path, tmp_path: Path) -> None:
+    """Requests that fail are counted by their error; this model has not the signature that is asked for."""
+    with ServerProcess(["--model_name=rolling", f"--model_base_path={models / 'counter'}"]) as server:
+        flags = [f"--server=localhost:{server.grpc_port}", f"--out={tmp_path}", "--limit_seconds=0.5"]
+        done = subprocess.run([sys.executable, str(TRAFFIC), *flags], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    found = re.search(
+        r"^failed: (\d+)\n  (\d+) times FAILED_PRECONDITION: Serving signature", done.stdout, re.MULTILINE
+    )
+    assert found, done.stdout
+    assert found[1] == found[2] != "0"
 
 
 def test_traffic_ends_without_a_new_version(walk: Walk) -> None:

@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from serving.protos import PredictionLog
+from serving.request_log.files import RotatingFile
 from tests.examples.walk import Walk
 from tests.request_log.disk import read, read_all
 
@@ -14,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)
 
 RECORDS = 20
 WARMUP = "models/recorded/2/assets.extra/tf_serving_warmup_requests"
-MAKE = "python examples/operations/warmup/make_warmup.py models/recorded.log models/recorded/2 --prefix=recorded"
+MAKE = "python examples/operations/warmup/make_warmup.py"
 AVAILABLE = "Successfully loaded servable version {name: recorded version: 2}"
 
 
@@ -65,12 +68,37 @@ def test_version_2_answers(walk: Walk) -> None:
 def test_times_are_printed(walk: Walk) -> None:
     """The client prints the first time and the others, of either version."""
     printed = re.compile(r"first request: [\d.]+ ms; median of 99 more: [\d.]+ ms\n")
-    assert all(printed.search(walk.output(words)) for words in ("ls models/recorded.log", "versions/2:predict"))
+    assert all(
+        printed.search(walk.output(words))
+        for words in ("ls models/recorded.log", "client.py --server=localhost:8500 --version=2")
+    )
+
+
+def test_first_request_of_version_2_is_the_clients(walk: Walk) -> None:
+    """What the client calls the first request is the first that version 2 got: nobody else has asked before."""
+    logs = [PredictionLog.FromString(record) for record in read_all(walk.directory / "models/recorded.log")]
+    asked = [log.predict_log.request for log in logs if log.log_metadata.model_spec.version.value == 2]
+    assert np.frombuffer(asked[0].inputs["x"].tensor_content, np.float32).tolist() == [0, 1]
+    assert len(asked) == 101
 
 
 def test_too_few_records(walk: Walk) -> None:
     """A log that does not have that many records is an error, and no file is written."""
     before = (walk.directory / WARMUP).read_bytes()
-    output = walk.shell(f"! {MAKE} --records=5000")
-    assert "records in models/recorded.log, 5000 expected" in output
+    output = walk.shell(f"! {MAKE} models/recorded.log models/recorded/2 --prefix=recorded --records=1000")
+    assert "records of recorded in models/recorded.log, 1000 expected" in output
     assert (walk.directory / WARMUP).read_bytes() == before
+
+
+@pytest.mark.parametrize("prefix", ["some", "some-big", "some model"])
+def test_logs_of_the_prefix_alone_are_taken(walk: Walk, tmp_path: Path, prefix: str) -> None:
+    """Of models whose names begin alike, or have a blank in them, each has its own records."""
+    (tmp_path / "version").mkdir()
+    for each in ("some", "some-big", "some model"):
+        file = RotatingFile(tmp_path, each, 1000)
+        file.append(each.encode())
+        file.close()
+    walk.shell(f"{MAKE} {tmp_path} {tmp_path}/version --prefix='{prefix}' --records=1")
+    warmup = tmp_path / "version/assets.extra/tf_serving_warmup_requests"
+    assert list(read(warmup.read_bytes())) == [prefix.encode()]
+    assert "1 records of" in walk.shell(f"! {MAKE} {tmp_path} {tmp_path}/version --prefix='{prefix}' --records=2")

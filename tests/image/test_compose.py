@@ -90,7 +90,7 @@ def queried() -> set[str]:
     """The names of our metrics in the dashboard's queries."""
     dashboard = json.loads(DASHBOARD.read_text())
     texts = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    texts += [variable["definition"] for variable in dashboard["templating"]["list"]]
+    texts += [variable["definition"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
     return {name for text in texts for name in re.findall(r":[a-z][a-z_:]+", text)}
 
 
@@ -118,11 +118,18 @@ def test_prometheus_asks_the_name_that_the_servers_have() -> None:
 
 
 def test_grafana_finds_its_files() -> None:
-    """The panels use the data source that is set up, and the dashboard lies where its provider looks."""
+    """The dashboard takes any Prometheus, the one that is set up at first, and lies where its provider looks."""
     sources = (MONITORING / "grafana" / "datasources.yml").read_text()
     folder = re.search(r"path: (.+)", (MONITORING / "grafana" / "dashboards.yml").read_text())
-    panels = json.loads(DASHBOARD.read_text())["panels"]
-    assert {f"uid: {panel['datasource']['uid']}" in sources for panel in panels} == {True}
+    dashboard = json.loads(DASHBOARD.read_text())
+    variables = {each["name"]: each for each in dashboard["templating"]["list"]}
+    chosen = variables.pop("datasource")
+    assert (chosen["type"], chosen["query"], chosen["current"]["value"]) == ("datasource", "prometheus", "default")
+    assert "type: prometheus" in sources
+    assert "isDefault: true" in sources
+    targets = [target for panel in dashboard["panels"] for target in panel["targets"]]
+    users = [each["datasource"]["uid"] for each in [*dashboard["panels"], *targets, *variables.values()]]
+    assert set(users) == {"${datasource}"}
     assert folder is not None
     assert f"serving.json:{folder[1]}/serving.json:ro" in COMPOSE.read_text()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.client import Client
+from serving.client import Client, ServingError
 
 MODEL = "batched"
 FEATURES = 512
@@ -20,7 +20,7 @@ SEED = 7
 
 
 def main() -> int:
-    """Print requests per second; with --compare also the ratio to that run, and how far its answers are from these."""
+    """Measure, and end with status 1 and a sentence if that was not possible."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", default="localhost:8500")
     parser.add_argument("--requests", type=int, default=1000)
@@ -28,6 +28,17 @@ def main() -> int:
     parser.add_argument("--save", type=Path, required=True, help="an .npz file that gets the answers and the rate")
     parser.add_argument("--compare", type=Path, help="the file of an earlier run")
     arguments = parser.parse_args()
+    if arguments.requests < 1 or arguments.in_flight < 1:
+        parser.error("--requests and --in_flight are 1 or more")
+    try:
+        measure(arguments)
+    except (ServingError, OSError, ValueError) as error:  # ValueError: the address is none
+        raise SystemExit(f"error: {error}") from None
+    return 0
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """Print requests per second; with --compare also the ratio to that run, and how far its answers are from these."""
     rows = np.random.default_rng(SEED).standard_normal((arguments.requests, FEATURES), np.float32)
     with Client(arguments.server) as client:
         ask(client, rows[:100], arguments.in_flight)  # the first calls of a model are slow
@@ -40,7 +51,6 @@ def main() -> int:
         with np.load(arguments.compare) as earlier:
             print(f"ratio to {arguments.compare}: {rate / earlier['rate']:.2f}")
             print(f"largest difference of a score: {np.abs(scores - earlier['scores']).max():.1e}")
-    return 0
 
 
 def ask(client: Client, rows: NDArray[np.float32], in_flight: int) -> NDArray[np.float32]:

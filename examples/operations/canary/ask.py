@@ -13,14 +13,17 @@ def main() -> int:
     parser.add_argument("labels", nargs="+", metavar="label")
     arguments = parser.parse_args()
     status = 0
-    with Client(arguments.server) as client:
-        for label in arguments.labels:
-            try:
-                outputs = client.predict("labelled", {"x": [1.0, 2.0, 5.0]}, label=label)
-                print(f"{label}: version {outputs.version} answers {outputs['y'].tolist()}")
-            except ServingError as error:
-                print(f"{label}: {error.message}")
-                status = 1
+    try:
+        with Client(arguments.server) as client:
+            for label in arguments.labels:
+                try:
+                    outputs = client.predict("labelled", {"x": [1.0, 2.0, 5.0]}, label=label)
+                    print(f"{label}: version {outputs.version} answers {outputs['y'].tolist()}")
+                except ServingError as error:
+                    print(f"{label}: {error}")
+                    status = 1
+    except ValueError as error:  # the address is none
+        raise SystemExit(f"error: {error}") from None
     return status
 
 

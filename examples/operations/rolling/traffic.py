@@ -82,28 +82,42 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="gets requests.csv and versions.svg")
     arguments = parser.parse_args()
     traffic = Traffic(arguments.until_version, arguments.answers)
-    with Client(arguments.server) as client, ThreadPoolExecutor(arguments.threads) as pool:
-        threads = [pool.submit(traffic.send, client) for _ in range(arguments.threads)]
-        in_time = traffic.done.wait(arguments.limit_seconds)
-        traffic.done.set()
-        for thread in threads:
-            thread.result()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    write(traffic.requests, arguments.out / "requests.csv")
-    plot(traffic.requests, arguments.out / "versions.svg")
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        with Client(arguments.server) as client:
+            client.status(MODEL)  # without a server there is nothing to wait for
+            in_time = send(traffic, client, arguments.threads, arguments.limit_seconds)
+        write(traffic.requests, arguments.out / "requests.csv")
+        plot(traffic.requests, arguments.out / "versions.svg")
+    except (ServingError, OSError, ValueError) as error:  # ValueError: the address is none
+        raise SystemExit(f"error: {error}") from None
     bad = report(traffic.requests)
     if not in_time:
         print(f"error: too few answers of version {arguments.until_version} in time", file=sys.stderr)
     return 1 if bad or not in_time else 0
 
 
+def send(traffic: Traffic, client: Client, threads: int, limit_seconds: float) -> bool:
+    """Send from so many threads; whether there were enough answers within the limit."""
+    with ThreadPoolExecutor(threads) as pool:
+        sending = [pool.submit(traffic.send, client) for _ in range(threads)]
+        in_time = traffic.done.wait(limit_seconds)
+        traffic.done.set()
+    for thread in sending:
+        thread.result()
+    return in_time
+
+
 def report(requests: list[Request]) -> int:
-    """Print the counts; return how many requests failed, or got an older version than was known to be there."""
+    """Print counts and errors; return how many requests failed, or got an older version than was known to be there."""
     counts = Counter(request.version for request in requests if not request.error)
     for version, count in sorted(counts.items()):
         print(f"version {version}: {count} answers")
-    failed = sum(bool(request.error) for request in requests)
+    errors = Counter(request.error for request in requests if request.error)
+    failed = errors.total()
     print(f"failed: {failed}")
+    for error, count in errors.most_common():
+        print(f"  {count} times {error}")
     late = 0
     for version in counts:
         first = min(request.received for request in requests if request.version == version)
