@@ -1,5 +1,7 @@
 """The models that `make serve` makes: they load, answer, and stay when they are there already."""
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +13,9 @@ import pytest
 
 from serving.core.tensor import DataType, Tensor
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable, load_saved_model
+from tests.examples.walk import EXAMPLES, Walk
 
-ROOT = Path(__file__).parents[1]
-SCRIPTS = ROOT / "examples" / "demo_models"
+SCRIPTS = EXAMPLES / "demo_models"
 
 # Training takes about ten seconds on a free machine, and the first test of the module pays for it.
 pytestmark = pytest.mark.timeout(240)
@@ -85,6 +87,29 @@ def test_models_that_are_there_are_kept(demo: tuple[Path, str]) -> None:
     before = saved.stat().st_mtime_ns
     assert "epoch" not in make_models(demo[0])
     assert saved.stat().st_mtime_ns == before
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_page_is_right(demo: tuple[Path, str], tmp_path: Path) -> None:
+    """The page's command, made of a server with these models, is answered 0 to 9 in order, as the page says."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    with Walk("demo_models", tmp_path) as walk:
+        walk.serve(f'exec tensorflow_model_server --model_config_file={demo[0] / "models.config"} "$@"')
+        walk.run()
+        (ran,) = walk.ran
+    assert [each["classes"] for each in json.loads(ran.output)["predictions"]] == list(range(10))
+
+
+def test_a_damaged_version_is_made_anew(demo: tuple[Path, str], tmp_path: Path) -> None:
+    """A version without its saved_model.pb is replaced, files and all, and nothing unfinished is left beside it."""
+    shutil.copytree(demo[0] / "models", tmp_path / "models")
+    model = tmp_path / "models" / "half_plus_two"
+    (model / "1" / "saved_model.pb").unlink()
+    (model / "1" / "left").touch()
+    assert "half_plus_two: exporting" in make_models(tmp_path)
+    assert (model / "1" / "saved_model.pb").exists()
+    assert not (model / "1" / "left").exists()
+    assert [path.name for path in model.iterdir()] == ["1"]
 
 
 def test_a_bad_model_is_not_served(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ Not a training recipe: both exist to have something to call. A model that is alr
 
 import argparse
 import os
+import shutil
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -119,13 +121,18 @@ def _epoch_lines() -> Any:
 
 
 def _export(module: Any, call: Any, spec: Any, model: Path) -> None:
-    """Save ``call`` as the ``serving_default`` of version 1: first elsewhere, so that no half is ever served."""
+    """Save ``call`` as the ``serving_default`` of version 1, in place of one without a saved_model.pb."""
     import tensorflow as tf
 
-    unfinished = model / "unfinished"
     function = tf.function(call, input_signature=[spec])
-    tf.saved_model.save(module, str(unfinished), signatures={"serving_default": function})
-    unfinished.rename(model / "1")
+    model.mkdir(parents=True, exist_ok=True)
+    # Renamed when it is complete: a server that looks at the directory must not find a half.
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=model) as unfinished:
+        saved = Path(unfinished) / "saved_model"
+        tf.saved_model.save(module, str(saved), signatures={"serving_default": function})
+        # What is left of a version that was damaged; a directory with files in it cannot be renamed to.
+        shutil.rmtree(model / "1", ignore_errors=True)
+        saved.rename(model / "1")
 
 
 def _exported(model: Path) -> bool:

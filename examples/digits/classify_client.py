@@ -30,7 +30,7 @@ def main() -> int:
         with Client(flags.server) as client:
             for start in range(0, len(examples), BATCH):
                 classes += client.classify(flags.model, examples[start : start + BATCH])
-    except ServingError as error:
+    except (ServingError, ValueError) as error:  # ValueError: the address is none
         print(f"error: {error}", file=sys.stderr)
         return 1
 

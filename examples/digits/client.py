@@ -4,9 +4,9 @@ usage: client.py --num_tests=1000 --concurrency=10 --server=localhost:8500
 """
 
 import argparse
+import os
 import sys
-import threading
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 import numpy as np
 from digits_data import TESTS, load
@@ -15,7 +15,7 @@ from serving.client import Client, Prediction
 
 
 def main() -> int:
-    """Print the error rate; 1 if calls failed."""
+    """Print the error rate; 1 if calls failed, or if nobody reads the output any more."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num_tests", type=int, default=TESTS, help=f"test images to ask about, up to {TESTS}")
     parser.add_argument("--concurrency", type=int, default=1, help="the most calls under way at a time (1)")
@@ -26,10 +26,18 @@ def main() -> int:
         parser.error(f"--num_tests is 1 to {TESTS}, --concurrency is 1 or more")
 
     _, tests = load()
-    with Client(flags.server) as client:
-        futures = ask(client, flags.model, tests.images[: flags.num_tests], flags.concurrency)
+    try:
+        with Client(flags.server) as client:
+            futures = ask(client, flags.model, tests.images[: flags.num_tests], flags.concurrency)
+    except ValueError as error:  # the address is none
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Python writes what is left once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     print()
-    failures = [error for future in futures if (error := future.exception()) is not None]
+    failures = [failure for future in futures if (failure := future.exception()) is not None]
     if failures:
         print(f"error: {len(failures)} of {len(futures)} calls failed; the first: {failures[0]}", file=sys.stderr)
         return 1
@@ -43,21 +51,23 @@ def main() -> int:
 
 def ask(client: Client, model: str, images: np.ndarray, concurrency: int) -> list[Future[Prediction]]:
     """Send each image as a call of its own, at most ``concurrency`` under way; the futures are done."""
-    free = threading.Semaphore(concurrency)
-
-    def done(future: Future[Prediction]) -> None:  # called in a thread of gRPC's
-        print("." if future.exception() is None else "E", end="", flush=True)
-        free.release()
-
     futures: list[Future[Prediction]] = []
+    under_way: set[Future[Prediction]] = set()
     for image in images:
-        free.acquire()
-        future = client.predict_future(model, {"images": image[np.newaxis]}, signature="predict_images")
-        future.add_done_callback(done)
-        futures.append(future)
-    for _ in range(concurrency):  # until every call is done
-        free.acquire()
+        if len(under_way) == concurrency:
+            under_way = wait_for_some(under_way)
+        futures.append(client.predict_future(model, {"images": image[np.newaxis]}, signature="predict_images"))
+        under_way.add(futures[-1])
+    while under_way:
+        under_way = wait_for_some(under_way)
     return futures
+
+
+def wait_for_some(under_way: set[Future[Prediction]]) -> set[Future[Prediction]]:
+    """Print a dot for each call that is done, an E for one that failed; the others are still under way."""
+    done, others = wait(under_way, return_when=FIRST_COMPLETED)
+    print("".join("." if future.exception() is None else "E" for future in done), end="", flush=True)
+    return others
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ usage: train_and_export.py [--training_iteration=x] [--model_version=y] export_d
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 # Else TensorFlow tells of GPUs that are not there and of instructions that it uses.
-os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0", CUDA_VISIBLE_DEVICES="-1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import keras
 import numpy as np
@@ -95,14 +98,16 @@ def export(network: Any, version: Path) -> None:
         "predict_images": tf.function(predict_images, input_signature=[image]),
         "serving_default": tf.function(classify, input_signature=[example]),
     }
-    unfinished = version.parent / "unfinished"  # no number: a server that looks does not see it
-    tf.saved_model.save(model, str(unfinished), signatures=signatures)
-
-    # TensorFlow 2 says "predict" of every signature; who reads the metadata shall see that this one is for Classify.
-    methods = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(unfinished))
-    methods.replace_method_name(signature_key="serving_default", method_name="tensorflow/serving/classify")
-    methods.save()
-    unfinished.rename(version)
+    version.parent.mkdir(parents=True, exist_ok=True)
+    # Renamed when it is complete: a server that looks at the directory must not find a half.
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=version.parent) as unfinished:
+        saved = Path(unfinished) / "saved_model"
+        tf.saved_model.save(model, str(saved), signatures=signatures)
+        # TensorFlow 2 says "predict" of every signature; the metadata shall say that this one is for Classify.
+        methods = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(saved))
+        methods.replace_method_name(signature_key="serving_default", method_name="tensorflow/serving/classify")
+        methods.save()
+        saved.rename(version)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ They compute y = x / 2 + 2 and y = x / 2 + 3, and exist to be called with curl. 
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 # Else TensorFlow tells of GPUs that are not there and of instructions that it uses.
-os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0", CUDA_VISIBLE_DEVICES="-1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import tensorflow as tf
 
@@ -73,15 +76,17 @@ def export(version: Path, added: float) -> None:
         "tensorflow/serving/regress": tf.function(regress, input_signature=[examples]),
         "tensorflow/serving/classify": tf.function(classify, input_signature=[examples]),
     }
-    unfinished = version.parent / "unfinished"  # no number: a server that looks does not see it
-    tf.saved_model.save(model, str(unfinished), signatures=signatures)
-
-    # TensorFlow 2 says "predict" of every signature. Here each is named like its method.
-    methods = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(unfinished))
-    for name in ("tensorflow/serving/regress", "tensorflow/serving/classify"):
-        methods.replace_method_name(signature_key=name, method_name=name)
-    methods.save()
-    unfinished.rename(version)
+    version.parent.mkdir(parents=True, exist_ok=True)
+    # Renamed when it is complete: a server that looks at the directory must not find a half.
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=version.parent) as unfinished:
+        saved = Path(unfinished) / "saved_model"
+        tf.saved_model.save(model, str(saved), signatures=signatures)
+        # TensorFlow 2 says "predict" of every signature. Here each is named like its method.
+        methods = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(saved))
+        for name in ("tensorflow/serving/regress", "tensorflow/serving/classify"):
+            methods.replace_method_name(signature_key=name, method_name=name)
+        methods.save()
+        saved.rename(version)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""Asks the served iris model over REST: a few flowers by rows, all that were held out by columns. Standard library.
+"""Asks the served iris model over REST: a few flowers by rows, all that were held out by columns.
+
+The standard library is enough to ask; scikit-learn has the flowers.
 
 usage: rest_client.py --server=localhost:8501
 """
 
 import argparse
+import http.client
 import json
 import sys
 import urllib.error
@@ -24,10 +27,10 @@ def main() -> int:
         by_rows(url)
         by_columns(url)
     except urllib.error.HTTPError as refused:
-        print(f"{url} answered {refused.code}: {refused.read().decode()}", file=sys.stderr)
+        print(f"error: {url} answered {refused.code}: {refused.read().decode()}", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"No answer from {url}: {error}", file=sys.stderr)
+    except (OSError, http.client.HTTPException) as error:
+        print(f"error: no answer from {url}: {error}; expected --server=host:port of the REST API", file=sys.stderr)
         return 1
     return 0
 

@@ -31,7 +31,7 @@ def main() -> int:
     arguments = parser.parse_args()
     version: Path = arguments.directory / str(arguments.model_version)
     if version.exists():
-        print(f"{version} is there already: remove it, or give another --model_version", file=sys.stderr)
+        print(f"error: {version} is there already: remove it, or give another --model_version", file=sys.stderr)
         return 1
     network = trained(*split())
     export(network, version)

@@ -7,9 +7,14 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
+import textwrap
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from answers import CLASSES, EXPECTED_CLASSES
 
 HERE = Path(__file__).parent
 RANDOM = "random"
@@ -31,18 +36,20 @@ def main() -> None:
         "which is copied (default: random)",
     )
     options = parser.parse_args()
-    if (options.model / "1").exists():
-        sys.exit(f"error: {options.model}/1 is there already; remove it to export anew")
+    version: Path = options.model / "1"
+    if version.exists():
+        sys.exit(f"error: {version} is there already; remove it to export anew")
     weights = None if options.weights == RANDOM else weights_at(Path(options.weights))
     _quiet()
-    unfinished: Path = options.model / "unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    write(unfinished, weights)
-    if not (unfinished / WARMUP_FILE).exists():
-        write_warmup(unfinished / WARMUP_FILE, (HERE / "flower.jpg").read_bytes())
-    # A server that looks into this directory by now must not find half a version.
-    unfinished.rename(options.model / "1")
-    print(f"Exported {options.model}/1")
+    version.parent.mkdir(parents=True, exist_ok=True)
+    # Renamed when it is complete: a server that looks at the directory must not find a half.
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=version.parent) as unfinished:
+        saved = Path(unfinished) / "saved_model"
+        write(saved, weights)
+        if not (saved / WARMUP_FILE).exists():
+            write_warmup(saved / WARMUP_FILE, (HERE / "flower.jpg").read_bytes())
+        saved.rename(version)
+    print(f"Exported {version}")
 
 
 def weights_at(path: Path) -> Path:
@@ -71,10 +78,15 @@ def write(version: Path, weights: Path | None) -> None:
 
 def check(saved_model: Path) -> None:
     """End the program if the model's ``serving_default`` is not what the clients ask for."""
+    from google.protobuf.message import DecodeError
+
     from serving.protos import message
 
-    read = message("tensorflow.SavedModel").FromString((saved_model / "saved_model.pb").read_bytes())
-    served = [graph.signature_def for graph in read.meta_graphs if list(graph.meta_info_def.tags) == ["serve"]]
+    try:
+        saved = message("tensorflow.SavedModel").FromString((saved_model / "saved_model.pb").read_bytes())
+    except DecodeError:
+        sys.exit(f"error: --weights={saved_model}: its saved_model.pb is damaged; expected a SavedModel")
+    served = [graph.signature_def for graph in saved.meta_graphs if list(graph.meta_info_def.tags) == ["serve"]]
     inputs = sorted(name for signatures in served for name in signatures["serving_default"].inputs)
     outputs = sorted(name for signatures in served for name in signatures["serving_default"].outputs)
     if inputs != ["image_bytes"] or "probabilities" not in outputs:
@@ -82,10 +94,41 @@ def check(saved_model: Path) -> None:
             f"error: --weights={saved_model}: expected a serving_default of image_bytes to probabilities; "
             f"found: {', '.join(inputs) or 'none'} to {', '.join(outputs) or 'none'}"
         )
+    for signatures in served:
+        shape = signatures["serving_default"].outputs["probabilities"].tensor_shape
+        if not shape.unknown_rank:
+            check_classes(saved_model, [size.size for size in shape.dim])
+
+
+def check_classes(weights: Path | None, shape: Sequence[int]) -> None:
+    """End the program unless the probabilities are [batch, classes] with a name for each class; -1 is any number."""
+    if len(shape) != 2 or shape[1] not in (*CLASSES, -1):
+        sys.exit(
+            f"error: --weights={weights or RANDOM}: expected probabilities of {EXPECTED_CLASSES}; "
+            f"found: the shape {list(shape)}"
+        )
 
 
 def network(weights: Path | None) -> Any:
-    """ResNet-50: prepared images, float32 [batch, 224, 224, 3], to probabilities, float32 [batch, 1000]."""
+    """ResNet-50: prepared images, float32 [batch, 224, 224, 3], to probabilities, float32 [batch, classes].
+
+    Ends the program if Keras cannot use the weights, or if ``labels.txt`` has names for another number of classes.
+    """
+    import keras
+
+    try:
+        resnet = read(weights)
+        shape = resnet(keras.ops.zeros([1, SIZE, SIZE, 3])).shape
+    # What Keras finds wrong with a file, with the layers in it, and with what they take and give.
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = textwrap.shorten(str(error), 256, placeholder=" ...")
+        sys.exit(f"error: --weights={weights}: Keras cannot use it as a ResNet50: {reason}")
+    check_classes(weights, shape)
+    return resnet
+
+
+def read(weights: Path | None) -> Any:
+    """The whole network of a .keras file, else Keras's with the weights of the file; None is random ones."""
     import keras
 
     if weights is None:

@@ -10,11 +10,10 @@ from serving.client import Client, ServingError
 def main() -> None:
     """Print the best five classes and the latency."""
     chosen = options(__doc__, "localhost:8500")
-    picture = chosen.image.read_bytes()
     try:
         with Client(chosen.server) as client:
-            report(lambda: predict(client, picture), chosen.requests)
-    except ServingError as error:
+            report(lambda: predict(client, chosen.image), chosen.requests)
+    except (ServingError, ValueError) as error:  # ValueError: the address is none, or the classes are not ours
         sys.exit(f"error: {error}")
 
 

@@ -13,10 +13,15 @@ TARGET = "/v1/models/resnet:predict"
 def main() -> None:
     """Print the best five classes and the latency."""
     chosen = options(__doc__, "localhost:8501")
-    picture = base64.b64encode(chosen.image.read_bytes()).decode()
+    picture = base64.b64encode(chosen.image).decode()
     body = json.dumps({"instances": [{"b64": picture}]})
-    connection = http.client.HTTPConnection(chosen.server, timeout=60)
-    report(lambda: predict(connection, body), chosen.requests)
+    try:
+        connection = http.client.HTTPConnection(chosen.server, timeout=60)
+        report(lambda: predict(connection, body), chosen.requests)
+    except (OSError, http.client.HTTPException) as error:
+        sys.exit(f"error: no answer from {chosen.server}: {error}; expected --server=host:port of the REST API")
+    except ValueError as error:
+        sys.exit(f"error: {error}")
 
 
 def predict(connection: http.client.HTTPConnection, body: str) -> list[float]:
@@ -26,7 +31,9 @@ def predict(connection: http.client.HTTPConnection, body: str) -> list[float]:
     text = response.read()
     if response.status != http.client.OK:
         sys.exit(f"error: {response.status} {text.decode()}")
-    probabilities: list[float] = json.loads(text)["predictions"][0]["probabilities"]
+    prediction = json.loads(text)["predictions"][0]
+    # The only output of a model has no name in JSON.
+    probabilities: list[float] = prediction["probabilities"] if isinstance(prediction, dict) else prediction
     return probabilities
 
 

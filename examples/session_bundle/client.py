@@ -24,8 +24,8 @@ def main() -> int:
         with Client(arguments.server) as client:
             predict(client, held_out, arguments.model_version)
             classify(client, held_out, arguments.model_version)
-    except ServingError as error:
-        print(error, file=sys.stderr)
+    except (ServingError, ValueError) as error:  # ValueError: the address is none
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 

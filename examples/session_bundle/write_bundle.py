@@ -36,8 +36,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("directory", type=Path, help="of the model; gets 00000001")
     version: Path = parser.parse_args().directory / "00000001"
+    tf1.logging.set_verbosity(tf1.logging.ERROR)
     if version.exists():
-        print(f"{version} is there already: remove it first", file=sys.stderr)
+        print(f"error: {version} is there already: remove it first", file=sys.stderr)
         return 1
     version.parent.mkdir(parents=True, exist_ok=True)
     # Renamed when it is complete: a server that looks at the directory must not find a half.

@@ -1,5 +1,6 @@
 """The digits tutorial: clients count the model's own error rate, with no more calls under way than asked for."""
 
+import os
 import re
 import subprocess
 import sys
@@ -195,10 +196,12 @@ class Together:
             server.stop(None).wait()
 
 
-def client(port: int, *flags: str) -> "subprocess.CompletedProcess[str]":
+def client(port: int, *flags: str, stdout: int = subprocess.PIPE) -> "subprocess.CompletedProcess[str]":
     """The client of the page, on a server of the test."""
     command = [sys.executable, str(DIGITS / "client.py"), f"--server=127.0.0.1:{port}", *flags]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=TOGETHER_SECONDS
+    )
 
 
 @pytest.mark.parametrize("concurrency", [1, 4, 10])
@@ -219,3 +222,24 @@ def test_failed_calls_are_told() -> None:
     assert done.returncode == 1
     assert done.stdout == ".E.E.\n"
     assert done.stderr.startswith("error: 2 of 5 calls failed; the first: OUT_OF_RANGE: call 1 is refused")
+
+
+def test_client_ends_when_nobody_reads() -> None:
+    """Where the output has gone away, as with `| head -c 3`, the client ends, and quietly."""
+    nobody, stdout = os.pipe()
+    os.close(nobody)
+    try:
+        with Together(1).serving() as port:
+            done = client(port, "--num_tests=5", stdout=stdout)
+    finally:
+        os.close(stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("script", ["client.py", "classify_client.py"])
+def test_addresses_that_are_none(script: str) -> None:
+    """What looks like an address of REST is refused with a sentence."""
+    command = [sys.executable, str(DIGITS / script), "--server=http://localhost:8501"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: expected host:port, as in localhost:8500, got 'http://localhost:8501'\n"

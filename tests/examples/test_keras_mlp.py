@@ -21,10 +21,20 @@ SPECIES = ("setosa", "versicolor", "virginica")
 ACCURACY = re.compile(r"Accuracy on 50 flowers held out: (\d+\.\d)%")
 
 ASK_KERAS = """
-import json, sys
+import json, os, sys
 import keras, tensorflow
 network = keras.models.load_model(sys.argv[1])
-tensorflow.saved_model.save(network, sys.argv[2])
+tensorflow.saved_model.save(network, sys.argv[2] + "/1")
+os.chdir(sys.argv[2])
+exec(sys.argv[3])
+module = tensorflow.Module()
+module.call = tensorflow.function(lambda x: {"x": x})
+try:
+    tensorflow.saved_model.save(module, "none", signatures={"serving_default": module.call})
+except ValueError as error:
+    assert "input signature" in str(error), error
+else:
+    raise AssertionError("saved a function without an input signature")
 print(json.dumps(network.predict(keras.ops.array(json.load(sys.stdin)), verbose=0).tolist()))
 """
 
@@ -48,14 +58,24 @@ def flowers() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model directory for the network itself; ``probabilities`` saves it there."""
-    return tmp_path_factory.mktemp("as_it_is")
+    """A model directory for the network itself; ``probabilities`` saves it there.
+
+    Its ``models/iris`` gets the version that the page's lines with ``network.export`` make.
+    """
+    directory = tmp_path_factory.mktemp("as_it_is")
+    (directory / "models" / "iris").mkdir(parents=True)
+    return directory
 
 
 @pytest.fixture(scope="module")
 def probabilities(walk: Walk, flowers: np.ndarray, as_it_is: Path) -> np.ndarray:
-    """What Keras itself says of the flowers, in a process of its own: float [150, 3]."""
-    command = [sys.executable, "-c", ASK_KERAS, str(walk.directory / "models" / "iris.keras"), str(as_it_is / "1")]
+    """What Keras itself says of the flowers, in a process of its own: float [150, 3].
+
+    It also sees that TensorFlow saves no function without an input signature, as the page says.
+    """
+    page = (walk.directory / "examples" / "keras_mlp" / "README.md").read_text()
+    (export,) = re.findall(r"^```python\n(network\.export.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    command = [sys.executable, "-c", ASK_KERAS, str(walk.directory / "models" / "iris.keras"), str(as_it_is), export]
     done = subprocess.run(command, input=json.dumps(flowers.tolist()), capture_output=True, text=True, check=True)
     return np.array(json.loads(done.stdout.splitlines()[-1]))
 
@@ -129,16 +149,34 @@ def test_version_that_is_there_is_kept(walk: Walk) -> None:
 @pytest.mark.parametrize(
     ("server", "expected"),
     [
-        pytest.param("localhost:8501/nothing", "answered 404", id="refused"),
-        pytest.param("localhost:1", "No answer from http://localhost:1/v1/models/iris:predict", id="nobody there"),
+        pytest.param("localhost:8501/nothing", "/v1/models/iris:predict answered 404", id="refused"),
+        pytest.param("localhost:1", "no answer from http://localhost:1/v1/models/iris:predict", id="nobody there"),
+        pytest.param("localhost:8500", "expected --server=host:port of the REST API", id="gRPC's port"),
+        pytest.param("http://localhost:8501", "expected --server=host:port of the REST API", id="http"),
+        pytest.param("localhost:port", "expected --server=host:port of the REST API", id="no port"),
     ],
 )
 def test_client_says_what_went_wrong(walk: Walk, server: str, expected: str) -> None:
     """The client ends with status 1 and a sentence, and without a stack trace."""
     with pytest.raises(AssertionError, match=r"^status 1:") as failed:
         walk.shell(f"python examples/keras_mlp/rest_client.py --server={server}")
+    assert "\nerror: " in str(failed.value)
     assert expected in str(failed.value)
     assert "Traceback" not in str(failed.value)
+
+
+def test_export_of_keras(as_it_is: Path, flowers: np.ndarray, probabilities: np.ndarray) -> None:
+    """The page's lines leave a whole version 2 and nothing else, and it answers as Keras does."""
+    models = as_it_is / "models"
+    assert [str(path.relative_to(models)) for path in [*models.iterdir(), *(models / "iris").iterdir()]] == [
+        "iris",
+        "iris/2",
+    ]
+    with ServerProcess(["--model_name=iris", f"--model_base_path={models / 'iris'}"]) as server:
+        body = json.dumps({"instances": flowers.tolist()})
+        status, answer = server.rest("POST", "/v1/models/iris:predict", body)
+    assert status == 200, answer
+    np.testing.assert_allclose(json.loads(answer)["predictions"], probabilities, atol=1e-5)
 
 
 @pytest.mark.usefixtures("probabilities")

@@ -12,11 +12,12 @@ from tests.shell_blocks import shell_blocks
 
 HERE = Path(__file__).parent
 PAGES = sorted(page for page in EXAMPLES.rglob("README.md") if page.parent != EXAMPLES)
-CLIENTS = sorted(
+SCRIPTS = sorted(EXAMPLES.rglob("*.py"))
+CLIENTS = [
     script
-    for script in EXAMPLES.rglob("*.py")
+    for script in SCRIPTS
     if (text := script.read_text()) and "__main__" in text and ("--server" in text or "client" in script.stem)
-)
+]
 
 WITHOUT_TENSORFLOW = """
 import runpy, sys
@@ -45,11 +46,37 @@ def test_page_is_listed(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(SERVER in block for block in shell_blocks(page.read_text()))], ids=name
+    "page",
+    [page for page in PAGES if re.search(rf"{SERVER}|localhost:", "\n".join(shell_blocks(page.read_text())))],
+    ids=name,
 )
 def test_page_is_walked_through(page: Path) -> None:
-    """A page that starts a server has a test that does all that it says."""
-    assert any(f'Walk("{name(page)}"' in test.read_text() for test in HERE.glob("test_*.py"))
+    """A page that starts a server, or asks one, has a test that does all that it says."""
+    assert any(f'Walk("{name(page)}"' in test.read_text() for test in HERE.parent.rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_waits_have_an_end(page: Path) -> None:
+    """No command loops for ever while the server is down; curl --retry gives up and says why."""
+    assert re.findall(r"\b(?:until|while)\b", "\n".join(shell_blocks(page.read_text()))) == []
+
+
+@pytest.mark.parametrize("page", [EXAMPLES / "README.md", *PAGES], ids=name)
+def test_containers_are_prepared(page: Path) -> None:
+    """A page that runs the image says before that it has to be made, and that the server has to end."""
+    text = page.read_text()
+    for block in shell_blocks(text):
+        if "-p 8500:8500" in block and "tensorflow-serving-appliance:cpu" in block:
+            before = text.partition(block)[0]
+            assert "`make image`" in before
+            assert "Ctrl-C" in before
+    assert re.findall(r"`docker run[^`]*serving-appliance:cpu", text) == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: str(script.relative_to(EXAMPLES)))
+def test_scripts_keep_the_readers_environment(script: Path) -> None:
+    """What the reader has set, such as TensorFlow's level of logging, is not set otherwise."""
+    assert re.findall(r"os\.environ(?:\.update|\[[^]]*\] *=).*", script.read_text()) == []
 
 
 @pytest.mark.parametrize("script", CLIENTS, ids=lambda script: str(script.relative_to(EXAMPLES)))

@@ -155,6 +155,28 @@ def test_accuracy_is_the_models_own(walk: Walk, held_out: HeldOut) -> None:
     assert float(own) >= 90
 
 
+def test_training_prints_two_lines(walk: Walk) -> None:
+    """The page's first command says how good the model is and where, and nothing of what TensorFlow would rather do."""
+    accuracy, wrote = walk.output("write_bundle.py").splitlines()
+    assert ACCURACY.search(accuracy)
+    assert wrote == "Wrote models/old_digits/00000001"
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        pytest.param("localhost:1", "error: UNAVAILABLE: ", id="nobody there"),
+        pytest.param("http://localhost:8501", "error: expected host:port, as in localhost:8500, got ", id="REST's"),
+    ],
+)
+def test_client_says_what_went_wrong(walk: Walk, server: str, expected: str) -> None:
+    """The client ends with status 1 and a sentence, and without a stack trace."""
+    with pytest.raises(AssertionError, match=r"^status 1:") as failed:
+        walk.shell(f"python examples/session_bundle/client.py --server={server}")
+    assert expected in str(failed.value)
+    assert "Traceback" not in str(failed.value)
+
+
 def test_both_versions_answer(walk: Walk) -> None:
     """The client talks to the bundle first, and to the conversion after the running server has found it."""
     bundle, saved_model = client_outputs(walk)
