@@ -1,34 +1,15 @@
-"""The pages in docs/ against the source they tell of: flags, headings, links, calls and status codes."""
+"""The pages in docs/ and beside the source: flags, headings and links. docs/compatibility.md has a file of its own."""
 
 import importlib.util
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 import pytest
 
-from serving.core.manager import Manager
-from serving.errors import Code
-from serving.rest.errors import STATUS
-from serving.rpc.model_service import ModelService
-from serving.rpc.prediction_service import PredictionService
-from serving.rpc.routes import routes
 from serving.settings import FLAGS, Flag
-
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
-PAGES = tuple(
-    sorted(
-        [
-            ROOT / "README.md",
-            ROOT / "CHANGELOG.md",
-            ROOT / "serving" / "client" / "README.md",
-            *DOCS.rglob("*.md"),
-            *(ROOT / "examples").rglob("*.md"),
-        ]
-    )
-)
+from tests.pages import DOCS, FLAG, PAGES, ROOT, headings, prose
 
 OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -66,44 +47,12 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Flags of other programs that a page may name."""
-
-CALLS = frozenset(
-    {"Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus"}
-    | {"HandleReloadConfigRequest"}
-)
-"""Every call of TensorFlow Serving's two services."""
-
-_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
-_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*)")
-_CITATION = re.compile(r'docs/compatibility\.md`?,\s+(?:# )?"([^"]+)"')
-
-
-def prose(text: str) -> str:
-    """A page without its fenced blocks."""
-    return _FENCE.sub("", text)
-
-
-def headings(text: str) -> list[str]:
-    """The headings of a page, outermost and inner ones alike."""
-    return _HEADING.findall(prose(text))
 
 
 def anchor(heading: str) -> str:
     """The fragment by which a heading is linked to."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-def section(text: str, heading: str) -> str:
-    """What is below ``heading`` until the next heading of any depth; empty if there is none."""
-    found = re.search(rf"^#+ {re.escape(heading)}$(.*?)(?=^#+ |\Z)", prose(text), re.MULTILINE | re.DOTALL)
-    return found[1] if found else ""
-
-
-def citations(sources: Iterable[str]) -> set[str]:
-    """The headings of docs/compatibility.md that source texts name."""
-    return {heading for text in sources for heading in _CITATION.findall(text)}
 
 
 def broken_links(page: Path) -> Iterator[str]:
@@ -119,19 +68,7 @@ def broken_links(page: Path) -> Iterator[str]:
 
 def unknown_flags(text: str, flags: Iterable[str]) -> set[str]:
     """Names after two dashes in a text that are neither flags of ours nor allowed of others."""
-    return set(_FLAG.findall(text)).difference(flags, *OTHERS_FLAGS.values())
-
-
-def flag_rows(text: str) -> dict[str, set[str]]:
-    """Flags by the first cell of their row in the last table of the section "Flags"."""
-    table = section(text, "Flags").rpartition("| status | flags |")[2]
-    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ") and "--" in line]
-    return {cells[1].strip(): set(_FLAG.findall(cells[2])) for cells in rows}
-
-
-@pytest.fixture(scope="module")
-def compatibility() -> str:
-    return (DOCS / "compatibility.md").read_text()
+    return set(FLAG.findall(text)).difference(flags, *OTHERS_FLAGS.values())
 
 
 @pytest.fixture(scope="module")
@@ -181,43 +118,6 @@ def test_groups_of_flags_come_once(generator: ModuleType) -> None:
     assert headings(generator.page(flags))[1:] == ["G", "H"]
 
 
-@pytest.mark.parametrize(
-    ("row", "belongs"),
-    [
-        pytest.param("as in TFS", lambda flag: not flag.ours and not flag.note, id="as in TFS"),
-        pytest.param("ours", lambda flag: flag.ours, id="ours"),
-        pytest.param("accepted", lambda flag: not flag.ours and bool(flag.note), id="accepted"),
-    ],
-)
-def test_compatibility_sorts_every_flag(compatibility: str, row: str, belongs: Callable[[Flag], bool]) -> None:
-    """docs/compatibility.md has each flag in the row that says what the flag does here."""
-    rows = flag_rows(compatibility)
-    found = {name for status, names in rows.items() if status.startswith(row) for name in names}
-    assert found == {flag.name for flag in FLAGS if belongs(flag)}
-
-
-def test_source_cites_headings_that_exist(compatibility: str) -> None:
-    """Each section of docs/compatibility.md that the source or a decision names is there."""
-    cited = citations(path.read_text() for path in [*(ROOT / "serving").rglob("*.py"), *DOCS.rglob("*.md")])
-    assert "Predict" in cited
-    assert cited - set(headings(compatibility)) == set()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param('see docs/compatibility.md, "A b").', {"A b"}, id="docstring"),
-        pytest.param('# docs/compatibility.md,\n    # "A b"', {"A b"}, id="comment over two lines"),
-        pytest.param('docs/compatibility.md,\n    "A b"', {"A b"}, id="docstring over two lines"),
-        pytest.param('(`docs/compatibility.md`, "A b")', {"A b"}, id="Markdown"),
-        pytest.param('docs/operating.md, "A b"', set(), id="another page"),
-    ],
-)
-def test_citations(text: str, expected: set[str]) -> None:
-    """A heading is found in the ways that texts name it."""
-    assert citations([text]) == expected
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     """Each relative link leads to a file and, with a fragment, to a heading in it."""
@@ -262,42 +162,6 @@ def test_pages_name_flags_that_exist(page: Path) -> None:
 def test_unknown_flags_are_found(text: str, expected: set[str]) -> None:
     """Only what looks like a flag and is none is reported."""
     assert unknown_flags(text, ["port"]) == expected
-
-
-def test_status_codes_are_those_of_the_rest_door(compatibility: str) -> None:
-    """The table "Status codes" has every code, with its number and the HTTP status that REST sends."""
-    cells = re.findall(r"\| ([A-Z_]+) \| (\d+) \| (\d+) ", section(compatibility, "Status codes"))
-    found = {name: (int(number), int(status)) for name, number, status in cells}
-    assert found == {code.name: (code.value, STATUS[code]) for code in Code}
-
-
-def test_calls_are_those_that_are_served(compatibility: str) -> None:
-    """The section "gRPC" names the calls that the gRPC door answers, and no other."""
-
-    def refuse(config: object, timeout: float | None, gone: Callable[[], bool]) -> None:
-        raise AssertionError
-
-    manager = Manager()
-    service = PredictionService(manager, as_content=False, check_method_name=False)
-    served = {path.rpartition("/")[2] for path in routes(service, ModelService(manager, refuse))}
-    assert CALLS.intersection(re.findall(r"`(\w+)`", section(compatibility, "gRPC"))) == served
-
-
-def test_differences_have_ids_of_their_own(compatibility: str) -> None:
-    """The list of differences has C2, and no id twice."""
-    ids = re.findall(r"^\| ([A-Z]\d+) \|", section(compatibility, "What differs on purpose"), re.MULTILINE)
-    assert "C2" in ids
-    assert len(ids) == len(set(ids))
-
-
-def test_differences_are_referred_to_by_their_ids(compatibility: str) -> None:
-    """Each id of a difference that a page names is in the list."""
-    cells = re.findall(r"^\| ([^|]+) \|", section(compatibility, "What differs on purpose"), re.MULTILINE)
-    listed = {each for cell in cells for each in cell.split(", ")}
-    named = {each for page in PAGES for each in re.findall(r"\((?:see )?([A-Z]\d+)\)", page.read_text())}
-    named |= {each for page in PAGES for each in re.findall(r"\b[CW]\d+\b", page.read_text())}
-    assert "H5" in named
-    assert named - listed == set()
 
 
 def test_decisions_have_the_status_of_their_pages() -> None:

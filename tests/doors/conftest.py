@@ -1,4 +1,4 @@
-"""Running servers for the door tests: one process per gRPC transport, each with its REST door."""
+"""Doors for their tests: one process per gRPC transport, each with its REST door, and a bench for the lane."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doors.clients import Client, GrpcClient, RestClient
+from tests.doors.lane_bench import Bench, benched
 from tests.server_process import ServerProcess, wait_until, write_model_config
 
 SERVED = (
@@ -90,6 +91,13 @@ def client(connect: Callable[[], Client]) -> Client:
 def transport(request: pytest.FixtureRequest) -> str:
     """The gRPC transport of a test that is about gRPC alone."""
     return str(request.param)
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """A REST door in memory that answers; with the parameter False, one whose models are not there yet."""
+    with benched(opened=getattr(request, "param", True)) as made:
+        yield made
 
 
 def all_available(server: ServerProcess) -> bool:
