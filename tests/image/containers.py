@@ -1,6 +1,7 @@
 """Containers under test: started, asked and always removed. No tests; drives the docker command, as a person does."""
 
 import json
+import ssl
 import subprocess
 import threading
 import time
@@ -41,11 +42,16 @@ def wait_until(what: str, predicate: Callable[[], bool], timeout_seconds: float)
         pause.wait(0.01)
 
 
-def http(url: str, body: Any = None, timeout_seconds: float = 60) -> tuple[int, str]:
-    """GET, or POST of ``body`` as JSON: the status and the text of the answer. OSError when nobody answers."""
+def http(
+    url: str, body: Any = None, timeout_seconds: float = 60, context: ssl.SSLContext | None = None
+) -> tuple[int, str]:
+    """GET, or POST of ``body`` as JSON: the status and the text of the answer. OSError when nobody answers.
+
+    ``context`` says whom an https URL trusts.
+    """
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(request, timeout=timeout_seconds) as response:
             return response.status, response.read().decode()

@@ -3,8 +3,9 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,10 +32,13 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def is_ready() -> bool:
-    """Whether a server answers whose models are available."""
+def is_ready(authority: Path | None = None) -> bool:
+    """Whether a server answers whose models are available; over TLS if there is an authority to trust."""
+    server, context = SERVER, None
+    if authority is not None:
+        server, context = SERVER.replace("http:", "https:"), ssl.create_default_context(cafile=authority)
     try:
-        return http(f"{SERVER}/healthz/ready", timeout_seconds=5)[0] == 200
+        return http(f"{server}/healthz/ready", timeout_seconds=5, context=context)[0] == 200
     except OSError:
         return False
 
@@ -46,10 +50,10 @@ def in_foreground(
     directory: Path,
     environment: Mapping[str, str],
     *,
-    ready: Callable[[], bool] = is_ready,
+    authority: Path | None = None,
     statuses: Collection[int] = (0,),
 ) -> Iterator[None]:
-    """The block with the image under test, until Ctrl-C; it must end with one of the statuses."""
+    """The block with the image under test, until Ctrl-C; it must end with one of the statuses. See ``is_ready``."""
     process = subprocess.Popen(
         ["bash", "-euc", block.replace(DEFAULT_IMAGE, image)],
         cwd=directory,
@@ -58,7 +62,7 @@ def in_foreground(
         stdout=subprocess.DEVNULL,
     )
     try:
-        wait_until(f"ready: {block}", lambda: ready() or process.poll() is not None, _START_SECONDS)
+        wait_until(f"ready: {block}", lambda: is_ready(authority) or process.poll() is not None, _START_SECONDS)
         assert process.poll() is None, f"ended with {process.returncode}: {block}"
         yield
         assert _end(process) in statuses, block

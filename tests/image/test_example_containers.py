@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.examples.walk import EXAMPLES, Walk
-from tests.image.containers import http
-from tests.image.foreground import in_foreground, is_ready, skip_if_taken
+from tests.image.foreground import in_foreground, skip_if_taken
 from tests.shell_blocks import shell_blocks
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -47,17 +46,6 @@ def lasting(output: str) -> list[str]:
     return [line for line in output.splitlines() if not CHANGING.search(line)]
 
 
-def answers_tls() -> bool:
-    """Whether somebody answers on the REST port, if only to say that this is no TLS."""
-    try:
-        http("http://localhost:8501/healthz/ready", timeout_seconds=5)
-    except ConnectionRefusedError:
-        return False
-    except OSError as error:
-        return "refused" not in str(error)
-    return True
-
-
 def test_every_page_is_tried() -> None:
     """A page with such a command is in the table; the one in the list of examples is that of the digits."""
     found = {page.parent.relative_to(EXAMPLES).as_posix() for page in EXAMPLES.rglob("README.md") if containers(page)}
@@ -74,8 +62,10 @@ def test_container_answers_like_the_server(name: str, image: str, tmp_path: Path
         walk.run()
         walk.stop()
         (before,) = (ran for ran in walk.ran if ran.block.endswith(ASKED_AGAIN[name]))
-        ready = answers_tls if name == "operations/tls" else is_ready
-        with in_foreground(block, image, tmp_path, walk.environment, ready=ready):
+        authority = tmp_path / "certificates" / "ca.crt"  # which the page on TLS has made
+        with in_foreground(
+            block, image, tmp_path, walk.environment, authority=authority if authority.exists() else None
+        ):
             after = walk.shell(before.block)
     assert lasting(after)
     assert lasting(after) == lasting(before.output)
