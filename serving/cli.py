@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from serving.errors import ServingError
+from serving.host import allocator as footprint
+from serving.host import cpus as limits
 from serving.settings import FLAGS, BadFlagError, CommandLine, parse, usage
-from serving.telemetry import footprint, limits, log
+from serving.telemetry import log
 
 _PROGRAM = "tensorflow_model_server"
 _FAILED = 255

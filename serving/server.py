@@ -12,24 +12,24 @@ import uvloop
 
 import serving
 from serving import tls, welcome
+from serving.composition import Parts
 from serving.configuration import model_config, session_config
 from serving.configuration.model_config import Configured
 from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ConfigurationError, ServingError
+from serving.host import allocator as footprint
+from serving.host.scheduling import take_short_turns
 from serving.loading import gpu_use
 from serving.loading.config_loop import ConfigLoop
-from serving.parts import Parts
 from serving.rest.app import RestApp
-from serving.rest.transports import RestDoor
-from serving.rpc.transports import Transport, open_transport
+from serving.rest.server import RestDoor
+from serving.rpc.server import Transport, open_transport
 from serving.servables import libtensorflow
 from serving.servables.custom_ops import load_custom_ops, named_by
 from serving.settings import Settings
-from serving.telemetry import footprint
 from serving.telemetry.log import logger
-from serving.telemetry.turns import take_short_turns
 
 _COLLECTION_THRESHOLDS = (10_000, 10, 10)
 """Objects more than were freed, before the youngest are walked (docs/adr/0009-garbage-collection-off-the-road.md)."""

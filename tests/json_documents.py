@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from serving.codecs.json_request import PredictDocument
+from serving.codecs.json.request import PredictDocument
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 

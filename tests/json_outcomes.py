@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.codecs.json_request import PredictDocument
+from serving.codecs.json.request import PredictDocument
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from serving.errors import ServingError

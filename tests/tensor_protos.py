@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serving.codecs import tensor_proto
+from serving.codecs.protobuf import tensor_proto
 from serving.core.tensor import STORAGE, Tensor
 from serving.protos import TensorProto
 

@@ -8,8 +8,8 @@ import pytest
 
 import serving
 from serving.cli import main
+from serving.host import cpus as limits
 from serving.settings import usage
-from serving.telemetry import limits
 
 ROOT = Path(__file__).parents[1]
 USAGE = usage("tensorflow_model_server", limits.cpus())

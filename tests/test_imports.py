@@ -22,6 +22,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "settings": frozenset(),
         "protos": frozenset(),
         "telemetry": frozenset({"errors"}),
+        "host": frozenset({"telemetry"}),
         "core": frozenset({"errors"}),
         "codecs": frozenset({"core", "errors", "protos"}),
         "sources": frozenset({"core", "errors"}),
@@ -31,24 +32,28 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "request_log": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
         "rest": frozenset({"inference", "request_log", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
         "rpc": frozenset(
-            {"inference", "request_log", "codecs", "core", "protos", "errors", "settings", "telemetry", "tls"}
+            {"inference", "request_log", "codecs", "core", "protos", "errors", "settings", "telemetry", "host", "tls"}
         ),
         "tls": frozenset({"configuration", "protos", "errors"}),
         "configuration": frozenset({"batching", "core", "protos", "errors", "settings", "telemetry"}),
         "loading": frozenset(
             {"batching", "configuration", "inference", "request_log", "servables", "sources", "codecs", "core"}
-            | {"errors", "protos", "settings", "telemetry"}
+            | {"errors", "host", "protos", "settings", "telemetry"}
+        ),
+        "optimizing": frozenset(
+            {"inference", "loading", "servables", "codecs", "core", "errors", "host", "protos", "settings"}
+            | {"telemetry"}
         ),
         "welcome": frozenset({"core"}),
-        "parts": frozenset(
-            {"configuration", "loading", "inference", "request_log", "rest", "rpc", "servables", "core", "errors"}
-            | {"settings", "telemetry", "tls"}
+        "composition": frozenset(
+            {"configuration", "loading", "optimizing", "inference", "request_log", "rest", "rpc", "servables", "core"}
+            | {"errors", "settings", "telemetry", "tls"}
         ),
         "server": frozenset(
-            {"parts", "configuration", "loading", "rest", "rpc", "servables", "core", "errors", "settings"}
-            | {"telemetry", "tls", "welcome"}
+            {"composition", "configuration", "loading", "rest", "rpc", "servables", "core", "errors", "settings"}
+            | {"host", "telemetry", "tls", "welcome"}
         ),
-        "cli": frozenset({"server", "settings", "errors", "telemetry"}),
+        "cli": frozenset({"server", "settings", "errors", "telemetry", "host"}),
         "__main__": frozenset({"cli"}),
     }
 )
@@ -59,7 +64,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "aiohttp": ("serving.rest",),
         "grpc": ("serving.rpc", "serving.client"),
         "pygrpc_native": ("serving.rpc",),
-        "tensorflow": ("serving.servables.optimize_child",),
+        "tensorflow": ("serving.optimizing.child",),
         "tensorflow_serving": (),
         "ai_edge_litert": ("serving.servables.tflite",),
         "flatbuffers": ("serving.servables.tflite_signatures",),

@@ -5,8 +5,9 @@ The model a message names is not looked at here; whoever calls has resolved it, 
 
 from typing import Any
 
-from serving.codecs import example_input, model_spec, predict_request
-from serving.codecs.predict_request import PredictRequest
+from serving.codecs.predict import request as predict_request
+from serving.codecs.predict.request import PredictRequest
+from serving.codecs.protobuf import example_input, model_spec
 from serving.core.model_spec import ModelSpec
 from serving.core.predict_plan import Prediction
 from serving.core.servable import Servable

@@ -12,8 +12,8 @@ from serving.core.actions import Action, AfterFailure, Load, Unload
 from serving.core.manager import Manager
 from serving.core.servable import Servable, ServableId
 from serving.errors import Code, ServingError
+from serving.host import allocator as footprint
 from serving.sources.file_system import NotADirectory
-from serving.telemetry import footprint
 
 Report = Callable[[float], None]
 """What a finished action has to tell the manager, given the time; made on the loop's thread."""

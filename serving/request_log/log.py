@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from serving.codecs import prediction_log
-from serving.codecs.prediction_log import LogType
+from serving.codecs.protobuf import prediction_log
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.request_logging import RequestLogging, Task
 from serving.core.servable import ServableId
 from serving.core.tensor import Tensor

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
-from serving.codecs import npz
+from serving.codecs.arrays import npz
 from serving.errors import Code, ServingError
 from serving.inference.work import Work
 from serving.rest import errors, media, routes

@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from serving.codecs import json_request, json_response, npy, npz, predict_response
-from serving.codecs.npy import NpyArray
-from serving.codecs.predict_request import Reader
-from serving.codecs.prediction_log import LogType
+from serving.codecs.arrays import npy, npz
+from serving.codecs.arrays.npy import NpyArray
+from serving.codecs.json import request as json_request
+from serving.codecs.json import response as json_response
+from serving.codecs.predict import response as predict_response
+from serving.codecs.predict.request import Reader
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.manager import Manager
 from serving.core.model_spec import ModelSpec
 from serving.core.predict_plan import Prediction, PredictPlan

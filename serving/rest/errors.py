@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 
-from serving.codecs import json_response
+from serving.codecs.json import response as json_response
 from serving.errors import Code, ServingError
 from serving.rest.answer import HTML, JSON, Answer
 

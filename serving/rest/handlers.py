@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 
-from serving.codecs import json_example, json_proto, json_request, json_response, json_results
-from serving.codecs.json_request import Layout
-from serving.codecs.prediction_log import LogType
+from serving.codecs.json import example as json_example
+from serving.codecs.json import proto as json_proto
+from serving.codecs.json import request as json_request
+from serving.codecs.json import response as json_response
+from serving.codecs.json import results as json_results
+from serving.codecs.json.request import Layout
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.handle import Handle
 from serving.core.manager import Manager
 from serving.core.predict_plan import PredictPlan

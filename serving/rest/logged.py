@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from serving.codecs import inference_response, predict_response, prediction_log
-from serving.codecs.prediction_log import LogType
+from serving.codecs.predict import response as predict_response
+from serving.codecs.protobuf import inference_response, prediction_log
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.model_spec import ModelSpec
 from serving.core.predict_plan import Prediction
 from serving.core.servable import ServableId

@@ -1,6 +1,6 @@
 """``tensorflow.serving.ModelService``: the states of models, and another list of them in place of the present one."""
 
-from serving.codecs import model_spec
+from serving.codecs.protobuf import model_spec
 from serving.core.manager import Manager
 from serving.inference import status
 from serving.inference.errand import Errand, Gone

@@ -5,9 +5,10 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from serving.codecs import inference_response, model_spec, predict_response
-from serving.codecs.predict_request import Reader
-from serving.codecs.prediction_log import LogType
+from serving.codecs.predict import response as predict_response
+from serving.codecs.predict.request import Reader
+from serving.codecs.protobuf import inference_response, model_spec
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.handle import Handle
 from serving.core.manager import Manager
 from serving.core.model_spec import ModelSpec

@@ -1,25 +1,27 @@
 """A SavedModel as a servable, TF1 and TF2 alike: loaded into a session of TensorFlow's C API, which runs it."""
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.codecs import signature_def, wire
+from serving.codecs.protobuf import signature_def, wire
 from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.errors import Code, ServingError
 from serving.protos import MetaGraphDef
 from serving.servables import saved_model_config
 from serving.servables.libtensorflow import load
-from serving.servables.optimize import Step
-from serving.servables.optimized_session import WholeStep
 from serving.servables.session import Session, SessionRun
 
 _RESOLVED = 256
 """Combinations of feeds and fetches kept per servable; beyond it each call resolves anew."""
+
+
+FindRun = Callable[[tuple[str, ...], tuple[str, ...]], Run | None]
+"""Gives the run that feeds and fetches these graph tensors, None if it knows none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,34 +38,32 @@ class SavedModelServable:
     def __init__(self, session: Session, signature_defs: Mapping[str, Any], executor: Executor) -> None:
         self.signature_defs = signature_defs
         self.signatures: Mapping[str, Signature] = signature_def.decode_all(signature_defs)
+        self.executor = executor
         self._session = session
-        self._executor = executor
         self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...]], Run] = {}
-        self._whole_step: WholeStep | None = None
+        self._find_run: FindRun | None = None
 
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         """The call that feeds and fetches these graph tensors, such as ``x:0``."""
         run = self._resolved.get((feeds, fetches))
         if run is None:
-            run = self._part(feeds, fetches) or SessionRun(self._session, feeds, fetches, self._executor)
+            run = self._find_run(feeds, fetches) if self._find_run is not None else None
+            run = run or SessionRun(self._session, feeds, fetches, self.executor)
             if len(self._resolved) < _RESOLVED:
                 self._resolved[feeds, fetches] = run
         return run
 
-    def optimized(self, session: Session, step: Step) -> "SavedModelServable":
-        """The same model on an optimised graph, which has this step only; close one of the two."""
-        other = SavedModelServable(session, self.signature_defs, self._executor)
+    def answered_by(self, session: Session, find_run: FindRun) -> "SavedModelServable":
+        """The same model on another session, whose runs ``find_run`` knows first; close one of the two."""
+        other = SavedModelServable(session, self.signature_defs, self.executor)
         other.signatures = self.signatures
-        other._whole_step = WholeStep(session, step, self._executor)
+        other._find_run = find_run
         return other
-
-    def _part(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run | None:
-        return self._whole_step.part(feeds, fetches) if self._whole_step is not None else None
 
     def close(self) -> None:
         """Free the session and its graph."""
         self._resolved.clear()
-        self._whole_step = None
+        self._find_run = None
         self._session.close()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.codecs import signature_def
+from serving.codecs.protobuf import signature_def
 from serving.core.signature import DEFAULT_SIGNATURE_NAME
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError, invalid_argument

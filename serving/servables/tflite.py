@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any
 
-from serving.codecs import signature_def
+from serving.codecs.protobuf import signature_def
 from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor

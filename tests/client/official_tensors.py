@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from serving.client import tensors
 from serving.client.messages import TensorProto
-from serving.codecs import tensor_proto
+from serving.codecs.protobuf import tensor_proto
 from serving.core.tensor import STORAGE, DataType, Tensor
 from tests.client.arrays import NAMES, arrays, dtype_of, same
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from serving.client import tensors
 from serving.client.messages import DATA_TYPES, TensorProto
-from serving.codecs import tensor_proto
+from serving.codecs.protobuf import tensor_proto
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.protos import TensorProto as ServedTensorProto
 from tests.client.arrays import NAMES, arrays, same

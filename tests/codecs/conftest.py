@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.codecs.json_request import read, read_exactly
+from serving.codecs.json.request import read, read_exactly
 from tests.json_documents import Reader
 
 

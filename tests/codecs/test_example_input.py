@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serving.codecs import example_input
+from serving.codecs.protobuf import example_input
 from serving.errors import Code, ServingError
 from serving.protos import Example, message
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from serving.codecs import inference_response, json_results
+from serving.codecs.json import results as json_results
+from serving.codecs.protobuf import inference_response
 from serving.core.results import Classification, Regression
 from serving.core.servable import ServableId
 from serving.protos import message

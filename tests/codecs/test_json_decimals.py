@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from serving.codecs import json_decimals
-from serving.codecs.json_decimals import MOST_EXACT, NUMBERS, float_texts
-from serving.codecs.json_response import outputs, predictions
+from serving.codecs.json import decimals as json_decimals
+from serving.codecs.json.decimals import MOST_EXACT, NUMBERS, float_texts
+from serving.codecs.json.response import outputs, predictions
 from serving.core.tensor import STORAGE, DataType, Tensor
 
 FLOAT, INT32 = DataType.FLOAT, DataType.INT32

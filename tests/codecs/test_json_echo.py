@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs.json_digits import double_text
-from serving.codecs.json_echo import LIMIT_BYTES, echo
-from serving.codecs.json_text import parse
+from serving.codecs.json.digits import double_text
+from serving.codecs.json.echo import LIMIT_BYTES, echo
+from serving.codecs.json.text import parse
 
 ECHOES = [
     ("null", b"null", "null"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serving.codecs.json_example import read
+from serving.codecs.json.example import read
 from serving.errors import Code, ServingError
 from serving.protos import Example
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.codecs import json_fast
-from serving.codecs.json_request import read, read_exactly, read_longer
+from serving.codecs.json import fast as json_fast
+from serving.codecs.json.request import read, read_exactly, read_longer
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from tests.json_outcomes import infos, outcome

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs.json_numbers import scan, to_float32
+from serving.codecs.json.numbers import scan, to_float32
 from serving.errors import ServingError
 
 NUMBERS = [

@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs import json_proto
+from serving.codecs.json import proto as json_proto
 from serving.protos import GetModelStatusResponse, SignatureDef, SignatureDefMap, TensorProto, message
 
 STATUS = """{

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serving.codecs.json_request import Layout
+from serving.codecs.json.request import Layout
 from serving.core.signature import TensorInfo
 from serving.core.tensor import STORAGE, DataType
 from tests.json_documents import AB, Reader, S, X, infos

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
-from serving.codecs.json_response import error, outputs, predictions
+from serving.codecs.json.response import error, outputs, predictions
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.errors import Code, ServingError
 

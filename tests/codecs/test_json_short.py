@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.codecs import json_short
-from serving.codecs.json_request import PredictDocument, read, read_exactly
+from serving.codecs.json import short as json_short
+from serving.codecs.json.request import PredictDocument, read, read_exactly
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from tests.json_outcomes import infos, outcome

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs.json_strings import base64_decoded, base64_encoded, decoded, encoded, quoted, unescaped
+from serving.codecs.json.strings import base64_decoded, base64_encoded, decoded, encoded, quoted, unescaped
 
 QUOTED = [
     ("plain", b"abc", b'"abc"'),

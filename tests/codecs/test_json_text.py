@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs.json_text import JsonObject, JsonValue, parse
+from serving.codecs.json.text import JsonObject, JsonValue, parse
 from serving.errors import Code, ServingError
 
 ERRORS = [

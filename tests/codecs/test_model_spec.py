@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serving.codecs import model_spec
+from serving.codecs.protobuf import model_spec
 from serving.core.model_spec import ModelSpec
 from serving.core.servable import ServableId
 from serving.errors import Code, ServingError

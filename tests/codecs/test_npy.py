@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from serving.codecs import npy
+from serving.codecs.arrays import npy
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.errors import Code, ServingError
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from serving.codecs import npy, npz
+from serving.codecs.arrays import npy, npz
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
 

@@ -8,8 +8,8 @@ from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.codecs import predict_request
-from serving.codecs.predict_request import PredictRequest, Reader
+from serving.codecs.predict import request as predict_request
+from serving.codecs.predict.request import PredictRequest, Reader
 from serving.core.model_spec import ModelSpec
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.protos import PredictRequest as Message

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs import predict_response, tensor_proto
+from serving.codecs.predict import response as predict_response
+from serving.codecs.protobuf import tensor_proto
 from serving.core.servable import ServableId
 from serving.core.tensor import DataType, Tensor
 from serving.protos import PredictResponse, TensorProto

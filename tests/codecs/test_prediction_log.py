@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs import prediction_log, tensor_proto
-from serving.codecs.prediction_log import LogType
+from serving.codecs.protobuf import prediction_log, tensor_proto
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.model_spec import ModelSpec
 from serving.core.tensor import DataType, Tensor
 from serving.protos import ClassificationRequest, Example, LogMetadata, PredictionLog, PredictRequest, message

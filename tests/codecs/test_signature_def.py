@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serving.codecs import signature_def
+from serving.codecs.protobuf import signature_def
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from serving.protos import SignatureDef

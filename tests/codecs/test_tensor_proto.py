@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from serving.codecs import tensor_proto
+from serving.codecs.protobuf import tensor_proto
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.protos import TensorProto
 from tests.tensor_protos import decoded, proto

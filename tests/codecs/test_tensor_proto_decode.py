@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.codecs import tensor_proto
+from serving.codecs.protobuf import tensor_proto
 from serving.core.tensor import STORAGE, DataType
 from serving.protos import TensorProto
 from tests.tensor_protos import decoded, proto

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from serving.codecs import wire
+from serving.codecs.protobuf import wire
 from serving.protos import MetaGraphDef, TensorProto
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from serving.rest.transports import RestDoor
+from serving.rest.server import RestDoor
 from tests.doors.lanes import MAX_REQUEST_BYTES, Line, Service
 from tests.doors.raw import request as written
 from tests.support import ManualClock

@@ -20,7 +20,7 @@ from serving.rest.answer import Answer
 from serving.rest.app import RestApp
 from serving.rest.handlers import Handlers
 from serving.rest.routes import Route
-from serving.rest.transports import RestDoor
+from serving.rest.server import RestDoor
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.support import TIMEOUT_SECONDS, FakeServable, loads, settle
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from serving.codecs.json_decimals import MOST_EXACT
+from serving.codecs.json.decimals import MOST_EXACT
 from serving.core.manager import Manager
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo

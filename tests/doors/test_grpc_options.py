@@ -12,7 +12,7 @@ from serving.errors import ConfigurationError, ServingError
 from serving.inference.errand import Errand
 from serving.inference.work import Work
 from serving.rpc.running import MOST_HELD, RunningCalls
-from serving.rpc.transports import channel_arguments
+from serving.rpc.server import channel_arguments
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.doors.clients import GrpcClient, RefusedError, Target, floats
 from tests.server_process import START_SECONDS, ServerProcess, wait_until

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from serving.errors import ServingError
-from serving.rpc.health import Health
+from serving.rpc.api.health import Health
 from tests.doors.clients import GrpcClient, RefusedError, Target, floats
 from tests.server_process import START_SECONDS, ServerProcess
 

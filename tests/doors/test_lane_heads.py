@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from serving.errors import ServingError
 from serving.rest import routes
-from serving.rest.lane_heads import LARGEST_HEAD, Head, Heads, may_become_plain
+from serving.rest.connection.heads import LARGEST_HEAD, Head, Heads, may_become_plain
 from serving.rest.routes import Route
 
 LARGEST_BODY = 1000

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from serving.inference.errand import Errand
-from serving.rpc.fronted import FrontedTransport
+from serving.rpc.transports.fronted import FrontedTransport
 from tests.doors.frames import DATA, PREDICT, Http2Connection, call, framed
 from tests.server_process import wait_until
 

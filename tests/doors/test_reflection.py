@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from serving.protos import message
-from serving.rpc.reflection import Reflection
+from serving.rpc.api.reflection import Reflection
 from tests.server_process import START_SECONDS, ServerProcess
 
 PACKAGES = ["grpc.reflection.v1", "grpc.reflection.v1alpha"]

@@ -16,9 +16,9 @@ from serving.core.signature import (
     TensorInfo,
 )
 from serving.core.tensor import DataType
-from serving.loading.optimize_examples import examples
+from serving.optimizing.decisions import Step
+from serving.optimizing.examples import examples
 from serving.protos import Example, PredictionLog
-from serving.servables.optimize import Step
 
 STEP = Step(("s:0",), ("y:0",))
 

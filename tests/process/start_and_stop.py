@@ -16,8 +16,8 @@ import grpc
 from serving.core.manager import Manager
 from serving.rest.app import RestApp
 from serving.rest.handlers import Handlers
-from serving.rest.transports import RestDoor
-from serving.rpc.transports import open_transport
+from serving.rest.server import RestDoor
+from serving.rpc.server import open_transport
 from serving.settings import Settings
 from tests.doors.raw import RawConnection, request
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from serving.codecs.prediction_log import LogType
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.request_logging import RequestLogging, Task, TaskSampling
 from serving.core.servable import ServableId
 from serving.errors import Code, ConfigurationError

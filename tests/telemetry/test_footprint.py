@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.telemetry import footprint
+from serving.host import allocator as footprint
 
 LIBRARY = "/site-packages/tensorflow/libtensorflow_cc.so.2"
 

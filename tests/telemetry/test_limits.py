@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.telemetry import limits
+from serving.host import cpus as limits
 
 PLENTY = 64
 

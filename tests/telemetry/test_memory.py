@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.telemetry import memory
+from serving.host import memory
 
 MEMINFO = "MemTotal:       1000 kB\nMemAvailable:    800 kB\nHugePages:\n"
 V1 = {"memory/memory.limit_in_bytes": "3000\n", "memory/memory.usage_in_bytes": "1000\n"}

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from serving.telemetry.turns import SLICE_NANOSECONDS, take_short_turns
+from serving.host.scheduling import SLICE_NANOSECONDS, take_short_turns
 
 _SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from serving.core.servable import Servable
-from serving.servables.optimize_cache import Cache
+from serving.optimizing.cache import Cache
 from tests.conftest import made_by
 from tests.tensorflow.optimizing import SCRIPT, stage, through
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from serving.core.servable import Servable
 from serving.core.tensor import DataType, Tensor
-from serving.loading.optimize_stage import OptimizeStage
-from serving.servables import optimize
-from serving.servables.optimize_cache import Cache
-from serving.servables.optimize_process import Children, Order
+from serving.optimizing import decisions as optimize
+from serving.optimizing.cache import Cache
+from serving.optimizing.process import Children, Order
+from serving.optimizing.stage import OptimizeStage
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable, load_saved_model
 from tests.models import loaded
 from tests.support import servable_id

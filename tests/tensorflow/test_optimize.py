@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.codecs import prediction_log, tfrecord
+from serving.codecs import tfrecord
+from serving.codecs.protobuf import prediction_log
 from serving.core.model_spec import ModelSpec
 from serving.core.servable import Servable
 from serving.core.tensor import DataType, Tensor
 from serving.errors import ServingError
+from serving.optimizing import decisions as optimize
+from serving.optimizing.cache import Cache
+from serving.optimizing.process import Children
 from serving.protos import ConfigProto, message
-from serving.servables import optimize
-from serving.servables.optimize_cache import Cache
-from serving.servables.optimize_process import Children
 from tests.models import NO_LIMIT, call, loaded, resolve, strings
 from tests.support import TIMEOUT_SECONDS
 from tests.tensorflow.optimizing import close_to, images, order, stage, through

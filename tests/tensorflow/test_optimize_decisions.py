@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import STORAGE, DataType, Tensor
+from serving.optimizing import decisions as optimize
+from serving.optimizing import graph_state
+from serving.optimizing.decisions import NotOptimizedError, Sizes, Step
 from serving.protos import MetaGraphDef
-from serving.servables import graph_state, optimize
-from serving.servables.optimize import NotOptimizedError, Sizes, Step
 
 MEBIBYTE = 2**20
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from serving.core.tensor import DataType
-from serving.servables.optimize import NotOptimizedError, Step
-from serving.servables.optimize_cache import Cache
-from serving.servables.optimize_process import Children, Optimized, Order
+from serving.optimizing.cache import Cache
+from serving.optimizing.decisions import NotOptimizedError, Step
+from serving.optimizing.process import Children, Optimized, Order
 from tests.models import tensor
 from tests.support import TIMEOUT_SECONDS
 

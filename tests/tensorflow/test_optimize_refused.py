@@ -12,10 +12,10 @@ from serving.core.servable import Servable
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from serving.errors import ConfigurationError
-from serving.loading import optimize_stage
+from serving.optimizing import stage as optimize_stage
+from serving.optimizing.cache import Cache
+from serving.optimizing.process import Children, Optimized
 from serving.protos import ConfigProto, message
-from serving.servables.optimize_cache import Cache
-from serving.servables.optimize_process import Children, Optimized
 from serving.servables.saved_model import SavedModelOptions
 from serving.settings import Settings
 from tests.support import FakeServable, servable_id

@@ -1,0 +1,1 @@
+"""Predict's request and response messages, read and written without message classes."""

@@ -1,0 +1,54 @@
+"""PredictResponse messages, written straight to the wire: the numbers are the arrays' own memory.
+
+What is around the numbers depends on dtypes and shapes only, and is worked out once for each combination.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from serving.codecs.protobuf import model_spec, tensor_proto
+from serving.codecs.protobuf.wire import field, varint
+from serving.core.servable import ServableId
+from serving.core.tensor import DataType, Tensor
+
+_OUTPUTS, _MODEL_SPEC, _KEY, _VALUE = b"\x0a", b"\x12", b"\x0a", b"\x12"  # field numbers 1, 2 and a map entry's 1, 2
+
+_KEPT = 1024
+
+
+def encode(
+    aliases: Sequence[str],
+    outputs: Sequence[Tensor],
+    servable_id: ServableId,
+    signature_name: str,
+    *,
+    as_content: bool,
+) -> bytes:
+    """The serialised response; ``aliases`` and ``outputs`` correspond, ``as_content`` as ``tensor_proto.encode``."""
+    parts: list[tensor_proto.Part] = []
+    for alias, (dtype, array) in zip(aliases, outputs, strict=True):
+        if dtype in tensor_proto.RAW:
+            parts += (_before(alias, dtype, array.shape, array.nbytes, as_content), tensor_proto.raw(array))
+        else:
+            value = tensor_proto.encode(Tensor(dtype, array), as_content=as_content)
+            parts += (_entry(alias, len(value)), value)
+    parts.append(_model_spec(servable_id.name, servable_id.version, signature_name))
+    return b"".join(parts)
+
+
+@lru_cache(_KEPT)
+def _before(alias: str, dtype: DataType, shape: tuple[int, ...], size: int, as_content: bool) -> bytes:
+    """What precedes the ``size`` bytes of an output's numbers."""
+    head = tensor_proto.head(dtype, shape, size, as_content=as_content)
+    return _entry(alias, len(head) + size) + head
+
+
+@lru_cache(_KEPT)
+def _model_spec(name: str, version: int, signature_name: str) -> bytes:
+    return field(_MODEL_SPEC, model_spec.serialized(ServableId(name=name, version=version), signature_name))
+
+
+def _entry(alias: str, size: int) -> bytes:
+    """What precedes a TensorProto of ``size`` bytes."""
+    key = field(_KEY, alias.encode()) + _VALUE + varint(size)
+    return _OUTPUTS + varint(len(key) + size) + key

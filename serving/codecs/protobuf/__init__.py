@@ -1,0 +1,1 @@
+"""Protobuf messages and their parts to values and back; no I/O."""

@@ -1,0 +1,226 @@
+"""TensorProto <-> Tensor, with TensorFlow's rules for the typed fields (docs/compatibility.md, "Tensor encoding")."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.codecs.protobuf.wire import field, varint, varints
+from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
+from serving.protos import TensorProto
+
+_LARGEST_EXPANSION = 2**27
+"""Bytes that a tensor may ask for beyond what it carries ("the last is repeated"): it is copied several times on its
+way, and a message of 50 bytes must not take all memory."""
+
+_STRING_BYTES = 32
+"""What an empty string takes: a pointer here, a structure of 24 bytes in TensorFlow."""
+
+Part = bytes | memoryview
+"""Bytes to be joined with others."""
+
+FIELDS: Mapping[DataType, str] = MappingProxyType(
+    {
+        DataType.FLOAT: "float_val",
+        DataType.DOUBLE: "double_val",
+        DataType.INT32: "int_val",
+        DataType.UINT8: "int_val",
+        DataType.INT16: "int_val",
+        DataType.INT8: "int_val",
+        DataType.STRING: "string_val",
+        DataType.COMPLEX64: "scomplex_val",
+        DataType.INT64: "int64_val",
+        DataType.BOOL: "bool_val",
+        DataType.QINT8: "int_val",
+        DataType.QUINT8: "int_val",
+        DataType.QINT32: "int_val",
+        DataType.BFLOAT16: "half_val",
+        DataType.QINT16: "int_val",
+        DataType.QUINT16: "int_val",
+        DataType.UINT16: "int_val",
+        DataType.COMPLEX128: "dcomplex_val",
+        DataType.HALF: "half_val",
+        DataType.UINT32: "uint32_val",
+        DataType.UINT64: "uint64_val",
+        DataType.FLOAT8_E5M2: "float8_val",
+        DataType.FLOAT8_E4M3FN: "float8_val",
+        DataType.FLOAT8_E4M3FNUZ: "float8_val",
+        DataType.FLOAT8_E4M3B11FNUZ: "float8_val",
+        DataType.FLOAT8_E5M2FNUZ: "float8_val",
+        DataType.INT4: "int_val",
+        DataType.UINT4: "int_val",
+    }
+)
+"""The typed field of each data type."""
+
+_DATA_TYPES = MappingProxyType({int(dtype): dtype for dtype in FIELDS})
+
+_COMPLEX_PARTS = MappingProxyType({DataType.COMPLEX64: np.float32, DataType.COMPLEX128: np.float64})
+_FLOAT8 = frozenset(dtype for dtype, field in FIELDS.items() if field == "float8_val")
+
+
+def decode(proto: Any) -> Tensor | None:
+    """The tensor that a TensorProto stands for, or None where TensorFlow cannot parse it either.
+
+    Either form is taken. Fewer values than elements: the last is repeated, none at all are zeros; surplus is ignored.
+    """
+    dtype = _DATA_TYPES.get(proto.dtype)
+    if dtype is None or proto.tensor_shape.unknown_rank:
+        return None
+    shape = tuple([dim.size for dim in proto.tensor_shape.dim])
+    count = 1
+    for size in shape:
+        count *= size
+        if size < 0 or count >= 2**63:  # as TensorFlow, also when a later dimension is 0
+            return None
+    if len(shape) > MAX_DIMENSIONS:
+        return None
+    flat = _content(dtype, proto.tensor_content, count) if proto.tensor_content else _values(dtype, proto, count)
+    if flat is None:
+        return None
+    try:
+        return Tensor(dtype, flat.reshape(shape))
+    except ValueError:  # no elements, and yet dimensions beyond what numpy can address
+        return None
+
+
+def _content(dtype: DataType, content: bytes, count: int) -> NDArray[Any] | None:
+    if count == 0:
+        return np.empty(0, STORAGE[dtype])
+    if dtype is DataType.STRING:
+        return _string_content(content, count)
+    if len(content) != count * STORAGE[dtype].itemsize:
+        return None
+    return np.frombuffer(content, STORAGE[dtype])
+
+
+def _values(dtype: DataType, proto: Any, count: int) -> NDArray[Any] | None:
+    storage = STORAGE[dtype]
+    given = _given(dtype, getattr(proto, FIELDS[dtype]))
+    if len(given) >= count:
+        return given[:count]
+    last = given[-1] if len(given) else (b"" if dtype is DataType.STRING else storage.type(0))
+    element_bytes = _STRING_BYTES + len(last) if dtype is DataType.STRING else storage.itemsize
+    if (count - len(given)) * element_bytes > _LARGEST_EXPANSION:
+        return None
+    flat = np.empty(count, storage)
+    flat[: len(given)] = given
+    flat[len(given) :] = last
+    return flat
+
+
+def _given(dtype: DataType, field: Any) -> NDArray[Any]:
+    """The values of a typed field, in the storage of the dtype; narrow integers wrap as a C cast does."""
+    storage = STORAGE[dtype]
+    if dtype is DataType.STRING:
+        values = np.empty(len(field), object)
+        values[:] = field
+        return values
+    if dtype in _COMPLEX_PARTS:
+        parts = np.array(field, _COMPLEX_PARTS[dtype])
+        return parts[: len(parts) // 2 * 2].view(storage)
+    if dtype in _FLOAT8:
+        return np.frombuffer(field, np.uint8)
+    if storage.itemsize < 4 and dtype is not DataType.BOOL:
+        wide = np.array(field, np.int32)
+        return wide.astype(np.uint16).view(np.float16) if dtype is DataType.HALF else wide.astype(storage)
+    return np.array(field, storage)
+
+
+def _string_content(content: bytes, count: int) -> NDArray[Any] | None:
+    """TensorFlow's string list: ``count`` varint lengths, then the bytes one after the other."""
+    lengths, position = [], 0
+    for _ in range(count):
+        length, shift = 0, 0
+        while True:
+            if position >= len(content) or shift > 28:
+                return None
+            byte = content[position]
+            position += 1
+            length |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        lengths.append(length)
+    if position + sum(lengths) != len(content):
+        return None
+    values = np.empty(count, object)
+    for index, length in enumerate(lengths):
+        values[index] = content[position : position + length]
+        position += length
+    return values
+
+
+def encode(tensor: Tensor, *, as_content: bool = False) -> bytes:
+    """The serialised TensorProto: dtype, shape (also for scalars) and one entry per element in the typed field.
+
+    ``as_content`` puts the elements into ``tensor_content`` instead, as --enable_serialization_as_tensor_content asks.
+    """
+    dtype, array = tensor
+    if dtype in RAW:
+        return b"".join((head(dtype, array.shape, array.nbytes, as_content=as_content), raw(array)))
+    start = _head(dtype, array.shape)
+    if not array.size:
+        return start
+    if as_content:
+        content = _as_string_content(array) if dtype is DataType.STRING else array.tobytes()
+        return start + field(_CONTENT, content)
+    if dtype is DataType.STRING:
+        return start + bytes(TensorProto(string_val=array.ravel().tolist()).SerializeToString())
+    return start + field(_VARINTS[FIELDS[dtype]], varints(array.view(np.uint16) if dtype is DataType.HALF else array))
+
+
+def head(dtype: DataType, shape: tuple[int, ...], size: int, *, as_content: bool) -> bytes:
+    """What a TensorProto of a dtype in ``RAW`` begins with, before the ``size`` bytes of its elements, 0 for none."""
+    start = _head(dtype, shape)
+    return start + (_CONTENT if as_content else RAW[dtype]) + varint(size) if size else start
+
+
+def raw(array: NDArray[Any]) -> Part:
+    """The elements as they lie in memory, in the order in which they read."""
+    return array.data if array.flags.c_contiguous else array.tobytes()
+
+
+def _head(dtype: DataType, shape: tuple[int, ...]) -> bytes:
+    return bytes((0x08, dtype)) + _shape(shape)
+
+
+RAW: Mapping[DataType, bytes] = MappingProxyType(
+    {
+        DataType.FLOAT: b"\x2a",
+        DataType.DOUBLE: b"\x32",
+        DataType.COMPLEX64: b"\x4a",
+        DataType.BOOL: b"\x5a",
+        DataType.COMPLEX128: b"\x62",
+        **dict.fromkeys(_FLOAT8, b"\x92\x01"),
+    }
+)
+"""The data types whose typed field is, in its packed wire form, the array's memory; the tag of that field."""
+
+_VARINTS = MappingProxyType(
+    {
+        "int_val": b"\x3a",
+        "int64_val": b"\x52",
+        "half_val": b"\x6a",
+        "uint32_val": b"\x82\x01",
+        "uint64_val": b"\x8a\x01",
+    }
+)
+"""Tags of the other typed fields of numbers, whose packed wire form are varints."""
+
+_CONTENT = b"\x22"
+
+
+def _as_string_content(array: NDArray[Any]) -> bytes:
+    values = array.ravel().tolist()
+    return b"".join([varint(len(value)) for value in values] + values)
+
+
+def _shape(shape: tuple[int, ...]) -> bytes:
+    dims = b""
+    for size in shape:
+        dim = b"\x08" + varint(size) if size else b""
+        dims += b"\x12" + varint(len(dim)) + dim
+    return b"\x12" + varint(len(dims)) + dims

@@ -1,0 +1,1 @@
+"""One connection of the REST door: small requests on the lane, all others on aiohttp's road."""

@@ -1,0 +1,150 @@
+"""The REST door: listening, the lane or the road for each connection, draining. Not HTTP, which ``road`` has."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from serving.rest.app import LARGE_BODY_BYTES, RestApp
+from serving.rest.connection.heads import Heads
+from serving.rest.connection.lane import Lane
+from serving.rest.connection.road import Response, Road
+from serving.rest.connection.traffic import Traffic
+from serving.telemetry.log import logger
+
+_LONGEST_LINE = 2**20
+_MOST_HEADERS = 1024
+_BUFFER_BYTES = 2**18
+
+_CLOSE_SECONDS = 0.1
+"""How long a handler may take to notice that its connection is closed."""
+
+_LAME_DUCK_SECONDS = 0.3
+"""How long a draining server still accepts connections that were on their way to it."""
+
+
+class _Server(web.Server):
+    """Makes connections, on the lane if there are ``heads``, and requests whose body may be as large as allowed."""
+
+    def __init__(self, door: "RestDoor", app: RestApp, traffic: Traffic, max_request_bytes: int, *, lane: bool) -> None:
+        super().__init__(door.handle, request_factory=self._request, handler_cancellation=True)
+        self._app = app
+        self._traffic = traffic
+        self._heads = Heads(app.small_route, min(max_request_bytes, LARGE_BODY_BYTES - 1)) if lane else None
+        self._largest = max_request_bytes
+        self._running = asyncio.get_running_loop()
+
+    def __call__(self) -> RequestHandler:
+        options: dict[str, Any] = {
+            "loop": self._running,
+            "access_log": None,  # aiohttp's way to have no access log
+            "auto_decompress": False,
+            "max_line_size": _LONGEST_LINE,
+            "max_field_size": _LONGEST_LINE,
+            "max_headers": _MOST_HEADERS,
+            "read_bufsize": _BUFFER_BYTES,
+        }
+        if self._heads is None:
+            return Road(self, **options)
+        return Lane(self, self._app, self._heads, self._traffic, **options)
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: Any,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        return web.BaseRequest(message, payload, protocol, writer, task, self._running, client_max_size=self._largest)
+
+
+class RestDoor:
+    """The listening REST server, HTTPS with ``tls``. ``start``, ``drain``, ``stop`` run in the event loop, in order."""
+
+    def __init__(
+        self,
+        app: RestApp,
+        port: int,
+        max_request_bytes: int,
+        tls: ssl.SSLContext | None = None,
+        *,
+        small_request_lane: bool = True,
+    ) -> None:
+        self._app = app
+        self._tls = tls
+        self._wanted_port = port
+        self._max_request_bytes = max_request_bytes
+        self._small_request_lane = small_request_lane
+        self._traffic = Traffic()
+        self.server: _Server | None = None
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The bound port; differs from the wanted one if that was 0."""
+        return int(self._listener.sockets[0].getsockname()[1]) if self._listener else self._wanted_port
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request of any connection on the road."""
+        self._traffic.began()
+        try:
+            answer = await self._app.answer(request)
+            response = Response(answer, keep_alive=request.keep_alive and not self._traffic.draining)
+            with contextlib.suppress(ConnectionError):  # a client that did not wait for its answer
+                await response.prepare(request)  # here, for a drain must wait until the answer has left
+            return response
+        finally:
+            self._traffic.ended()
+
+    async def start(self) -> None:
+        """Listen on IPv6 and IPv4 alike, or on IPv4 where there is no IPv6. Raises OSError if the port is taken."""
+        self.server = _Server(self, self._app, self._traffic, self._max_request_bytes, lane=self._small_request_lane)
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            self.server, sock=_listen(self._wanted_port), backlog=1024, ssl=self._tls
+        )
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Answer what is on its way and under way, then stop listening; give up after ``grace_seconds``."""
+        deadline = asyncio.get_running_loop().time() + grace_seconds
+        traffic = self._traffic
+        traffic.draining = True
+        await traffic.wait_idle(min(_LAME_DUCK_SECONDS, grace_seconds))
+        if self._listener is not None:
+            self._listener.close()
+        while traffic.in_flight and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await traffic.wait_idle(left)
+        if traffic.in_flight:
+            logger.warning(
+                "%d REST requests did not finish within --drain_grace_seconds and are dropped", traffic.in_flight
+            )
+
+    async def stop(self) -> None:
+        """Close every connection, whatever is under way: who wants to wait has drained before."""
+        if self.server is not None:
+            self.server.pre_shutdown()
+            await self.server.shutdown(timeout=_CLOSE_SECONDS)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        address: tuple[str, int] = ("::", port)
+    except OSError:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        address = ("0.0.0.0", port)  # noqa: S104 - a server's port is for everybody; containers publish it
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener

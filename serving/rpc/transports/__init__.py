@@ -1,0 +1,1 @@
+"""What carries gRPC: the native front, grpcio, and the one in front of the other."""

@@ -1,0 +1,250 @@
+"""The native transport: HTTP/2 in Rust outside the GIL, calls in batches, answers from any thread. No TLS."""
+
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from pygrpc_native import EVENT_CALL, EVENT_CANCEL, NativeGrpcFront
+
+from serving.errors import Code, ServingError
+from serving.host.scheduling import take_short_turns
+from serving.inference.errand import Errand
+from serving.inference.turn import Turn
+from serving.inference.work import Reply, Work
+from serving.rpc import errors
+from serving.rpc.addresses import cannot_listen
+from serving.rpc.errors import Status
+from serving.rpc.routes import Handler, time_limit_ms
+from serving.rpc.running import RunningCalls, abandoned, refused
+from serving.telemetry.log import logger
+
+_BATCH = 64
+_WAIT_MS = 1000
+_LOOK_AGAIN_SECONDS = 0.01
+_HELD_WAIT_MS = 5
+
+
+class _Held(NamedTuple):
+    """A call that waits for its turn, ``until`` when by the monotonic clock."""
+
+    method: int
+    reply: Work | Errand
+    until: float
+
+
+class NativeTransport:
+    """``NativeGrpcFront`` on ``address``: one thread takes calls, runs fast ones, hands slow ones to their servable.
+
+    Calls that ``handlers`` does not have go to the grpcio server behind the UNIX socket ``fallback``.
+    """
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        address: str,
+        *,
+        max_request_bytes: int,
+        running: RunningCalls,
+        fallback: str,
+    ) -> None:
+        self._handlers = tuple(handlers.values())
+        self._paths = tuple(handlers)
+        self._max_request_bytes = max_request_bytes
+        self._running = running
+        self._waiting: dict[int, Future[bytes]] = {}
+        self._held: dict[int, _Held] = {}
+        self._draining = False
+        self._turn = Turn()
+        self._lone = True
+        try:
+            self._front = NativeGrpcFront(
+                address, [(path, False) for path in self._paths], io_threads=1, call_details=True, metrics=True
+            )
+            self._front.set_fallback(fallback)
+            self._front.start()
+        except (OSError, RuntimeError) as error:
+            raise cannot_listen(address, f"{error}.") from None
+        self._thread = threading.Thread(target=self._take, name="grpc-native", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The bound port."""
+        return int(self._front.bound_port)
+
+    def start(self) -> None:
+        """Answer calls."""
+        self._thread.start()
+
+    def drain(self, grace_seconds: float) -> None:
+        """Refuse new calls, let running ones end and their answers leave, for ``grace_seconds`` at most; then close."""
+        self._draining = True
+        deadline = time.monotonic() + grace_seconds
+        pause = threading.Event()
+        while not (ended := self._all_ended()) and time.monotonic() < deadline:
+            pause.wait(_LOOK_AGAIN_SECONDS)
+        if not ended:
+            logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
+        self._front.close()
+        self._thread.join()
+
+    def _all_ended(self) -> bool:
+        """Whether every call that came in has ended. The front counts one as ended when its answer has left."""
+        methods = self._front.metrics()["methods"].values()
+        return all(each["started"] == sum(ended["count"] for ended in each["status"].values()) for each in methods)
+
+    def _take(self) -> None:
+        take_short_turns()
+        while self._take_batch():
+            pass
+
+    def _take_batch(self) -> bool:
+        """Begin what has come, in one turn with the interpreter; False once closed. It keeps no payload."""
+        events = self._front.recv_batch_details(_BATCH, _WAIT_MS if not self._held else _HELD_WAIT_MS)
+        if events is None:
+            self._refuse_held()
+            return False
+        self._lone = len(events) == 1
+        for kind, call, method, payload, _, details in events:
+            if kind == EVENT_CALL:
+                self._call(call, method, payload or b"", None if details is None else details[2])
+            elif kind == EVENT_CANCEL:
+                self._cancel(call)
+        if self._held:
+            self._try_held(time.monotonic())
+        self._turn.flush()
+        return True
+
+    def _call(self, call: int, method: int, payload: bytes, remaining_seconds: float | None) -> None:
+        try:
+            self._check(payload, remaining_seconds)
+            reply = self._handlers[method](payload, time_limit_ms(remaining_seconds))
+            if isinstance(reply, bytes):
+                self._front.respond(call, reply)
+            elif isinstance(reply, Work) and reply.inline:
+                self._short(call, method, reply)
+            else:
+                self._long(call, method, reply)
+        except Exception as error:  # noqa: BLE001 - the door's one net: every call is answered
+            self._fail(call, method, error)
+
+    def _short(self, call: int, method: int, work: Work) -> None:
+        """Answer a short call now or, together with others that came with it, at the end of the turn."""
+        if not self._lone and work.joins:
+            self._turn.add(work, lambda outcome: self._settle(call, method, outcome))
+            return
+        body = work.at_once()
+        if body is not None:
+            self._front.respond(call, body)
+        else:
+            self._long(call, method, work)
+
+    def _settle(self, call: int, method: int, outcome: Reply | Exception) -> None:
+        """What became of a call in the turn."""
+        if isinstance(outcome, bytes):
+            self._front.respond(call, outcome)
+        elif isinstance(outcome, Exception):
+            self._fail(call, method, outcome)
+        else:
+            self._queue(call, method, outcome)
+
+    def _queue(self, call: int, method: int, work: Work) -> None:
+        try:
+            self._long(call, method, work)
+        except Exception as error:  # noqa: BLE001 - as in ``_call``
+            self._fail(call, method, error)
+
+    def _check(self, payload: bytes, remaining_seconds: float | None) -> None:
+        """What grpcio does before a handler is asked."""
+        if self._draining:
+            raise ServingError(Code.UNAVAILABLE, "The server is shutting down")
+        if remaining_seconds is not None and remaining_seconds <= 0:
+            raise ServingError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        if len(payload) > self._max_request_bytes:
+            raise _too_large(len(payload), self._max_request_bytes)
+
+    def _cancel(self, call: int) -> None:
+        waiting, held = self._waiting.get(call), self._held.pop(call, None)
+        if waiting is not None:
+            waiting.cancel()
+        elif held is not None:
+            abandoned(held.reply)
+
+    def _long(self, call: int, method: int, reply: Work | Errand) -> None:
+        """Start a long call, or hold it while as many run as may. A batched one takes no thread while it waits."""
+        if isinstance(reply, Work) and reply.joins:
+            self._begin(call, method, reply, counted=False)
+        elif not self._held and self._running.has_begun():
+            self._begin(call, method, reply)
+        else:
+            self._held[call] = _Held(method, reply, time.monotonic() + self._running.hold_seconds)
+
+    def _try_held(self, now: float) -> None:
+        """Start what is held, in its order and as far as there is room; refuse what was held for long enough."""
+        while self._held:
+            call, (method, reply, until) = next(iter(self._held.items()))
+            short = isinstance(reply, Work) and reply.inline
+            begun = not short and self._running.has_begun()
+            if not short and not begun and now < until:
+                return
+            del self._held[call]
+            if short or begun:
+                self._start_held(call, method, reply, short=short)
+            else:
+                self._fail(call, method, refused(reply))
+
+    def _start_held(self, call: int, method: int, reply: Work | Errand, *, short: bool) -> None:
+        try:
+            if short and isinstance(reply, Work):
+                self._short(call, method, reply)
+            else:
+                self._begin(call, method, reply)
+        except Exception as error:  # noqa: BLE001 - as in ``_call``
+            self._fail(call, method, error)
+
+    def _refuse_held(self) -> None:
+        """The front is closed: there is nobody to answer, but versions to let go of."""
+        for held in self._held.values():
+            refused(held.reply)
+        self._held.clear()
+
+    def _begin(self, call: int, method: int, reply: Work | Errand, *, counted: bool = True) -> None:
+        """Start a call that was counted in, or one that need not be."""
+        try:
+            answer = reply.elsewhere()
+        except BaseException:
+            if counted:
+                self._running.end()
+            raise
+        self._waiting[call] = answer
+        answer.add_done_callback(lambda done: self._done(call, method, done, counted=counted))
+
+    def _done(self, call: int, method: int, done: Future[bytes], *, counted: bool) -> None:
+        try:
+            if done.cancelled():
+                return
+            error = done.exception()
+            if error is None:
+                self._front.respond(call, done.result())
+            else:
+                self._fail(call, method, error)
+        finally:
+            if counted:
+                self._running.end()
+            self._waiting.pop(call, None)
+
+    def _fail(self, call: int, method: int, error: BaseException) -> None:
+        if isinstance(error, ServingError):
+            failed: Status = errors.status(error)
+        else:
+            logger.error("Answering %s failed", self._paths[method], exc_info=error)
+            failed = errors.INTERNAL
+        self._front.fail(call, failed.code, failed.details)
+
+
+def _too_large(size: int, limit: int) -> ServingError:
+    return ServingError(
+        Code.RESOURCE_EXHAUSTED,
+        f"Received message larger than max ({size} vs. {limit}); --max_request_bytes sets the limit",
+    )
