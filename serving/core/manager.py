@@ -14,7 +14,7 @@ from serving.core.harnesses import Harnesses
 from serving.core.lifecycle import Event, Harness, HarnessState, ReservationError
 from serving.core.servable import Loader, Servable, ServableId, ServableState
 from serving.core.startup import Startup, judge
-from serving.core.transition_policy import Snapshot, Step, TransitionPolicy, availability_preserving
+from serving.core.transition_policy import Snapshot, Step, availability_preserving
 from serving.errors import Code, ServingError
 
 _MICROS = 1_000_000
@@ -31,17 +31,14 @@ class Manager:
     def __init__(
         self,
         *,
-        policy: TransitionPolicy = availability_preserving,
         max_load_retries: int = 5,
         load_retry_interval_micros: int = 60 * _MICROS,
-        monitor: StateMonitor | None = None,
     ) -> None:
-        self.monitor = monitor if monitor is not None else StateMonitor()
+        self.monitor = StateMonitor()
         self.serving = ServingMap()
         """What can be asked for now; replaced whole, so a reader may keep it as a snapshot."""
         self.on_work: Callable[[], None] = _nothing
         """Called, from any thread, when ``step`` may have something new to do."""
-        self._policy = policy
         self._max_load_retries = max_load_retries
         self._retry_seconds = load_retry_interval_micros / _MICROS
         self._lock = Lock()
@@ -170,7 +167,7 @@ class Manager:
 
     def _advance(self, name: str, loads: list[Load], room: int) -> bool:
         versions = self._harnesses.of(name)
-        decision = self._policy(
+        decision = availability_preserving(
             [Snapshot(version=each.id.version, state=each.state, aspired=each.aspired) for each in versions.values()]
         )
         if decision is None:
