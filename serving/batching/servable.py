@@ -11,13 +11,11 @@ from serving.batching.parameters import BatchingParameters
 from serving.batching.scheduler import BatchScheduler
 from serving.batching.task import Task
 from serving.core.batch_queue import BatchQueue
+from serving.core.bounded import Bounded
 from serving.core.servable import Fed, JoiningRun, Outcome, Run, Servable
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
 from serving.errors import ServingError
-
-_RESOLVED = 256
-"""Combinations of feeds and fetches kept per servable; each beyond it has a queue of its own, which ends with it."""
 
 
 class _Channel(NamedTuple):
@@ -47,7 +45,8 @@ class BatchedServable:
         self._observer = observer or Unobserved()
         self._lock = Lock()
         self._channels: dict[tuple[frozenset[str], frozenset[str]], _Channel] = {}
-        self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...]], Run] = {}
+        self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
+        """A combination beyond those kept has a queue of its own, which ends with it."""
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -80,9 +79,9 @@ class BatchedServable:
         if channel is None or len(channel.feeds) != len(feeds):
             channel = self._open(feeds, tuple(dict.fromkeys(fetches)))
         run = _BatchedRun(self._scheduler, channel, self._parameters, feeds, fetches)
-        if len(self._resolved) < _RESOLVED:
+        self._resolved.keep((feeds, fetches), run)
+        if (feeds, fetches) in self._resolved:
             self._channels.setdefault(key, channel)
-            self._resolved[feeds, fetches] = run
         return run
 
     def _open(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Channel:

@@ -9,7 +9,7 @@ from serving.batching.scheduler import BatchScheduler
 from serving.batching.servable import BatchedServable
 from serving.configuration import batching_config
 from serving.core.servable import Servable, ServableId
-from serving.errors import Code, ConfigurationError
+from serving.errors import invalid_configuration
 from serving.settings import Settings
 from serving.telemetry.log import logger
 
@@ -60,8 +60,7 @@ def from_settings(
     """
     if not settings.enable_batching:
         if settings.batching_parameters_file:
-            raise ConfigurationError(
-                Code.INVALID_ARGUMENT,
+            raise invalid_configuration(
                 "server_options.batching_parameters_file is set without setting server_options.enable_batching to "
                 "true.",
             )

@@ -11,9 +11,9 @@ from serving.core.predict_plan import Prediction
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import Tensor
+from serving.core.version_files import WARMUP_REQUESTS
 from serving.errors import ServingError
 from serving.inference import classify, messages, regress, warmup
-from serving.loading.warmup_stage import FILE
 from serving.optimizing import decisions as optimize
 from serving.optimizing.decisions import Step
 
@@ -41,8 +41,8 @@ def _made_up(feeds: Sequence[TensorInfo]) -> Iterator[Example]:
 def _recorded(signatures: Mapping[str, Signature], step: Step, path: Path) -> Iterator[Example]:
     """Requests of the warm-up file that fit the step. What is wrong with the file, warm-up says."""
     try:
-        with (path / FILE).open("rb") as file:
-            size = (path / FILE).stat().st_size
+        with (path / WARMUP_REQUESTS).open("rb") as file:
+            size = (path / WARMUP_REQUESTS).stat().st_size
             for record in islice(tfrecord.records(file.read, size), _RECORDS):
                 catcher = _Catcher(signatures)
                 prediction = _bind(catcher, warmup.parse(record, str(path)))

@@ -14,7 +14,8 @@ from google.protobuf.message import DecodeError
 
 from serving.core.servable import Run, Servable, ServableId
 from serving.core.tensor import Tensor
-from serving.errors import Code, ConfigurationError, ServingError
+from serving.core.version_files import SAVED_MODEL
+from serving.errors import ServingError, invalid_configuration
 from serving.host import memory
 from serving.optimizing import decisions as optimize
 from serving.optimizing import graph_state
@@ -30,7 +31,6 @@ from serving.settings import Settings
 from serving.telemetry.log import logger
 
 _SavedModel = message("tensorflow.SavedModel")
-_GRAPH_FILE = "saved_model.pb"
 _CPUINFO = Path("/proc/cpuinfo")
 _OPEN_FILES = Path("/proc/self/fd")
 
@@ -137,7 +137,7 @@ class OptimizeStage:
     def _check_sizes(self, path: Path) -> None:
         sizes = Sizes(
             weights=sum(_size(file) for file in path.glob("variables/variables.data-*")),
-            graph=_size(path / _GRAPH_FILE),
+            graph=_size(path / SAVED_MODEL),
             available=self._available_bytes(),
         )
         optimize.check_sizes(sizes, self._max_weights_bytes)
@@ -226,8 +226,8 @@ def from_settings(settings: Settings, options: SavedModelOptions) -> OptimizeSta
         precision = Precision(settings.optimize)
     except ValueError:
         expected = ", ".join(each.value for each in Precision)
-        raise ConfigurationError(
-            Code.INVALID_ARGUMENT, f"--optimize={settings.optimize} is not understood; expected one of {expected}"
+        raise invalid_configuration(
+            f"--optimize={settings.optimize} is not understood; expected one of {expected}"
         ) from None
     if precision is Precision.OFF:
         return None
@@ -247,9 +247,9 @@ def from_settings(settings: Settings, options: SavedModelOptions) -> OptimizeSta
 
 def _check_state(path: Path, tags: Sequence[str], step: Step) -> None:
     try:
-        saved_model = _SavedModel.FromString((path / _GRAPH_FILE).read_bytes())
+        saved_model = _SavedModel.FromString((path / SAVED_MODEL).read_bytes())
     except OSError as error:
-        raise NotOptimizedError(f"{_GRAPH_FILE} cannot be read: {error.strerror}") from error
+        raise NotOptimizedError(f"{SAVED_MODEL} cannot be read: {error.strerror}") from error
     for meta_graph in saved_model.meta_graphs:
         if set(meta_graph.meta_info_def.tags) == set(tags):
             operation = graph_state.operation_with_state(
@@ -258,7 +258,7 @@ def _check_state(path: Path, tags: Sequence[str], step: Step) -> None:
             if operation is not None:
                 raise NotOptimizedError(f"the operation {operation} may keep state from call to call")
             return
-    raise NotOptimizedError(f"{_GRAPH_FILE} has no graph with its tags")
+    raise NotOptimizedError(f"{SAVED_MODEL} has no graph with its tags")
 
 
 def _tolerance(config: Any) -> float:

@@ -12,6 +12,7 @@ from serving.core.servable import Loader
 from serving.errors import Code, ServingError
 from serving.loading.config_loop import ConfigLoop
 from serving.loading.models import Models
+from serving.request_log.log import RequestLog
 from tests.server_process import wait_until
 from tests.support import TIMEOUT_SECONDS, FakeServable, fails, loads
 
@@ -55,7 +56,9 @@ def file(tmp_path: Path) -> File:
 @pytest.fixture
 def models(file: File) -> Iterator[Models]:
     """What the file lists, serving."""
-    models = Models(Manager(max_load_retries=0), load, poll_wait_seconds=0, max_loads=1, max_unloads=1)
+    models = Models(
+        Manager(max_load_retries=0), load, poll_wait_seconds=0, max_loads=1, max_unloads=1, request_log=RequestLog()
+    )
     models.start(model_config.read(file.path))
     wait_until("a serves", lambda: models.manager.serving.available("a") == (1,))
     yield models
