@@ -5,7 +5,7 @@ from concurrent.futures import Executor, Future
 
 from serving.core.servable import Run
 from serving.core.tensor import Tensor
-from serving.optimizing.decisions import Step
+from serving.optimizing.candidates import Step
 from serving.optimizing.process import Optimized
 from serving.protos import ConfigProto, message
 from serving.servables.imported import open_graph

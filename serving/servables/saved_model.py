@@ -50,7 +50,7 @@ class SavedModelServable:
             self._resolved.keep((feeds, fetches), run)
         return run
 
-    def answered_by(self, session: Session, find_run: FindRun) -> "SavedModelServable":
+    def on_session(self, session: Session, find_run: FindRun) -> "SavedModelServable":
         """The same model on another session, whose runs ``find_run`` knows first; close one of the two."""
         other = SavedModelServable(session, self.signature_defs, self.executor)
         other.signatures = self.signatures
