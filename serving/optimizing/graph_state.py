@@ -11,18 +11,8 @@ from serving.servables import libtensorflow
 
 _SavedModel = message("tensorflow.SavedModel")
 
-_HARMLESS = frozenset(
-    {
-        "Placeholder",
-        "PlaceholderV2",
-        "VarHandleOp",
-        "ReadVariableOp",
-        "Variable",
-        "VariableV2",
-        "StatefulPartitionedCall",
-    }
-    | {"If", "While", "Case"}
-)
+_VARIABLES = ("Placeholder", "PlaceholderV2", "VarHandleOp", "ReadVariableOp", "Variable", "VariableV2")
+_HARMLESS = frozenset((*_VARIABLES, "StatefulPartitionedCall", "If", "While", "Case"))
 """Marked as stateful, yet nothing changes: variables that are only read, and calls, whose functions are looked into."""
 
 

@@ -8,9 +8,8 @@ from serving.core.tensor import Tensor
 from serving.optimizing.candidates import Step
 from serving.optimizing.process import Optimized
 from serving.protos import ConfigProto, message
-from serving.servables.imported import open_graph
 from serving.servables.libtensorflow import Library
-from serving.servables.session import Session, SessionRun
+from serving.servables.session import Session, SessionRun, open_graph
 
 _GraphDef = message("tensorflow.GraphDef")
 

@@ -1,4 +1,4 @@
-"""A session of TensorFlow's C API and the calls into it; where its graph comes from is not known here.
+"""A session of TensorFlow's C API, on a graph that is loaded elsewhere or at hand as bytes, and the calls into it.
 
 Feeds and fetches are graph tensors, resolved once per combination. Shapes are not checked and dtypes not cast here:
 TensorFlow does the first where it matters and refuses the second, in its own words (docs/compatibility.md, "Predict").
@@ -11,7 +11,7 @@ from ctypes import byref, c_int, c_void_p
 from typing import Any
 
 from serving.core.tensor import Tensor
-from serving.errors import invalid_argument
+from serving.errors import ServingError, invalid_argument
 from serving.protos import RunOptions
 from serving.servables.libtensorflow import Library, Output
 from serving.servables.pace import Pace, elements
@@ -47,6 +47,30 @@ class Session:
                 action(self.handle, status)
         library.DeleteGraph(self.graph)
         library.DeleteBuffer(self.inline_options)
+
+
+def open_graph(library: Library, graph_def: bytes, session_config: bytes) -> Session:
+    """A session on a serialised GraphDef, its variables without values, with a serialised ConfigProto.
+
+    Raises ServingError with TensorFlow's text.
+    """
+    graph = library.NewGraph()
+    options, import_options = library.NewSessionOptions(), library.NewImportGraphDefOptions()
+    buffer = library.NewBufferFromString(graph_def, len(graph_def))
+    try:
+        with library.checked() as status:
+            library.SetConfig(options, session_config, len(session_config), status)
+        with library.checked() as status:
+            library.GraphImportGraphDef(graph, buffer, import_options, status)
+        with library.checked() as status:
+            return Session(library, library.NewSession(graph, options, status), graph)
+    except ServingError:
+        library.DeleteGraph(graph)
+        raise
+    finally:
+        library.DeleteBuffer(buffer)
+        library.DeleteImportGraphDefOptions(import_options)
+        library.DeleteSessionOptions(options)
 
 
 class SessionRun:
