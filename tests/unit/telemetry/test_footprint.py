@@ -66,7 +66,7 @@ def test_every_parameter_is_one_that_glibc_takes() -> None:
     if mallopt is None:
         pytest.skip("this C library has no mallopt")
     code = (
-        "import ctypes; from serving.telemetry import footprint as f; "
+        "import ctypes; from serving.host import allocator as f; "
         "print([ctypes.CDLL(None).mallopt(*each) for each in f._ALLOCATOR.values()])"
     )
     result = subprocess.run(
