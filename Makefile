@@ -43,7 +43,7 @@ check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of
 	done
 	$(BIN)/shellcheck $$(find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type f -name '*.sh' -print) \
 		$$(grep -lE '^#!.*[/ ](ba)?sh$$' $$(find build/images .ci -type f ! -name '*.sh' 2>/dev/null) /dev/null)
-	$(BIN)/python -m pytest -q tests/test_imports.py
+	$(BIN)/python -m pytest -q tests/unit/test_imports.py
 
 bench: $(BENCH_STAMP) ## Measure against the baselines, about six minutes, into docs/benchmarks.md; ARGS="--help" for choices
 	$(BIN)/python -m tests.bench $(ARGS)

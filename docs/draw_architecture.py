@@ -1,6 +1,7 @@
 """Writes docs/architecture.svg, the rooms of ``serving/``; run it as ``python docs/draw_architecture.py``.
 
-Places are chosen by hand. ``tests/test_architecture.py`` holds that each room is here and that each arrow is an import.
+Places are chosen by hand. ``tests/unit/test_architecture.py`` holds that each room is here and that each arrow is an
+import.
 """
 
 from collections.abc import Iterator

@@ -64,5 +64,5 @@ def models(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def other_kinds(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of models that are no SavedModels, to read only; ``tests/tensorflow/make_models.py`` lists them."""
+    """A directory of models that are no SavedModels, to read only: ``tests/server/tensorflow/make_models.py``."""
     return made_by(OTHER_KINDS, pytestconfig, tmp_path_factory)

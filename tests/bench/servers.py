@@ -19,7 +19,7 @@ from serving.settings import FLAGS
 from tests.bench.asking import Address
 from tests.bench.payloads import example
 from tests.bench.results import BenchError, Measurement, percentile
-from tests.ports import HOST, free_port
+from tests.support.ports import HOST, free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 
 from build.variants import VARIANTS
 from tests.image.containers import RunContainer, docker
-from tests.image.scripts import IMAGES, Done, run
+from tests.unit.images.scripts import IMAGES, Done, run
 
 CHECK = IMAGES / "check-cpu"
 CPU_LACKS = 86

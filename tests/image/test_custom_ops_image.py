@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests import plus_seven
 from tests.image.containers import ROOT, TrackedContainer, docker, wait_until
+from tests.support import plus_seven
 
 DOCKERFILE = ROOT / "examples" / "custom_ops" / "Dockerfile"
 NAME = {"MODEL_NAME": "plus_seven"}

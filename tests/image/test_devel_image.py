@@ -19,8 +19,8 @@ import pytest
 from build.variants import VARIANTS
 from tests.image.conftest import DOCKER_TEST_SECONDS
 from tests.image.containers import ROOT, TrackedContainer, docker
-from tests.image.stand_in import make_repository, served
-from tests.image.test_devel_pins import argument
+from tests.unit.images.stand_in import make_repository, served
+from tests.unit.images.test_devel_pins import argument
 
 pytestmark = pytest.mark.docker
 

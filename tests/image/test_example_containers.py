@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.walk import EXAMPLES, Walk
 from tests.image.foreground import in_foreground, skip_if_taken
-from tests.shell_blocks import shell_blocks
+from tests.support.shell_blocks import shell_blocks
+from tests.walks.walk import EXAMPLES, Walk
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

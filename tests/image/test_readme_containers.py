@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from tests.clean_clone import make_clone
 from tests.image.containers import docker, http
 from tests.image.foreground import SERVER, in_foreground, skip_if_taken
 from tests.image.test_compose import TOOL
-from tests.shell_blocks import activated, run_block, shell_blocks
+from tests.support.clean_clone import make_clone
+from tests.support.shell_blocks import activated, run_block, shell_blocks
 
 pytestmark = pytest.mark.docker
 

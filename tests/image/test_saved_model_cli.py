@@ -11,7 +11,7 @@ import pytest
 
 from tests.image.conftest import DEFAULT_IMAGE
 from tests.image.containers import ROOT
-from tests.shell_blocks import run_block, shell_blocks
+from tests.support.shell_blocks import run_block, shell_blocks
 
 pytestmark = pytest.mark.docker
 

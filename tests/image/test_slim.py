@@ -19,9 +19,9 @@ import pytest
 
 from serving.codecs import tfrecord
 from serving.protos import PredictionLog, PredictRequest, PredictResponse, ReloadConfigRequest, ReloadConfigResponse
-from tests.doors.certificates import HOST, Authority, write_config
 from tests.image import grpc_client
 from tests.image.containers import MOUNTED, RunContainer, TrackedContainer, docker, http, wait_until
+from tests.server.doors.certificates import HOST, Authority, write_config
 
 pytestmark = pytest.mark.docker
 

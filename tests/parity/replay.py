@@ -20,7 +20,7 @@ import grpc
 from google.protobuf import text_format
 
 from serving.protos import SignatureDefMap, message
-from tests.server_process import START_SECONDS, ServerProcess
+from tests.support.server_process import START_SECONDS, ServerProcess
 
 RECORDINGS = Path(__file__).with_name("recordings.jsonl")
 

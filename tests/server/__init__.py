@@ -1,0 +1,1 @@
+"""Tests of started servers and of the engine, with the real TensorFlow."""

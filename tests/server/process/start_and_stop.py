@@ -1,0 +1,90 @@
+"""A program for a test: opens and closes a door many times, an answer in between, and prints what the process holds.
+
+usage: python -m tests.server.process.start_and_stop rest|grpcio|native
+"""
+
+import asyncio
+import gc
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+
+from serving.core.manager import Manager
+from serving.rest.app import RestApp
+from serving.rest.handlers import Handlers
+from serving.rest.server import RestDoor
+from serving.rpc.server import open_transport
+from serving.settings import Settings
+from tests.support.raw import RawConnection, request
+
+AT_A_TIME = 10  # for a door that drains takes a moment to be sure that nobody is on the way
+ROUNDS = 5
+METHOD = "/test/Echo"
+
+
+def held() -> dict[str, int]:
+    """Open descriptors and threads of this process."""
+    gc.collect()
+    return {name: len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("fd", "task")}
+
+
+async def rest() -> None:
+    """Start, answer one request, stop."""
+    with ThreadPoolExecutor(1) as executor:
+        handlers = Handlers(Manager(), timeout_ms=0, check_method_name=False)
+        app = RestApp(handlers, executor, lambda: True, cors=False, max_request_bytes=1000)
+        door = RestDoor(app, 0, 1000)
+        await door.start()
+        app.open()
+
+        def ask() -> int:
+            with RawConnection(door.port) as connection:
+                connection.send(request("GET", "/healthz/ready"))
+                return connection.response().status
+
+        assert await asyncio.to_thread(ask) == 200
+        await door.drain(10)
+        await door.stop()
+
+
+async def rpc(transport: str) -> None:
+    """Start, answer one call, drain, which closes."""
+    settings = Settings(port=-1, grpc_transport=transport, grpc_max_threads=2)
+    opened = open_transport(settings, {METHOD: lambda payload, _: payload})
+    opened.start()
+
+    def ask() -> bytes:
+        with grpc.insecure_channel(f"127.0.0.1:{opened.port}") as channel:
+            return bytes(channel.unary_unary(METHOD)(b"payload", timeout=30))
+
+    assert await asyncio.to_thread(ask) == b"payload"
+    await asyncio.to_thread(opened.drain, 10)
+
+
+DOORS: Mapping[str, Callable[[], Awaitable[None]]] = {
+    "rest": rest,
+    "grpcio": lambda: rpc("grpcio"),
+    "native": lambda: rpc("native"),
+}
+
+
+async def cycle(door: str) -> None:
+    """Some starts and stops."""
+    await asyncio.gather(*[DOORS[door]() for _ in range(AT_A_TIME)])
+
+
+async def main(door: str) -> None:
+    """Print what is held before and after fifty starts and stops, as JSON."""
+    await cycle(door)  # what the libraries start once they keep
+    before = held()
+    for _ in range(ROUNDS):
+        await cycle(door)
+    json.dump([before, held()], sys.stdout)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,221 @@
+"""SIGTERM: what is under way is answered, nothing new is begun, and the process ends when that is done."""
+
+import json
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.protos import PredictRequest, PredictResponse, TensorProto
+from tests.server.doors.clients import Client, GrpcClient, RefusedError, Target, floats, from_proto, predict_request
+from tests.server.doors.conftest import client_of
+from tests.server.process.conftest import lines, refuses
+from tests.support.raw import RawConnection, request
+from tests.support.server_process import START_SECONDS, ServerProcess, wait_until, write_model_config
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+WAIT = Target(model="slow", signature="wait")
+FAST = Target(model="half_plus_three")
+ONE = {"x": floats(1)}
+CALLS = 2
+NUMBERS = 5_000_000
+CLIENTS = 4
+FOR_EVER = 600_000.0
+
+Start = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def start(transport: str, models: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts the server of a test, of a slow and a fast model; by default with more grace than any test waits for."""
+    names = ("slow", "half_plus_three")
+    config = write_model_config(tmp_path / "models.config", {name: models / name for name in names})
+    with ExitStack() as stack:
+
+        def make(grace_seconds: int = 600) -> ServerProcess:
+            flags = (
+                f"--grpc_transport={transport}",
+                f"--model_config_file={config}",
+                f"--drain_grace_seconds={grace_seconds}",
+                "--rest_api_timeout_in_ms=0",
+                "--rest_api_num_threads=8",
+                # The slow calls keep as many of TensorFlow's threads as there are calls; the fast one needs another.
+                f"--tensorflow_inter_op_parallelism={4 * CALLS}",
+            )
+            server = stack.enter_context(ServerProcess(flags))
+            stack.callback(server.kill)  # only a test that failed has left it running
+            stack.callback(lambda: _check_log(server))
+            return server
+
+        yield make
+
+
+def _check_log(server: ServerProcess) -> None:
+    assert "Traceback" not in "".join(server.output)
+
+
+class SlowCalls:
+    """Calls of both doors that the server has begun with, each for some milliseconds. A context manager."""
+
+    def __init__(self, server: ServerProcess, milliseconds: float) -> None:
+        self._expected = [milliseconds]
+        self._client = GrpcClient(server)
+        self._client.predict(FAST, ONE)  # connects
+        call = self._client.channel.unary_unary(PREDICT)
+        payload = predict_request(WAIT, {"ms": floats(*self._expected)})
+        self.grpc: list[Any] = [call.future(payload) for _ in range(CALLS)]
+        body = json.dumps({"signature_name": "wait", "instances": self._expected}).encode()
+        self.rest = [RawConnection(server.rest_port) for _ in range(CALLS)]
+        for connection in self.rest:
+            connection.send(request("POST", "/v1/models/slow:predict", body))
+        # What is answered now was read after the slow calls.
+        self._client.predict(FAST, ONE)
+        assert server.rest("GET", "/v1/models/slow")[0] == 200
+
+    def under_way(self) -> bool:
+        """Whether none has been answered."""
+        readable, _, _ = select.select([connection.socket for connection in self.rest], [], [], 0)
+        return not readable and not any(call.done() for call in self.grpc)
+
+    def all_answered(self) -> bool:
+        """Whether each was given its own value, and REST told to reconnect elsewhere; blocks until then."""
+        responses = [connection.response() for connection in self.rest]
+        assert [response.headers["connection"] for response in responses] == ["close"] * CALLS
+        values = [response.json["predictions"] for response in responses]
+        for call in self.grpc:
+            outputs = PredictResponse.FromString(call.result(START_SECONDS)).outputs
+            values.append(from_proto(outputs["y"]).tolist())
+        return values == [self._expected] * len(values)
+
+    def __enter__(self) -> "SlowCalls":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self.rest:
+            connection.socket.close()
+        self._client.close()
+
+
+def test_calls_in_flight_are_answered(start: Start) -> None:
+    """SIGTERM, then their answers, then the end with status 0; after it both ports are closed."""
+    server = start()
+    with SlowCalls(server, 1500) as calls:
+        server.terminate()
+        server.wait_for("Draining: requests in flight have 600 seconds")
+        assert calls.under_way()
+        assert calls.all_answered()
+        assert server.wait() == 0
+    assert refuses(server.grpc_port)
+    assert refuses(server.rest_port)
+
+
+def test_large_answer_leaves_before_the_end(start: Start) -> None:
+    """The end waits until an answer is with its client, not only until it is there."""
+    server = start()
+    asked = PredictRequest.FromString(predict_request(WAIT, {}))
+    tensor = asked.inputs["ms"]  # small as it travels: the one value stands for all elements
+    tensor.CopyFrom(TensorProto(dtype=1, float_val=[500], tensor_shape={"dim": [{"size": NUMBERS}]}))
+    client = GrpcClient(server)
+    client.predict(FAST, ONE)
+    large = client.channel.unary_unary(PREDICT).future(asked.SerializeToString())
+    client.predict(FAST, ONE)
+    server.terminate()
+    outputs = PredictResponse.FromString(large.result(START_SECONDS)).outputs
+    assert np.array_equal(from_proto(outputs["y"]), np.full(NUMBERS, 500, np.float32))
+    assert server.wait() == 0
+    client.close()
+
+
+def test_new_connections_are_refused_meanwhile(start: Start) -> None:
+    """The REST port closes while calls are in flight; gRPC sends newcomers away with a code to try elsewhere."""
+    server = start()
+    with SlowCalls(server, 2000) as calls:
+        server.terminate()
+        wait_until("the REST port is closed", lambda: refuses(server.rest_port))
+        newcomer = GrpcClient(server)
+        with pytest.raises(RefusedError) as refused:
+            newcomer.predict(FAST, ONE)
+        newcomer.close()
+        assert refused.value.code == "UNAVAILABLE"
+        assert calls.under_way()
+        assert calls.all_answered()
+
+
+def test_idle_server_ends_before_its_grace(start: Start) -> None:
+    """With open connections that ask for nothing there is nothing to wait for."""
+    server = start()
+    client = GrpcClient(server)
+    client.predict(FAST, ONE)
+    with RawConnection(server.rest_port) as unused, RawConnection(server.rest_port) as used:
+        used.send(request("GET", "/v1/models/slow"))
+        assert used.response().status == 200
+        server.terminate()
+        assert server.wait() == 0
+        assert (unused.rest(), used.rest()) == (b"", b"")
+    client.close()
+
+
+def test_second_signal_ends_at_once(start: Start) -> None:
+    """Whoever cannot wait sends another one: the status is that of a killed process, and calls are dropped."""
+    server = start()
+    with SlowCalls(server, FOR_EVER) as calls:
+        server.terminate()
+        server.wait_for("Draining: ")
+        assert calls.under_way()
+        server.terminate()
+        assert server.wait() == 128 + signal.SIGTERM
+        assert [connection.rest() for connection in calls.rest] == [b""] * CALLS
+    assert len(lines(server, "Second SIGTERM: ending at once")) == 1
+
+
+def test_calls_beyond_the_grace_are_cut_off(start: Start) -> None:
+    """The process ends whatever still runs, says what it dropped, and clients learn that there is no answer."""
+    server = start(grace_seconds=1)
+    with SlowCalls(server, FOR_EVER) as calls:
+        server.terminate()
+        assert server.wait() == 0
+        assert [connection.rest() for connection in calls.rest] == [b""] * CALLS
+        for call in calls.grpc:
+            with pytest.raises(grpc.RpcError) as error:
+                call.result(START_SECONDS)
+            assert error.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    assert lines(server, f"{CALLS} REST requests did not finish within --drain_grace_seconds and are dropped")
+
+
+@pytest.mark.parametrize("door", ["rest", "grpc"])
+def test_busy_server_loses_no_answer(start: Start, door: str) -> None:
+    """Clients that never stop asking get answers, then refusals, and nothing in between."""
+    server = start()
+    warm = threading.Semaphore(0)
+
+    def ask() -> str:
+        client: Client = client_of(door, server)
+        try:
+            for number in range(1_000_000):
+                assert client.predict(FAST, ONE)["y"].tolist() == [3.5]
+                if number == 10:
+                    warm.release()
+        except RefusedError as error:
+            return error.code
+        except ConnectionError:
+            return "UNAVAILABLE"
+        finally:
+            client.close()
+        return "never refused"
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        ends = [pool.submit(ask) for _ in range(CLIENTS)]
+        for _ in ends:
+            assert warm.acquire(timeout=START_SECONDS)
+        server.terminate()
+        assert server.wait() == 0
+        # grpcio cancels a call that comes in at the very moment of its shutdown, before anything is done for it.
+        assert {end.result() for end in ends} <= {"UNAVAILABLE", "CANCELLED"}

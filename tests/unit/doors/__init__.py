@@ -1,0 +1,1 @@
+"""The doors in memory, without a server's process."""

@@ -1,0 +1,142 @@
+"""Connections on the lane, on a transport in memory: clients that go or do not read, and how a connection ends."""
+
+import pytest
+
+from tests.support import TIMEOUT_SECONDS
+from tests.support.raw import request as written
+from tests.unit.doors.lane_bench import BODY, PLAIN, PREDICT, SLOW, Bench
+
+IDLE_SECONDS = 3630
+
+
+def test_client_that_goes_cancels_its_wait(bench: Bench) -> None:
+    """What has not begun is not begun for a client that has gone; it counts as cancelled."""
+    bench.service.slow.gate.clear()
+    first, second = bench.connect(), bench.connect()
+    bench.feed(first, written("POST", SLOW, BODY))
+    bench.feed(second, written("POST", SLOW, BODY))
+    second.protocol.connection_lost(None)
+    bench.turn()
+    assert bench.service.slow.given_up.wait(TIMEOUT_SECONDS)
+    bench.service.slow.gate.set()
+    assert bench.sent(first, 1) == [b"200 OK"]
+    assert b'request_count{model_name="slow",status="CANCELLED"} 1' in bench.service.metrics.page()
+
+
+def test_client_that_does_not_read_is_not_answered_on(bench: Bench) -> None:
+    """While an answer is unsent nothing more is begun; then it goes on, and may leave for the road."""
+    line = bench.connect()
+    line.choked = True
+    bench.feed(line, PLAIN, PLAIN + written("GET", "/v1/models/none"))
+    bench.turn(10)
+    assert (bench.service.app.on_lane, bench.service.app.on_road) == (1, 0)
+    line.flow()
+    assert bench.sent(line, 3) == [b"200 OK", b"200 OK", b"404 Not Found"]
+
+
+def test_what_is_held_is_bounded(bench: Bench) -> None:
+    """A client that sends on and on behind a slow request has to wait; it can go on when that is answered."""
+    line = bench.connect()
+    bench.service.slow.gate.clear()
+    large = written("POST", PREDICT, b" " * 40_000 + BODY)
+    bench.feed(line, written("POST", SLOW, BODY), *[large] * 6)
+    assert line.asked == []
+    bench.feed(line, large)
+    assert line.asked == ["pause"]
+    bench.service.slow.gate.set()
+    assert bench.sent(line, 8) == [b"200 OK"] * 8
+    assert line.asked == ["pause", "resume"]
+
+
+def test_close_is_granted(bench: Bench) -> None:
+    """A client that asks for it gets the end of the connection, and nothing behind it is answered."""
+    line = bench.connect()
+    bench.feed(line, written("POST", PREDICT, BODY, "Connection: close") + PLAIN, PLAIN)
+    assert (line.sent.count(b" 200 OK"), b"\r\nConnection: close\r\n" in line.sent, line.closed) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(written("POST", SLOW, BODY), id="awaited"),
+        pytest.param(PLAIN[:-1], id="body without its last byte"),
+    ],
+)
+def test_drain_waits_for_what_is_under_way(bench: Bench, data: bytes) -> None:
+    """It ends once that is answered, and the answer is the last one of its connection."""
+    line = bench.connect()
+    bench.service.slow.gate.clear()
+    bench.feed(line, data)
+    drain = bench.loop.create_task(bench.door.drain(IDLE_SECONDS))
+    bench.turn()
+    bench.clock.advance(1)  # the time for what was on its way is over
+    bench.turn(10)
+    bench.service.slow.gate.set()
+    if data == PLAIN[:-1]:
+        assert not drain.done()
+        bench.feed(line, PLAIN[-1:])
+    bench.turn_until(lambda: line.closed)
+    line.protocol.connection_lost(None)
+    bench.turn_until(drain.done)
+    assert b"\r\nConnection: close\r\n" in line.sent
+
+
+def test_drain_waits_until_answers_have_left(bench: Bench) -> None:
+    """An answer that the client has not taken yet is still under way."""
+    line = bench.connect()
+    line.choked = True
+    bench.feed(line, PLAIN)
+    drain = bench.loop.create_task(bench.door.drain(IDLE_SECONDS))
+    bench.turn()
+    bench.clock.advance(1)
+    bench.turn(10)
+    assert not drain.done()
+    line.flow()
+    bench.turn_until(drain.done)
+
+
+@pytest.mark.parametrize("data", [b"", PLAIN[:30], PLAIN], ids=["nothing", "beginning of a head", "request"])
+def test_idle_connection_is_closed(bench: Bench, data: bytes) -> None:
+    """After the time that aiohttp gives it on the road, counted from its last answer."""
+    line = bench.connect()
+    bench.clock.advance(10)
+    if data:
+        bench.feed(line, data)
+    bench.clock.advance(IDLE_SECONDS - 10)
+    bench.turn()
+    assert line.closed == (data != PLAIN)
+    bench.clock.advance(10)
+    bench.turn()
+    assert line.closed
+
+
+@pytest.mark.parametrize("data", [written("POST", SLOW, BODY), PLAIN[:-1]], ids=["awaited", "body"])
+def test_busy_connection_is_not_idle(bench: Bench, data: bytes) -> None:
+    """A request that takes longer than that is answered; then the time begins."""
+    line = bench.connect()
+    bench.service.slow.gate.clear()
+    bench.feed(line, data)
+    bench.clock.advance(IDLE_SECONDS)
+    bench.turn()
+    assert not line.closed
+    bench.service.slow.gate.set()
+    if data == PLAIN[:-1]:
+        bench.feed(line, PLAIN[-1:])
+    assert bench.sent(line, 1) == [b"200 OK"]
+    bench.clock.advance(IDLE_SECONDS)
+    bench.turn()
+    assert line.closed
+
+
+def test_stop_drops_what_is_under_way(bench: Bench) -> None:
+    """Connections end at once; what comes afterwards is not looked at."""
+    line = bench.connect()
+    bench.service.slow.gate.clear()
+    bench.feed(line, written("POST", SLOW, BODY))
+    bench.loop.run_until_complete(bench.door.stop())
+    bench.feed(line, PLAIN)
+    assert (line.closed, bench.service.fast.begun) == (True, 0)
+    line.protocol.connection_lost(None)
+    bench.service.slow.gate.set()
+    bench.turn(10)
+    assert line.sent == b""

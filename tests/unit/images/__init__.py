@@ -1,0 +1,1 @@
+"""The images' scripts, run on this machine, and their pins."""

@@ -1,0 +1,153 @@
+"""The entrypoint script by itself, with a program in the server's place that prints its arguments. Needs no Docker."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ENTRYPOINT = Path(__file__).parents[3] / "build" / "images" / "entrypoint.sh"
+
+
+class Entrypoint:
+    """Runs the script in a world of its own: a stand-in server and a directory of models."""
+
+    def __init__(self, root: Path) -> None:
+        self.models = root / "models"
+        self.models.mkdir()
+        self.programs = root / "bin"
+        self.programs.mkdir()
+        server = self.programs / "tensorflow_model_server"
+        server.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
+        server.chmod(0o755)
+
+    def run(self, *arguments: str, name: str = "resnet", **environment: str) -> "subprocess.CompletedProcess[str]":
+        surroundings = {
+            "PATH": f"{self.programs}:{os.environ['PATH']}",
+            "MODEL_BASE_PATH": str(self.models),
+            "MODEL_NAME": name,
+            **environment,
+        }
+        command = ["bash", str(ENTRYPOINT), *arguments]
+        done = subprocess.run(command, env=surroundings, capture_output=True, timeout=30, check=False)
+        # Decoded here: text mode would turn a carriage return in a name into a line feed.
+        return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def add_version(self, name: str) -> None:
+        (self.models / name / "1").mkdir(parents=True)
+
+
+@pytest.fixture
+def entrypoint(tmp_path: Path) -> Entrypoint:
+    return Entrypoint(tmp_path)
+
+
+def test_serves_the_model_of_the_environment(entrypoint: Entrypoint) -> None:
+    """Without arguments the server gets both ports and the model that the variables name, and nothing is said."""
+    entrypoint.add_version("resnet")
+    done = entrypoint.run()
+    base_path = entrypoint.models / "resnet"
+    assert done.stdout.rstrip("\0").split("\0") == [
+        "--port=8500",
+        "--rest_api_port=8501",
+        "--model_name=resnet",
+        f"--model_base_path={base_path}",
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_flags_come_last(entrypoint: Entrypoint) -> None:
+    """Flags of `docker run` follow the image's own, for the last of equal flags wins."""
+    entrypoint.add_version("resnet")
+    done = entrypoint.run("--port=9", "--rest_api_timeout_in_ms=5000")
+    assert done.stdout.rstrip("\0").split("\0")[-2:] == ["--port=9", "--rest_api_timeout_in_ms=5000"]
+
+
+def test_another_command_runs_instead(entrypoint: Entrypoint) -> None:
+    """An argument that is no flag is a command, run as it is and with its own status."""
+    done = entrypoint.run("sh", "-c", "echo only me; exit 7")
+    assert (done.stdout, done.stderr, done.returncode) == ("only me\n", "", 7)
+
+
+def test_the_servers_status_is_the_containers(entrypoint: Entrypoint) -> None:
+    """The server replaces the script, so its status is what Docker sees."""
+    entrypoint.add_version("resnet")
+    (entrypoint.programs / "tensorflow_model_server").write_text("#!/bin/sh\nexit 255\n")
+    assert entrypoint.run().returncode == 255
+
+
+@pytest.mark.parametrize("variable", ["MODEL_NAME", "MODEL_BASE_PATH"])
+def test_an_empty_variable_ends_it(entrypoint: Entrypoint, variable: str) -> None:
+    """An empty setting is an error that names the variable and the option to give."""
+    done = entrypoint.run(**{variable: ""})
+    assert (done.returncode, done.stdout) == (255, "")
+    assert f"{variable} is empty" in done.stderr
+    assert f"docker run -e {variable}=" in done.stderr
+
+
+def test_empty_variables_do_not_matter_to_a_config_file(entrypoint: Entrypoint) -> None:
+    """With --model_config_file the variables are not looked at."""
+    done = entrypoint.run("--model_config_file=/models/models.config", name="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("--model_config_file=/models/models.config\0")
+
+
+def test_a_missing_model_is_explained(entrypoint: Entrypoint) -> None:
+    """The warning tells what was looked for and what is there, and the server starts all the same."""
+    for name in ("inception", "half plus two"):
+        entrypoint.add_version(name)
+    done = entrypoint.run()
+    assert f"no model directory {entrypoint.models}/resnet" in done.stderr
+    assert f"{entrypoint.models} contains: half plus two inception." in done.stderr
+    assert "docker run -v /path/to/resnet:" in done.stderr
+    assert "--model_name=resnet" in done.stdout
+
+
+def test_a_mount_one_level_too_deep_is_explained(entrypoint: Entrypoint) -> None:
+    """A model without a numbered directory is the usual mistake; the warning shows the path that is expected."""
+    (entrypoint.models / "resnet" / "variables").mkdir(parents=True)
+    (entrypoint.models / "resnet" / "saved_model.pb").touch()
+    done = entrypoint.run()
+    assert "resnet contains: saved_model.pb variables." in done.stderr
+    assert f"{entrypoint.models}/resnet/1/saved_model.pb" in done.stderr
+
+
+def test_long_listings_are_cut(entrypoint: Entrypoint) -> None:
+    """Of many models the first ten are named and the others counted."""
+    for number in range(25):
+        entrypoint.add_version(f"model{number:02}")
+    done = entrypoint.run()
+    assert "model09 and 15 more." in done.stderr
+    assert "model10" not in done.stderr
+
+
+def test_other_file_systems_are_not_looked_at(entrypoint: Entrypoint) -> None:
+    """A gs:// path cannot be checked by a script, so nothing is said of it."""
+    done = entrypoint.run(MODEL_BASE_PATH="gs://bucket/models")
+    assert done.stderr == ""
+    assert "--model_base_path=gs://bucket/models/resnet\0" in done.stdout
+
+
+def test_an_unwritable_temporary_directory_is_replaced(entrypoint: Entrypoint, tmp_path: Path) -> None:
+    """Where TMPDIR cannot be written to, memory's directory is used, as `docker run --read-only` has it."""
+    done = entrypoint.run("sh", "-c", 'echo "$TMPDIR"', TMPDIR=str(tmp_path / "absent"))
+    assert done.stdout == "/dev/shm\n"
+
+
+def test_sourcing_runs_nothing(entrypoint: Entrypoint, tmp_path: Path) -> None:
+    """A script that extends the image can use the functions without starting the server."""
+    script = tmp_path / "extend.sh"
+    script.write_text(f'source "{ENTRYPOINT}"\nwants_server --port=1 && ! wants_server bash && echo "usable"\n')
+    done = entrypoint.run("bash", str(script))
+    assert (done.returncode, done.stdout) == (0, "usable\n")
+
+
+@given(name=st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=20))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_name_arrives_unchanged(entrypoint: Entrypoint, name: str) -> None:
+    """Blanks, quotes, stars and line ends in MODEL_NAME are not the shell's to interpret."""
+    done = entrypoint.run(name=name)
+    arguments = done.stdout.rstrip("\0").split("\0")
+    assert arguments[2:] == [f"--model_name={name}", f"--model_base_path={entrypoint.models}/{name}"]

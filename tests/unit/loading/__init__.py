@@ -1,0 +1,1 @@
+"""How models come and go, with loaders that are told what to do."""

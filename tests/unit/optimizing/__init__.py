@@ -1,0 +1,1 @@
+"""What may serve a version, decided without TensorFlow."""

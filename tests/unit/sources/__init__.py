@@ -1,0 +1,1 @@
+"""Which versions a file system offers."""

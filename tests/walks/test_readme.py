@@ -1,0 +1,130 @@
+"""A newcomer's first ten minutes: every command of README.md, in order, in a clean clone with nothing set up.
+
+Those with Docker are in tests/image/test_readme_containers.py.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clean_clone import ROOT, make_clone
+from tests.support.shell_blocks import Reader, shell_blocks, terminal
+
+pytestmark = pytest.mark.timeout(1200)
+
+INSTALL_SECONDS = 900.0
+"""TensorFlow is downloaded within, where it is not in the cache of packages."""
+TESTS = "tests/unit/core"
+"""What `make test` runs here; all the rest of it is what runs this."""
+
+_CONTAINERS = re.compile(r"\bdocker\b|\bmake image\b")
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Newcomer(Reader):
+    """Somebody with a clone in which nothing is set up."""
+
+    def __init__(self, clone: Path) -> None:
+        # The ports are here because make would take flags for arguments of its own.
+        super().__init__(
+            clone, {**terminal(), "GRPC_PORT": "-1", "REST_PORT": "-1", "PYTEST_ADDOPTS": TESTS, "ARGS": ""}
+        )
+
+    def read(self, page: str) -> None:
+        """Do what the page says."""
+        for block in shell_blocks(page):
+            if _CONTAINERS.search(block):
+                continue
+            # The server stays in its terminal, and the next command goes into the other one.
+            for command in block.splitlines() if "make serve" in block else [block]:
+                if "make serve" in command:
+                    self.serve(f"exec env {command}", INSTALL_SECONDS)
+                else:
+                    self.enter(command)
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    clone = make_clone(tmp_path_factory.mktemp("newcomer") / "clone")
+    try:
+        with Newcomer(clone) as reader:
+            reader.read((clone / "README.md").read_text())
+            yield reader
+    finally:
+        shutil.rmtree(clone)
+
+
+def test_first_command_answers_a_prediction(newcomer: Newcomer) -> None:
+    """After `make serve` the curl call of the page prints what the page says."""
+    assert json.loads(newcomer.output(":predict")) == {"predictions": [2.5, 3.0, 4.5]}
+    assert newcomer.output(":predict").strip() in (ROOT / "README.md").read_text()
+
+
+def test_second_command_runs_tests(newcomer: Newcomer) -> None:
+    """`make test` passes; here it is told to run some of the tests."""
+    assert re.search(r"\d+ passed", newcomer.output("make test"))
+
+
+def test_own_model_is_served(newcomer: Newcomer) -> None:
+    """The model named by MODEL_NAME and MODEL_BASE_PATH tells its state and its signatures."""
+    output = newcomer.output("/metadata")
+    assert '"state": "AVAILABLE"' in output
+    assert "signature_def" in output
+
+
+def test_client_has_no_tensorflow(newcomer: Newcomer) -> None:
+    """The client's environment has what it needs, and neither TensorFlow nor the server."""
+    assert "tensorflow-serving-appliance-client" in newcomer.output("pip install").replace("_", "-")
+    listed = json.loads(newcomer.shell(".demo/client/bin/pip list --format=json 2>/dev/null"))
+    assert {each["name"] for each in listed} <= {
+        *("grpcio", "numpy", "protobuf", "typing_extensions", "tensorflow-serving-appliance-client"),
+        *("pip", "setuptools"),
+    }
+
+
+def test_python_of_the_page_runs(newcomer: Newcomer, tmp_path: Path) -> None:
+    """The client's lines of Python print what their comments say, in the client's own environment."""
+    blocks = _PYTHON.findall((ROOT / "README.md").read_text())
+    assert len(blocks) == 1
+    script = tmp_path / "page.py"
+    script.write_text(newcomer.with_ports(blocks[0]))
+    python = newcomer.directory / ".demo/client/bin/python"
+    done = subprocess.run([python, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\[\d\]\nAVAILABLE\n", done.stdout)
+
+
+def ratio(load: str, ours: str, baseline: str) -> float:
+    """How much of a baseline we reach, as docs/benchmarks.md has it."""
+    rows = (line.split("|") for line in (ROOT / "docs" / "benchmarks.md").read_text().splitlines())
+    found = [
+        cells[4] for cells in rows if len(cells) > 4 and load in cells[1] and ours in cells[2] and baseline in cells[3]
+    ]
+    assert len(found) == 1, found
+    return float(found[0].split()[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "load", "ours", "baseline"),
+    [
+        pytest.param(
+            r"(\S+) times the answers of Flask's own server", "connections 16,", " lane:", " Flask:", id="Flask"
+        ),
+        pytest.param(r"(\S+) times those of FastAPI", "connections 16,", " lane:", " FastAPI:", id="FastAPI"),
+        pytest.param(r"ResNet-50 in (\S+) of its plain time", "clients 1,", " safe, gRPC:", " off, gRPC:", id="safe"),
+        pytest.param(r"(\S+) with `--optimize=fast`", "clients 1,", " fast, gRPC:", " off, gRPC:", id="fast"),
+    ],
+)
+def test_figures_were_measured(words: str, load: str, ours: str, baseline: str) -> None:
+    """What the page promises is what docs/benchmarks.md says, rounded."""
+    written = re.findall(words, (ROOT / "README.md").read_text())
+    assert len(written) == 1
+    digits = len(written[0].partition(".")[2])
+    assert float(written[0]) == round(ratio(load, ours, baseline), digits)
