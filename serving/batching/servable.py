@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Any, NamedTuple
 
-from serving.batching import forming
+from serving.batching import merging
 from serving.batching.execution import BatchObserver, Execution, Request, Unobserved, deadline
 from serving.batching.parameters import BatchingParameters
 from serving.batching.scheduler import BatchScheduler
@@ -142,7 +142,7 @@ class _BatchedRun(JoiningRun):
     def alone(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor] | None:
         """Run as a batch of its own that was never queued; None if others come first, or it is too large for one."""
         inputs = tensors if self._feeds is None else self._in_order(tensors)
-        rows = forming.rows_of(inputs, padding=self._padding)
+        rows = merging.rows_of(inputs, padding=self._padding)
         if rows > self._most_rows or not self._scheduler.enter(self._queue):
             return None
         try:
@@ -175,7 +175,7 @@ class _BatchedRun(JoiningRun):
         for tensors, timeout_ms in calls:
             inputs = tensors if self._feeds is None else self._in_order(tensors)
             try:
-                rows = forming.rows_of(inputs, padding=self._padding)
+                rows = merging.rows_of(inputs, padding=self._padding)
             except ServingError:
                 break
             room -= rows
@@ -186,7 +186,7 @@ class _BatchedRun(JoiningRun):
 
     def _task(self, tensors: Sequence[Tensor]) -> Task:
         inputs = self._in_order(tensors)
-        return Task(self._execution, inputs, forming.rows_of(inputs, padding=self._padding), self._fetches)
+        return Task(self._execution, inputs, merging.rows_of(inputs, padding=self._padding), self._fetches)
 
-    def _in_order(self, tensors: Sequence[Tensor]) -> forming.Inputs:
+    def _in_order(self, tensors: Sequence[Tensor]) -> merging.Inputs:
         return tensors if self._feeds is None else [tensors[index] for index in self._feeds]

@@ -37,7 +37,7 @@ class Manager:
         self.monitor = StateMonitor()
         self.serving = ServingMap()
         """What can be asked for now; replaced whole, so a reader may keep it as a snapshot."""
-        self.on_work: Callable[[], None] = _nothing
+        self.on_work: Callable[[], None] = lambda: None
         """Called, from any thread, when ``step`` may have something new to do."""
         self._max_load_retries = max_load_retries
         self._retry_seconds = load_retry_interval_micros / _MICROS
@@ -120,7 +120,7 @@ class Manager:
         """Report a load that succeeded; False when the version is no longer aspired and will not serve."""
         with self._lock:
             harness = self._harnesses.get(servable_id)
-            lease = Lease(servable_id, servable, self._wake)
+            lease = Lease(servable_id, servable, lambda: self.on_work())
             harness.take(Event.LOADED if harness.aspired else Event.LOADED_UNWANTED)
             self._leases[servable_id] = lease
             if harness.aspired:
@@ -149,9 +149,6 @@ class Manager:
                 harness.error = ServingError(Code.CANCELLED, "Loading of servable cancelled")
             self._harnesses.take(harness, Event.UNLOADED)
             del self._leases[servable_id]
-
-    def _wake(self) -> None:
-        self.on_work()
 
     def _in(self, *states: HarnessState) -> list[Harness]:
         return [harness for harness in self._harnesses if harness.state in states]
@@ -192,7 +189,9 @@ class Manager:
         self._leases[harness.id].close()
 
     def _retry(self, now: float, max_loads: int | None) -> list[Load]:
-        due = sorted((each for each in self._in(HarnessState.WAITING) if each.retry_at <= now), key=_retry_at)
+        due = sorted(
+            (each for each in self._in(HarnessState.WAITING) if each.retry_at <= now), key=lambda each: each.retry_at
+        )
         return [self._begin(each) for each in due[: _room(max_loads, self._in(HarnessState.LOADING))]]
 
     def _unload(self, max_unloads: int | None) -> list[Unload]:
@@ -215,11 +214,3 @@ class Manager:
 
 def _room(limit: int | None, running: Sequence[Harness]) -> int:
     return sys.maxsize if limit is None else max(limit - len(running), 0)
-
-
-def _retry_at(harness: Harness) -> float:
-    return harness.retry_at
-
-
-def _nothing() -> None:
-    """There is no loop to wake yet."""

@@ -7,7 +7,7 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def cpus(cgroup: Path = _CGROUP) -> int:
+def usable_cpus(cgroup: Path = _CGROUP) -> int:
     """CPUs to size thread pools by: those that may be scheduled on, at most the quota rounded up, at least one."""
     schedulable = len(os.sched_getaffinity(0))
     quota = _quota(cgroup)

@@ -46,9 +46,9 @@ class BatchingStage:
         logger.info("Wrapping session to perform batch processing")
         return batched
 
-    def close(self, timeout: float) -> None:
-        """Run what is queued, and end the threads within ``timeout`` seconds."""
-        self._scheduler.close(timeout)
+    def close(self, seconds: float) -> None:
+        """Run what is queued, and end the threads within ``seconds``."""
+        self._scheduler.close(seconds)
 
 
 def from_settings(

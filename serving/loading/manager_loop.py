@@ -68,7 +68,7 @@ class ManagerLoop:
         # Guarded by the condition, from here on.
         self._reports: list[Report] = []
         self._running = 0
-        self._turns = 0
+        self._rounds = 0
         self._woken = False
         self._scans_wanted = 1 if poll_wait_seconds >= 0 else 0
         self._scans_done = 0
@@ -84,7 +84,7 @@ class ManagerLoop:
         self._thread.start()
 
     def wake(self) -> None:
-        """Turn now rather than at the next deadline; from any thread."""
+        """Go round now rather than at the next deadline; from any thread."""
         with self._changed:
             self._woken = True
             self._changed.notify_all()
@@ -103,7 +103,7 @@ class ManagerLoop:
             return self._scans_done >= scan
 
     def wait_until(self, done: Callable[[], bool], timeout: float | None = None) -> None:
-        """Block until ``done``, looked at again after each turn, or until a stop or ``timeout`` seconds are over.
+        """Block until ``done``, looked at again after each round, or until a stop or ``timeout`` seconds are over.
 
         INTERNAL when the loop has died. ``wake`` makes it look again.
         """
@@ -138,7 +138,7 @@ class ManagerLoop:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def turn(self, now: float) -> float | None:
+    def run_once(self, now: float) -> float | None:
         """One round: make reports, poll if due, begin actions. The seconds until the next one is due; None: on waking.
 
         The loop's thread calls this; by hand it is for tests, with a clock and threads of their own.
@@ -160,7 +160,7 @@ class ManagerLoop:
             self._step(now)
         with self._changed:
             self._scans_done = scan
-            self._turns += 1
+            self._rounds += 1
             self._changed.notify_all()
         return self._pause(now, stopping or closing)
 
@@ -213,7 +213,7 @@ class ManagerLoop:
 
     def _run(self) -> None:
         try:
-            while self._rest(self.turn(self._clock())):
+            while self._rest(self.run_once(self._clock())):
                 pass
         except Exception as death:  # noqa: BLE001 - a dead loop must be known, whatever killed it
             logger.exception("The manager loop died; models are neither loaded nor unloaded any more")
@@ -234,19 +234,19 @@ class ManagerLoop:
         return self._stopping and not self._running
 
     def _wait(self, done: Callable[[], bool], timeout: float | None) -> None:
-        """Block until ``done``, looked at again after each turn, or until the loop ends or the time is over."""
+        """Block until ``done``, looked at again after each round, or until the loop ends or the time is over."""
         deadline = None if timeout is None else self._clock() + timeout
         while True:
             with self._changed:
-                turns = self._turns
+                rounds = self._rounds
                 ended = self._stopping or self._death is not None
             left = None if deadline is None else deadline - self._clock()
-            if done() or ended or not self._turned(turns, left):
+            if done() or ended or not self._round_over(rounds, left):
                 return
 
-    def _turned(self, turns: int, timeout: float | None) -> bool:
-        """Block until the loop has turned since it had turned ``turns`` times, or has ended."""
+    def _round_over(self, rounds: int, timeout: float | None) -> bool:
+        """Block until the loop has gone round since it had done so ``rounds`` times, or has ended."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: self._turns != turns or self._stopping or self._death is not None, timeout
+                lambda: self._rounds != rounds or self._stopping or self._death is not None, timeout
             )

@@ -109,10 +109,10 @@ class Models:
         self._ending = True
         self._loop.wake()
 
-    def close(self, timeout: float) -> None:
-        """Unload everything within ``timeout`` seconds, as far as nobody holds it."""
+    def close(self, seconds: float) -> None:
+        """Unload everything within ``seconds``, as far as nobody holds it."""
         self.end_waits()
-        self._loop.close(timeout)
+        self._loop.close(seconds)
 
     def _apply(self, configured: Configured) -> tuple[str, ...]:
         """Put a list into effect, whole or not at all; the names that are new in it."""

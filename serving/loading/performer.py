@@ -1,6 +1,6 @@
 """Carries out the manager's actions, on whatever thread it is called, and says so in TFS's words in the log.
 
-It decides nothing: each action ends in a report, which the loop makes when it next turns.
+It decides nothing: each action ends in a report, which the loop makes in its next round.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Performer:
         self._announce(action)
         try:
             servable = action.loader()
-            allocator.give_back()
+            allocator.return_free_pages()
         except ServingError as error:
             return partial(self._failed, action, error)
         except Exception:  # noqa: BLE001 - a defect in one loader must not take the other models with it
@@ -84,7 +84,7 @@ class Performer:
             action.servable.close()
         except Exception:  # noqa: BLE001 - the version is gone all the same
             logger.exception("Unloading servable version %s failed; its memory may not be free", action.id)
-        allocator.give_back()
+        allocator.return_free_pages()
         return partial(self._unloaded, action)
 
     def _unloaded(self, action: Unload, now: float) -> None:

@@ -98,8 +98,8 @@ class OptimizeStage:
         )
         return optimized
 
-    def close(self) -> None:
-        """End the children."""
+    def close(self, _seconds: float = 0.0) -> None:
+        """End the children, which takes no time."""
         self._children.close()
 
     def _optimized(self, plain: SavedModelServable, path: Path) -> tuple[SavedModelServable, Outcome]:

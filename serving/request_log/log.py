@@ -77,11 +77,11 @@ class RequestLog:
         """What is to be called with the answer of a request that was drawn."""
         return partial(self._keep, kind, servable_id, signature_name, messages)
 
-    def close(self, timeout: float | None = None) -> None:
+    def close(self, seconds: float | None = None) -> None:
         """Write what waits and log nothing more."""
         self._models = {}
         if self._writer is not None:
-            self._writer.close(timeout)
+            self._writer.close(seconds)
 
     def _keep(
         self,

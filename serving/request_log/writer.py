@@ -72,13 +72,13 @@ class RecordWriter:
             self._changed.notify()
             return True
 
-    def close(self, timeout: float | None = None) -> bool:
-        """Write what waits, then end; whether that was done within ``timeout`` seconds."""
+    def close(self, seconds: float | None = None) -> bool:
+        """Write what waits, then end; whether that was done within ``seconds``."""
         with self._changed:
             self._closing = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join(seconds)
             if self._thread.is_alive():
                 logger.warning("The request log did not finish writing in time; its last records are lost")
                 return False

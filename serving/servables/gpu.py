@@ -38,7 +38,7 @@ class Gpus:
     problem: str = ""
 
 
-def look(session_config: bytes, package: Path | None = None, open_driver: OpenDriver | None = None) -> Gpus:
+def find_gpus(session_config: bytes, package: Path | None = None, open_driver: OpenDriver | None = None) -> Gpus:
     """The GPUs that sessions with this serialised ConfigProto can use.
 
     A TensorFlow without GPU code costs one small file; with it, the driver is opened and a session made. ``package`` is

@@ -82,7 +82,7 @@ class SessionRun:
         self._executor = executor
         self._feeds = (Output * len(feeds))(*[session.output(name) for name in feeds])
         self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
-        self._frames: list[_Frame] = []
+        self._free_arguments: list[_CallArguments] = []
         self._pace = Pace()
 
     @property
@@ -120,30 +120,30 @@ class SessionRun:
     def _run(self, tensors: Sequence[Tensor], options: Any = None) -> list[Tensor]:
         library = self._library
         try:
-            frame = self._frames.pop()
+            call = self._free_arguments.pop()
         except IndexError:  # one is in use in each thread that is here
-            frame = _Frame(self._session, self._feeds, self._fetches)
+            call = _CallArguments(self._session, self._feeds, self._fetches)
         fed: list[int] = []
         fetched: list[Any] = []
         try:
             for tensor in tensors:  # one by one: those that were made are freed if the next cannot be
                 fed.append(to_tensorflow(library, tensor))
-            frame.inputs[:] = fed
-            library.SessionRunPrepared(*(frame.arguments if options is None else frame.with_options(options)))
-            fetched = frame.outputs[:]  # slices: iterating over a ctypes array takes longer than the accessors
-            frame.outputs[:] = frame.no_outputs
-            if library.GetCode(frame.status):
-                library.check(frame.status)
+            call.inputs[:] = fed
+            library.SessionRunPrepared(*(call.arguments if options is None else call.with_options(options)))
+            fetched = call.outputs[:]  # slices: iterating over a ctypes array takes longer than the accessors
+            call.outputs[:] = call.no_outputs
+            if library.GetCode(call.status):
+                library.check(call.status)
             return [from_tensorflow(library, handle) for handle in fetched]
         finally:
             for handle in fed:
                 library.DeleteTensor(handle)
             for handle in fetched:
                 library.DeleteTensor(handle)
-            self._frames.append(frame)
+            self._free_arguments.append(call)
 
 
-class _Frame:
+class _CallArguments:
     """The arguments of one ``TF_SessionRun`` at a time, kept for the next: making them takes as long as a small step.
 
     ``arguments`` refer to the arrays, which hold no tensor between calls that anybody reads or frees.
