@@ -13,8 +13,8 @@ from serving.core.servable import Servable
 from serving.core.tensor import DataType, Tensor
 from serving.optimizing import candidates
 from serving.optimizing.cache import Cache
+from serving.optimizing.optimize_stage import OptimizeStage
 from serving.optimizing.process import Children, ChildRequest
-from serving.optimizing.stage import OptimizeStage
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable, load_saved_model
 from tests.support import servable_id
 from tests.support.models import loaded
