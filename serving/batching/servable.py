@@ -18,7 +18,7 @@ from serving.core.tensor import Tensor
 from serving.errors import ServingError
 
 
-class _Channel(NamedTuple):
+class _QueuedRun(NamedTuple):
     """A queue, what runs its batches with the run of the model, and the order of feeds and fetches in which it does."""
 
     queue: BatchQueue[Task]
@@ -44,7 +44,7 @@ class BatchedServable:
         self._scheduler = scheduler
         self._observer = observer or Unobserved()
         self._lock = Lock()
-        self._channels: dict[tuple[frozenset[str], frozenset[str]], _Channel] = {}
+        self._queued_runs: dict[tuple[frozenset[str], frozenset[str]], _QueuedRun] = {}
         self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
         """A combination beyond those kept has a queue of its own, which ends with it."""
 
@@ -68,26 +68,26 @@ class BatchedServable:
 
     def close(self) -> None:
         """Close the wrapped servable; requests still queued, which nobody's handle can stand for, fail."""
-        for channel in self._channels.values():
-            self._scheduler.remove(channel.queue)
+        for queued in self._queued_runs.values():
+            self._scheduler.remove(queued.queue)
         self._resolved.clear()
         self._inner.close()
 
     def _resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         key = frozenset(feeds), frozenset(fetches)
-        channel = self._channels.get(key)
-        if channel is None or len(channel.feeds) != len(feeds):
-            channel = self._open(feeds, tuple(dict.fromkeys(fetches)))
-        run = _BatchedRun(self._scheduler, channel, self._parameters, feeds, fetches)
+        queued = self._queued_runs.get(key)
+        if queued is None or len(queued.feeds) != len(feeds):
+            queued = self._open(feeds, tuple(dict.fromkeys(fetches)))
+        run = _BatchedRun(self._scheduler, queued, self._parameters, feeds, fetches)
         self._resolved.keep((feeds, fetches), run)
         if (feeds, fetches) in self._resolved:
-            self._channels.setdefault(key, channel)
+            self._queued_runs.setdefault(key, queued)
         return run
 
-    def _open(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Channel:
+    def _open(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _QueuedRun:
         run = self._inner.resolve(feeds, fetches)
         execution = Execution(run, self._parameters, self._scheduler.clock, self._observer)
-        return _Channel(BatchQueue(self._options), execution, run, feeds, fetches)
+        return _QueuedRun(BatchQueue(self._options), execution, run, feeds, fetches)
 
 
 class _BatchedRun(JoiningRun):
@@ -108,18 +108,18 @@ class _BatchedRun(JoiningRun):
     def __init__(
         self,
         scheduler: BatchScheduler,
-        channel: _Channel,
+        queued: _QueuedRun,
         parameters: BatchingParameters,
         feeds: tuple[str, ...],
         fetches: tuple[str, ...],
     ) -> None:
         self._scheduler = scheduler
-        self._queue, self._execution, self._inner, _, _ = channel
+        self._queue, self._execution, self._inner, _, _ = queued
         self._most_rows = parameters.queue_options().batch_rows
         self._padding = parameters.pad_variable_length_inputs
         self._waits = parameters.batch_timeout_micros > 0
-        self._feeds = None if feeds == channel.feeds else tuple(feeds.index(name) for name in channel.feeds)
-        self._fetches = None if fetches == channel.fetches else tuple(channel.fetches.index(name) for name in fetches)
+        self._feeds = None if feeds == queued.feeds else tuple(feeds.index(name) for name in queued.feeds)
+        self._fetches = None if fetches == queued.fetches else tuple(queued.fetches.index(name) for name in fetches)
 
     @property
     def inline(self) -> bool:

@@ -5,7 +5,7 @@ TensorFlow does the first where it matters and refuses the second, in its own wo
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from ctypes import byref, c_int, c_void_p
 from typing import Any
@@ -19,9 +19,10 @@ from serving.servables.tensors import from_tensorflow, to_tensorflow
 
 
 class Session:
-    """A TensorFlow session and its graph; closing it frees both."""
+    """A TensorFlow session and its graph; closing it frees both, and calls ``on_close``."""
 
-    def __init__(self, library: Library, handle: int, graph: int) -> None:
+    def __init__(self, library: Library, handle: int, graph: int, on_close: Callable[[], None] = lambda: None) -> None:
+        self._on_close = on_close
         self.library = library
         self.handle = handle
         self.graph = graph
@@ -47,9 +48,12 @@ class Session:
                 action(self.handle, status)
         library.DeleteGraph(self.graph)
         library.DeleteBuffer(self.inline_options)
+        self._on_close()
 
 
-def open_graph(library: Library, graph_def: bytes, session_config: bytes) -> Session:
+def open_graph(
+    library: Library, graph_def: bytes, session_config: bytes, on_close: Callable[[], None] = lambda: None
+) -> Session:
     """A session on a serialised GraphDef, its variables without values, with a serialised ConfigProto.
 
     Raises ServingError with TensorFlow's text.
@@ -63,7 +67,7 @@ def open_graph(library: Library, graph_def: bytes, session_config: bytes) -> Ses
         with library.checked() as status:
             library.GraphImportGraphDef(graph, buffer, import_options, status)
         with library.checked() as status:
-            return Session(library, library.NewSession(graph, options, status), graph)
+            return Session(library, library.NewSession(graph, options, status), graph, on_close)
     except ServingError:
         library.DeleteGraph(graph)
         raise
