@@ -120,6 +120,7 @@ class Manager:
         """Report a load that succeeded; False when the version is no longer aspired and will not serve."""
         with self._lock:
             harness = self._harnesses.get(servable_id)
+            # Looked up when it is called: whoever steps the manager may come later.
             lease = Lease(servable_id, servable, lambda: self.on_work())
             harness.take(Event.LOADED if harness.aspired else Event.LOADED_UNWANTED)
             self._leases[servable_id] = lease
