@@ -182,7 +182,7 @@ def rendered(plan: Plan) -> str:
     """A plan to read: what each step is for and the lines that do the same by hand."""
     lines = [f"# {plan.variant.name}: {plan.variant.summary}"]
     if not plan.steps:
-        return f"{lines[0]}\n# TensorFlow comes from {plan.variant.origin.value}: there is nothing to compile."
+        return f"{lines[0]}\n# TensorFlow comes from the package index: there is nothing to compile."
     for number, step in enumerate(plan.steps, 1):
         lines += ["", f"# {number}/{len(plan.steps)} {step.summary}", *step.commands()]
     return "\n".join(lines)

@@ -1,13 +1,13 @@
 """A container that is driven: started, read, waited for, copied from, always removed. Knows nothing of what it runs."""
 
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
-from io import RawIOBase
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 from build.engine import ContainerSpec, Ended
+from build.inspection.contents import Stream
 
 
 class Containers(Protocol):
@@ -90,7 +90,7 @@ class DrivenContainer:
 
     def copy_out(self, place: str, directory: Path) -> list[Path]:
         """Copy the plain files directly in ``place`` to ``directory``; the copies. Links and directories stay."""
-        with tarfile.open(fileobj=_Stream(self._engine.archive(self.id, place)), mode="r|") as archive:
+        with tarfile.open(fileobj=Stream(self._engine.archive(self.id, place)), mode="r|") as archive:
             return list(_extracted(archive, directory))
 
 
@@ -110,22 +110,3 @@ def _extracted(archive: tarfile.TarFile, directory: Path) -> Iterator[Path]:
             while piece := content.read(1 << 20):
                 copy.write(piece)
         yield target
-
-
-class _Stream(RawIOBase):
-    """Pieces of bytes as a file that can be read once."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = next(self._pieces, b"")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size

@@ -127,11 +127,6 @@ class Engine:
         with _asking(f"to call {image} {name}"):
             self._api.tag(image, repository, tag)
 
-    def has_image(self, name: str) -> bool:
-        """Whether the image is there."""
-        with _asking(f"for the image {name}"):
-            return bool(self._api.images(name=name, quiet=True))
-
     def remove_image(self, name: str) -> None:
         """Take a name from an image, and remove the image if that was its last."""
         with _asking(f"to remove the image {name}"):

@@ -6,13 +6,6 @@ from enum import Enum
 from types import MappingProxyType
 
 
-class Origin(Enum):
-    """Where the TensorFlow of an image comes from."""
-
-    PACKAGE_INDEX = "the package index"
-    COMPILED = "compiled here"
-
-
 class Architecture(Enum):
     """The kinds of CPU, in the kernel's words."""
 
@@ -22,7 +15,7 @@ class Architecture(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One image. ``cpu_target`` is what the compiler calls the CPU, empty when nothing is compiled.
+    """One image. ``cpu_target`` is what the compiler calls the CPU, empty when TensorFlow comes from the package index.
 
     ``cpu_features`` are the flags that mark such a CPU in /proc/cpuinfo: enough to tell whether it can run the wheel.
     ``gpu`` says whether the runtime image has NVIDIA's libraries. ``architecture`` is None where the package index has
@@ -31,7 +24,6 @@ class Variant:
 
     name: str
     summary: str
-    origin: Origin = Origin.PACKAGE_INDEX
     architecture: Architecture | None = Architecture.X86_64
     cpu_target: str = ""
     cpu_features: frozenset[str] = frozenset()
@@ -41,7 +33,7 @@ class Variant:
     @property
     def compiled(self) -> bool:
         """Whether TensorFlow is compiled for it."""
-        return self.origin is Origin.COMPILED
+        return bool(self.cpu_target)
 
     @property
     def cuda(self) -> bool:
@@ -65,21 +57,18 @@ _ALL = (
     Variant(
         name="cpu-avx2",
         summary="AVX2 and FMA: Intel from 2013, AMD from 2015",
-        origin=Origin.COMPILED,
         cpu_target="haswell",
         cpu_features=AVX2,
     ),
     Variant(
         name="cpu-avx512",
         summary="AVX-512: Intel servers from 2017, AMD from Zen 4",
-        origin=Origin.COMPILED,
         cpu_target="skylake-avx512",
         cpu_features=AVX512,
     ),
     Variant(
         name="cpu-native",
         summary="exactly the CPU that compiles; runs nowhere else for sure",
-        origin=Origin.COMPILED,
         architecture=None,
         cpu_target="native",
     ),
@@ -87,7 +76,6 @@ _ALL = (
     Variant(
         name="gpu-avx2",
         summary="NVIDIA GPUs, and AVX2 for what stays on the CPU",
-        origin=Origin.COMPILED,
         cpu_target="haswell",
         cpu_features=AVX2,
         cuda_compute_capabilities=CAPABILITIES,
@@ -96,7 +84,6 @@ _ALL = (
     Variant(
         name="arm64",
         summary="64-bit ARM servers",
-        origin=Origin.COMPILED,
         architecture=Architecture.AARCH64,
         cpu_target="armv8",
         cpu_features=frozenset({"asimd"}),

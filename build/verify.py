@@ -15,7 +15,7 @@ from typing import Any
 from build.engine import Engine
 from build.errors import InputError
 from build.inspection import dispatch, images, instructions, libraries, packages, sbom, sizes
-from build.inspection.contents import DESCRIPTION, Contents, of_wheel
+from build.inspection.contents import Contents, of_wheel
 from build.inspection.dispatch import Dispatch
 from build.inspection.elf import Elf
 from build.inspection.promises import problems
@@ -23,6 +23,7 @@ from build.inspection.rendering import rendered
 from build.inspection.report import Report, Subject, as_json
 from build.inspection.sizes import Sizes
 from build.machine import cpu_features
+from build.wheels import DESCRIPTION
 
 
 def report_wheel(wheel: Path) -> Report:

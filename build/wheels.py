@@ -10,7 +10,9 @@ from pathlib import Path
 from build.errors import WheelMissingError, WheelWrongError
 
 DESCRIPTION = "build.json"
-"""Beside the wheel: ``tensorflow`` (the version), ``cpu_target``, ``cpu_features`` (a list) and what else was noted."""
+"""What the compile says of itself, beside a wheel or in an image: ``tensorflow`` (the version), ``cpu_target``,
+``cpu_features`` (a list) and what else was noted.
+"""
 
 
 def is_there(directory: Path) -> bool:

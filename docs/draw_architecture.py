@@ -106,7 +106,11 @@ ARROWS = (
     Arrow(source="composition", target="tls", points=((605, _bottom(1)), (605, _ROWS[3]))),
     Arrow(source="tls", target="configuration", points=((630, _bottom(3)), (675, _ROWS[4]))),
     Arrow(source="loading", target="configuration", points=((652, _ROWS[5]), (700, _bottom(4)))),
-    Arrow(source="optimizing", target="loading", points=((_END, _centre(5)), (655, _centre(5)))),
+    Arrow(
+        source="composition",
+        target="optimizing",
+        points=((645, _bottom(1)), (645, 225), (785, 225), (785, _centre(5)), (770, _centre(5))),
+    ),
     Arrow(source="loading", target="sources", points=((490, _ROWS[5]), (490, _bottom(4)))),
     Arrow(source="loading", target="models", points=((_RIGHT, _centre(5)), (350, _centre(5)))),
     Arrow(source="sources", target="core", points=((_RIGHT, _centre(4)), (340, _centre(4)))),

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from serving.errors import ServingError
-from serving.host import allocator as footprint
-from serving.host import cpus as limits
+from serving.host import allocator
+from serving.host.cpus import usable_cpus
 from serving.settings import FLAGS, BadFlagError, CommandLine, parse, usage
 from serving.telemetry import log
 
@@ -18,7 +18,7 @@ _FAILED = 255
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to stop. Exit status 0 after a drain, 255 for settings or models that cannot be served."""
     given = sys.argv[1:] if arguments is None else arguments
-    cpus = limits.cpus()
+    cpus = usable_cpus()
     try:
         command_line = parse(given, cpus)
     except BadFlagError as error:
@@ -60,7 +60,7 @@ def _set_up_library() -> None:
     # Its own pool never gives the weights of a version back that was unloaded.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
-        footprint.set_up_allocator()
+        allocator.set_up_allocator()
 
 
 def _serve(command_line: CommandLine, cpus: int) -> int:

@@ -17,7 +17,7 @@ from serving.loading.loaders import Loaders, Stage
 from serving.loading.model_kinds import ModelLoader
 from serving.loading.models import Models
 from serving.loading.warmup_stage import WarmupStage
-from serving.optimizing import stage as optimize_stage
+from serving.optimizing import optimize_stage
 from serving.request_log.opening import open_request_log
 from serving.rest.app import RestApp
 from serving.rest.handlers import Handlers

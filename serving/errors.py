@@ -4,7 +4,10 @@ Doors map a ``Code`` to their own wire (``rest/errors.py``, ``rpc/errors.py``); 
 statuses.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
+
+_NAMES_SHOWN = 5
 
 
 class Code(IntEnum):
@@ -50,6 +53,18 @@ class ConfigurationError(ServingError):
     """A start-up or reload setting that cannot be honoured; at start it ends the process with status 255."""
 
 
+def invalid_configuration(message: str) -> ConfigurationError:
+    """The commonest of these: a setting that cannot be used."""
+    return ConfigurationError(Code.INVALID_ARGUMENT, message)
+
+
 def invalid_argument(message: str) -> ServingError:
     """The commonest error: the caller sent something that cannot be used."""
     return ServingError(Code.INVALID_ARGUMENT, message)
+
+
+def first_few(names: Sequence[str]) -> str:
+    """For a text: the first names, and how many more there are. What is not UTF-8 shows as ``?``."""
+    shown = ", ".join(names[:_NAMES_SHOWN]).encode(errors="replace").decode()
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from serving.configuration import text_proto
-from serving.errors import Code, ConfigurationError
+from serving.errors import invalid_configuration
 from serving.protos import SSLConfig
 
 
@@ -48,7 +48,7 @@ def read(flag: str, path: str) -> Credentials | None:
     try:
         server_context(credentials)
     except (ssl.SSLError, ValueError) as error:
-        raise _unusable(place, _reason(error)) from None
+        raise invalid_configuration(f"{place}: {_reason(error)}") from None
     return credentials
 
 
@@ -67,7 +67,9 @@ def _pem(config: SSLConfig, name: str, place: str) -> bytes:
     text: str = getattr(config, name)
     if "-----BEGIN" in text:
         return text.encode()
-    raise _unusable(place, f"{name} is {'not PEM' if text else 'empty'}; expected the PEM text itself, not a path")
+    raise invalid_configuration(
+        f"{place}: {name} is {'not PEM' if text else 'empty'}; expected the PEM text itself, not a path"
+    )
 
 
 def _roots(config: SSLConfig, place: str) -> bytes:
@@ -75,8 +77,8 @@ def _roots(config: SSLConfig, place: str) -> bytes:
         return _pem(config, "custom_ca", place)
     certificates = ssl.create_default_context().get_ca_certs(binary_form=True)
     if not certificates:
-        raise _unusable(
-            place, "client_verify is true, custom_ca is empty, and this machine has no authorities of its own"
+        raise invalid_configuration(
+            f"{place}: client_verify is true, custom_ca is empty, and this machine has no authorities of its own"
         )
     return "".join(map(ssl.DER_cert_to_PEM_cert, certificates)).encode()
 
@@ -100,7 +102,3 @@ def _reason(error: ssl.SSLError | ValueError) -> str:
         why = error.reason.replace("_", " ").lower() if error.reason else str(error)
         return f"server_key, server_cert or custom_ca cannot be used: {why}"
     return str(error)
-
-
-def _unusable(place: str, reason: str) -> ConfigurationError:
-    return ConfigurationError(Code.INVALID_ARGUMENT, f"{place}: {reason}")

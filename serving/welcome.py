@@ -16,17 +16,7 @@ _MOST_NUMBERS = 64
 _NUMBERS = (1, 2, 5)
 
 _FLOATS = frozenset((DataType.FLOAT, DataType.DOUBLE))
-_INTEGERS = frozenset(
-    (
-        DataType.INT8,
-        DataType.UINT8,
-        DataType.INT16,
-        DataType.INT32,
-        DataType.UINT32,
-        DataType.INT64,
-        DataType.UINT64,
-    )
-)
+_INTEGERS = frozenset(DataType[name] for name in ("INT8", "UINT8", "INT16", "INT32", "UINT32", "INT64", "UINT64"))
 
 
 def lines(

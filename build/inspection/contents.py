@@ -10,9 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from build.errors import InputError
-
-DESCRIPTION = "build.json"
-"""What the compile says of itself, beside a wheel or somewhere in an image."""
+from build.wheels import DESCRIPTION
 
 LICENCE = re.compile(r"(?i)(licen[cs]e|copying|copyright|notice|third_party_notices|authors)[^/]*$")
 _LIBRARY = re.compile(r"\.so(\.[0-9]+)*$")

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from serving.batching import forming
+from serving.batching import merging
 from serving.batching.parameters import BatchingParameters
 from serving.batching.task import Task
 from serving.core.batch_queue import Part
@@ -54,7 +54,7 @@ class Unobserved:
 class Request(NamedTuple):
     """The rows of one caller in a batch; ``deadline`` is in the seconds of the execution's clock, or infinite."""
 
-    inputs: forming.Inputs
+    inputs: merging.Inputs
     rows: int
     deadline: float
 
@@ -89,14 +89,14 @@ class Execution:
         for part, outcome in zip(parts, self.outcomes(requests, now, queued), strict=True):
             part.task.settle(part, outcome)
 
-    def alone(self, inputs: forming.Inputs, rows: int, timeout_ms: int) -> list[Tensor]:
+    def alone(self, inputs: merging.Inputs, rows: int, timeout_ms: int) -> list[Tensor]:
         """The outputs of a batch of one caller that never waited; raises what its run raises."""
         if self._fills and self._parameters.padded(rows) != rows:
             self._observer.batched(0.0, (rows,) * len(inputs))
             return self._merged([Request(inputs, rows, deadline(self._clock(), timeout_ms))], padding=False)[0]
         self._observer.alone(rows, len(inputs))
         outputs = self._run(inputs, timeout_ms)
-        forming.check(outputs, rows)
+        merging.check(outputs, rows)
         return outputs
 
     def outcomes(self, requests: Sequence[Request], now: float, queued_seconds: Sequence[float]) -> Sequence[Outcome]:
@@ -107,19 +107,19 @@ class Execution:
         if all(request.deadline <= now for request in requests):
             text = "Run() timeout exceeded while waiting in batching queue"
             return [ServingError(Code.RESOURCE_EXHAUSTED, text)] * len(requests)
-        if forming.uniform([request.inputs for request in requests]):
+        if merging.uniform([request.inputs for request in requests]):
             return self._together(requests, padding=False)
         found: dict[int, Outcome] = {}
-        for group in forming.alike([request.inputs for request in requests], padding=self.padding):
+        for group in merging.alike([request.inputs for request in requests], padding=self.padding):
             found.update(zip(group, self._without_empty([requests[position] for position in group]), strict=True))
         return [found[position] for position in range(len(requests))]
 
     def _without_empty(self, requests: Sequence[Request]) -> list[Outcome]:
         """Run those that padding can make alike, and tell the others that it cannot."""
-        refused = frozenset(forming.unpaddable([request.inputs for request in requests]) if self.padding else ())
+        refused = frozenset(merging.unpaddable([request.inputs for request in requests]) if self.padding else ())
         kept = [request for position, request in enumerate(requests) if position not in refused]
         ran = iter(self._together(kept, padding=self.padding) if kept else ())
-        return [forming.empty_tensor() if position in refused else next(ran) for position in range(len(requests))]
+        return [merging.empty_tensor() if position in refused else next(ran) for position in range(len(requests))]
 
     def _together(self, requests: Sequence[Request], *, padding: bool) -> Sequence[Outcome]:
         """One run for all of ``requests``; one for each if that fails."""
@@ -136,9 +136,9 @@ class Execution:
         total = self._parameters.padded(rows)
         inputs = requests[0].inputs
         if len(requests) > 1 or total != rows:
-            inputs = forming.merge([request.inputs for request in requests], total, padding=padding)
+            inputs = merging.merge([request.inputs for request in requests], total, padding=padding)
         self._observer.ran(total, total - rows)
-        return forming.split(self._run(inputs, self._timeout_ms(requests)), sizes, total)
+        return merging.split(self._run(inputs, self._timeout_ms(requests)), sizes, total)
 
     def _timeout_ms(self, requests: Sequence[Request]) -> int:
         """What is left until the latest deadline; 0 for no limit."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from serving.core.batch_queue import QueueOptions
-from serving.errors import Code, ConfigurationError
+from serving.errors import invalid_configuration
 
 THREAD_POOL_NAME = "batch_threads"
 
@@ -57,7 +57,7 @@ class BatchingParameters:
     def _check_allowed_sizes(self) -> None:
         sizes = self.allowed_batch_sizes
         if sizes and sizes[-1] != self.max_batch_size:
-            raise _invalid(
+            raise invalid_configuration(
                 f"Last entry in allowed_batch_sizes must match max_batch_size; last entry was {sizes[-1]}; "
                 f"expected {self.max_batch_size}"
             )
@@ -66,12 +66,12 @@ class BatchingParameters:
 def _check(options: QueueOptions) -> None:
     _check_positive("input_batch_size_limit", options.max_batch_size)
     if options.batch_timeout_micros < 0:
-        raise _invalid(f"batch_timeout_micros must be non-negative; was {options.batch_timeout_micros}")
+        raise invalid_configuration(f"batch_timeout_micros must be non-negative; was {options.batch_timeout_micros}")
     _check_positive("max_enqueued_batches", options.max_enqueued_batches)
     if options.splitting:
         _check_positive("max_execution_batch_size", options.max_execution_batch_size)
         if options.max_batch_size < options.max_execution_batch_size:
-            raise _invalid(
+            raise invalid_configuration(
                 "When enable_large_batch_splitting is true, input_batch_size_limit must be greater than or equal to "
                 "max_execution_batch_size."
             )
@@ -79,8 +79,4 @@ def _check(options: QueueOptions) -> None:
 
 def _check_positive(name: str, value: int) -> None:
     if value < 1:
-        raise _invalid(f"{name} must be positive; was {value}")
-
-
-def _invalid(text: str) -> ConfigurationError:
-    return ConfigurationError(Code.INVALID_ARGUMENT, text)
+        raise invalid_configuration(f"{name} must be positive; was {value}")

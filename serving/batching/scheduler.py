@@ -94,12 +94,12 @@ class BatchScheduler:
         self._run(parts)
         return True
 
-    def close(self, timeout: float) -> None:
-        """Take no more, run what is queued without further delay, and end the threads within ``timeout`` seconds."""
+    def close(self, seconds: float) -> None:
+        """Take no more, run what is queued without further delay, and end the threads within ``seconds``."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + seconds
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(deadline - time.monotonic(), 0.0))

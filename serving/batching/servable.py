@@ -5,22 +5,20 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Any, NamedTuple
 
-from serving.batching import forming
+from serving.batching import merging
 from serving.batching.execution import BatchObserver, Execution, Request, Unobserved, deadline
 from serving.batching.parameters import BatchingParameters
 from serving.batching.scheduler import BatchScheduler
 from serving.batching.task import Task
 from serving.core.batch_queue import BatchQueue
+from serving.core.bounded import Bounded
 from serving.core.servable import Fed, JoiningRun, Outcome, Run, Servable
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
 from serving.errors import ServingError
 
-_RESOLVED = 256
-"""Combinations of feeds and fetches kept per servable; each beyond it has a queue of its own, which ends with it."""
 
-
-class _Channel(NamedTuple):
+class _QueuedRun(NamedTuple):
     """A queue, what runs its batches with the run of the model, and the order of feeds and fetches in which it does."""
 
     queue: BatchQueue[Task]
@@ -46,8 +44,9 @@ class BatchedServable:
         self._scheduler = scheduler
         self._observer = observer or Unobserved()
         self._lock = Lock()
-        self._channels: dict[tuple[frozenset[str], frozenset[str]], _Channel] = {}
-        self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...]], Run] = {}
+        self._queued_runs: dict[tuple[frozenset[str], frozenset[str]], _QueuedRun] = {}
+        self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
+        """A combination beyond those kept has a queue of its own, which ends with it."""
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -69,26 +68,26 @@ class BatchedServable:
 
     def close(self) -> None:
         """Close the wrapped servable; requests still queued, which nobody's handle can stand for, fail."""
-        for channel in self._channels.values():
-            self._scheduler.remove(channel.queue)
+        for queued in self._queued_runs.values():
+            self._scheduler.remove(queued.queue)
         self._resolved.clear()
         self._inner.close()
 
     def _resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         key = frozenset(feeds), frozenset(fetches)
-        channel = self._channels.get(key)
-        if channel is None or len(channel.feeds) != len(feeds):
-            channel = self._open(feeds, tuple(dict.fromkeys(fetches)))
-        run = _BatchedRun(self._scheduler, channel, self._parameters, feeds, fetches)
-        if len(self._resolved) < _RESOLVED:
-            self._channels.setdefault(key, channel)
-            self._resolved[feeds, fetches] = run
+        queued = self._queued_runs.get(key)
+        if queued is None or len(queued.feeds) != len(feeds):
+            queued = self._open(feeds, tuple(dict.fromkeys(fetches)))
+        run = _BatchedRun(self._scheduler, queued, self._parameters, feeds, fetches)
+        self._resolved.keep((feeds, fetches), run)
+        if (feeds, fetches) in self._resolved:
+            self._queued_runs.setdefault(key, queued)
         return run
 
-    def _open(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Channel:
+    def _open(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _QueuedRun:
         run = self._inner.resolve(feeds, fetches)
         execution = Execution(run, self._parameters, self._scheduler.clock, self._observer)
-        return _Channel(BatchQueue(self._options), execution, run, feeds, fetches)
+        return _QueuedRun(BatchQueue(self._options), execution, run, feeds, fetches)
 
 
 class _BatchedRun(JoiningRun):
@@ -109,18 +108,18 @@ class _BatchedRun(JoiningRun):
     def __init__(
         self,
         scheduler: BatchScheduler,
-        channel: _Channel,
+        queued: _QueuedRun,
         parameters: BatchingParameters,
         feeds: tuple[str, ...],
         fetches: tuple[str, ...],
     ) -> None:
         self._scheduler = scheduler
-        self._queue, self._execution, self._inner, _, _ = channel
+        self._queue, self._execution, self._inner, _, _ = queued
         self._most_rows = parameters.queue_options().batch_rows
         self._padding = parameters.pad_variable_length_inputs
         self._waits = parameters.batch_timeout_micros > 0
-        self._feeds = None if feeds == channel.feeds else tuple(feeds.index(name) for name in channel.feeds)
-        self._fetches = None if fetches == channel.fetches else tuple(channel.fetches.index(name) for name in fetches)
+        self._feeds = None if feeds == queued.feeds else tuple(feeds.index(name) for name in queued.feeds)
+        self._fetches = None if fetches == queued.fetches else tuple(queued.fetches.index(name) for name in fetches)
 
     @property
     def inline(self) -> bool:
@@ -143,7 +142,7 @@ class _BatchedRun(JoiningRun):
     def alone(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor] | None:
         """Run as a batch of its own that was never queued; None if others come first, or it is too large for one."""
         inputs = tensors if self._feeds is None else self._in_order(tensors)
-        rows = forming.rows_of(inputs, padding=self._padding)
+        rows = merging.rows_of(inputs, padding=self._padding)
         if rows > self._most_rows or not self._scheduler.enter(self._queue):
             return None
         try:
@@ -176,7 +175,7 @@ class _BatchedRun(JoiningRun):
         for tensors, timeout_ms in calls:
             inputs = tensors if self._feeds is None else self._in_order(tensors)
             try:
-                rows = forming.rows_of(inputs, padding=self._padding)
+                rows = merging.rows_of(inputs, padding=self._padding)
             except ServingError:
                 break
             room -= rows
@@ -187,7 +186,7 @@ class _BatchedRun(JoiningRun):
 
     def _task(self, tensors: Sequence[Tensor]) -> Task:
         inputs = self._in_order(tensors)
-        return Task(self._execution, inputs, forming.rows_of(inputs, padding=self._padding), self._fetches)
+        return Task(self._execution, inputs, merging.rows_of(inputs, padding=self._padding), self._fetches)
 
-    def _in_order(self, tensors: Sequence[Tensor]) -> forming.Inputs:
+    def _in_order(self, tensors: Sequence[Tensor]) -> merging.Inputs:
         return tensors if self._feeds is None else [tensors[index] for index in self._feeds]

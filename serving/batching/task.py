@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Lock
 
-from serving.batching import forming
+from serving.batching import merging
 from serving.core.batch_queue import Part
 from serving.core.tensor import Tensor
 
@@ -95,5 +95,5 @@ class Task:
 
     def _outputs(self) -> list[Tensor]:
         parts = [self._settled[start] for start in sorted(self._settled)]
-        outputs = list(parts[0]) if len(parts) == 1 else forming.join(parts)
+        outputs = list(parts[0]) if len(parts) == 1 else merging.join(parts)
         return outputs if self._order is None else [outputs[index] for index in self._order]

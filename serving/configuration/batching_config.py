@@ -5,9 +5,8 @@ from typing import Any
 
 from serving.batching.parameters import THREAD_POOL_NAME, BatchingParameters
 from serving.configuration import text_proto
+from serving.core.version_files import BATCHING_PARAMETERS
 from serving.protos import BatchingParameters as Message
-
-_VERSION_FILE = "batching_params.pbtxt"
 
 
 def read(path: Path | str, cpus: int) -> BatchingParameters:
@@ -17,7 +16,7 @@ def read(path: Path | str, cpus: int) -> BatchingParameters:
 
 def of_version(path: Path, cpus: int) -> BatchingParameters | None:
     """Those that the version directory ``path`` brings along, None if it has none. Raises ConfigurationError."""
-    file = path / _VERSION_FILE
+    file = path / BATCHING_PARAMETERS
     return read(file, cpus) if file.exists() else None
 
 

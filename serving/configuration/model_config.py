@@ -11,7 +11,7 @@ from typing import Any
 from serving.configuration import text_proto
 from serving.core.request_logging import RequestLogging, TaskSampling
 from serving.core.version_policy import All, Latest, Specific, VersionPolicy
-from serving.errors import Code, ConfigurationError
+from serving.errors import Code, ConfigurationError, invalid_configuration
 from serving.protos import ModelServerConfig
 
 PLATFORM = "tensorflow"
@@ -40,12 +40,12 @@ class ModelConfig:
         """The one platform that is named. Raises ConfigurationError if it is not exactly one."""
         if bool(self.model_type) == bool(self.model_platform):
             which, joint = ("both", "and") if self.model_type else ("neither", "nor")
-            raise _invalid(
+            raise invalid_configuration(
                 f"Illegal setting {which} ModelServerConfig::model_type (deprecated) {joint} "
                 f"ModelServerConfig::model_platform, model name is {self.name}"
             )
         if self.model_type not in (0, _TENSORFLOW_TYPE):
-            raise _invalid(f"ModelServerConfig::model_type choice {self.model_type} not supported.")
+            raise invalid_configuration(f"ModelServerConfig::model_type choice {self.model_type} not supported.")
         return self.model_platform or PLATFORM
 
 
@@ -69,7 +69,7 @@ def decode(message: Any) -> Configured:
     if kind is None:
         return None
     if kind == "custom_model_config":
-        raise _invalid("custom_model_config is not supported; expected model_config_list")
+        raise invalid_configuration("custom_model_config is not supported; expected model_config_list")
     entries = message.model_config_list.config
     _check_unique(entries)
     return tuple(_model(entry) for entry in entries)
@@ -79,7 +79,7 @@ def _check_unique(entries: Sequence[Any]) -> None:
     seen: set[str] = set()
     for entry in entries:
         if entry.name in seen:
-            raise _invalid(f"Illegal to list model {entry.name} multiple times in config list")
+            raise invalid_configuration(f"Illegal to list model {entry.name} multiple times in config list")
         seen.add(entry.name)
 
 
@@ -87,7 +87,7 @@ def check_platforms(models: Sequence[ModelConfig], supported: Collection[str] = 
     """Raise ConfigurationError for the first model whose platform is not ``supported``."""
     for model in models:
         if model.platform not in supported:
-            raise _invalid(f"Model {model.name} requests unsupported platform {model.platform}")
+            raise invalid_configuration(f"Model {model.name} requests unsupported platform {model.platform}")
 
 
 def check_change(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) -> None:
@@ -95,7 +95,7 @@ def check_change(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) ->
     platforms = {model.name: model.platform for model in before}
     for model in after:
         if model.name in platforms and model.platform != platforms[model.name]:
-            raise _invalid(
+            raise invalid_configuration(
                 f"Illegal to change a model's platform. For model {model.name} platform was {platforms[model.name]} "
                 f"and new platform requested is {model.platform}"
             )
@@ -116,7 +116,7 @@ def _model(entry: Any) -> ModelConfig:
 def _logging(name: str, message: Any) -> RequestLogging:
     collector, sampling = message.log_collector_config, message.sampling_config
     if message.HasField("custom_logging_config") or collector.type not in ("", _LOG_COLLECTOR):
-        raise _invalid(
+        raise invalid_configuration(
             f"Model {name} has a logging_config with custom_logging_config or the collector type "
             f"'{collector.type}'; expected log_collector_config of type '{_LOG_COLLECTOR}' and sampling_config"
         )
@@ -128,7 +128,7 @@ def _logging(name: str, message: Any) -> RequestLogging:
     ]
     for rate in (sampling.sampling_rate, *(task.rate for task in tasks)):
         if not 0 <= rate <= 1:
-            raise _invalid(
+            raise invalid_configuration(
                 f"Model {name} has a logging_config with sampling_rate {rate}; expected a probability from 0 to 1"
             )
     return RequestLogging(
@@ -148,12 +148,10 @@ def _base_path(name: str, base_path: str) -> Path:
             "for instance a mounted one",
         )
     if not path.startswith("/"):
-        raise _invalid(f"Expected model {name} to have an absolute path or URI; got base_path()={base_path}")
+        raise invalid_configuration(
+            f"Expected model {name} to have an absolute path or URI; got base_path()={base_path}"
+        )
     return Path(path)
-
-
-def _invalid(text: str) -> ConfigurationError:
-    return ConfigurationError(Code.INVALID_ARGUMENT, text)
 
 
 def _policy(message: Any) -> VersionPolicy:

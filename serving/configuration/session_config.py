@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 from serving.configuration import text_proto
 from serving.configuration.model_config import PLATFORM
-from serving.errors import Code, ConfigurationError
+from serving.errors import invalid_configuration
 from serving.protos import (
     POOL,
     ConfigProto,
@@ -85,7 +85,7 @@ def _threads(settings: Settings) -> tuple[int, int]:
     both = settings.tensorflow_session_parallelism
     intra, inter = settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism
     if both > 0 and intra > 0 and inter > 0:
-        raise _invalid(
+        raise invalid_configuration(
             "Either configure server_options.tensorflow_session_parallelism or "
             "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
             "separately. You cannot configure all."
@@ -115,7 +115,7 @@ def _of_platforms(settings: Settings) -> Sessions:
     packed = platforms[PLATFORM].source_adapter_config
     adapter = SavedModelBundleSourceAdapterConfig()
     if not packed.Unpack(adapter):
-        raise _invalid(
+        raise invalid_configuration(
             f"'{path}' configures the platform {PLATFORM} with {packed.TypeName() or 'nothing'}; expected "
             f"{SavedModelBundleSourceAdapterConfig.DESCRIPTOR.full_name}"
         )
@@ -155,8 +155,6 @@ def _refuse_thread_pools(path: str) -> None:
     if path:
         packed = text_proto.read(path, ThreadPoolFactoryConfig).thread_pool_factory_config
         debug = text_format.MessageToString(packed, descriptor_pool=POOL)
-        raise _invalid(f"Couldn't find factory for config proto message type {packed.TypeName()}\nconfig={debug}")
-
-
-def _invalid(text: str) -> ConfigurationError:
-    return ConfigurationError(Code.INVALID_ARGUMENT, text)
+        raise invalid_configuration(
+            f"Couldn't find factory for config proto message type {packed.TypeName()}\nconfig={debug}"
+        )

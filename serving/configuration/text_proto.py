@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from serving.errors import Code, ConfigurationError
+from serving.errors import Code, ConfigurationError, invalid_configuration
 from serving.protos import POOL
 
 
@@ -26,7 +26,7 @@ def parse(text: bytes, message_class: Any, path: str) -> Any:
     try:
         return text_format.Parse(text.decode("utf-8", "replace"), message_class(), descriptor_pool=POOL)
     except text_format.ParseError as error:
-        raise ConfigurationError(Code.INVALID_ARGUMENT, f"Invalid protobuf file: '{path}'; {error}") from None
+        raise invalid_configuration(f"Invalid protobuf file: '{path}'; {error}") from None
 
 
 def _bytes(path: Path) -> bytes:
@@ -36,5 +36,5 @@ def _bytes(path: Path) -> bytes:
         code = Code.NOT_FOUND if isinstance(error, FileNotFoundError) else Code.FAILED_PRECONDITION
         raise ConfigurationError(code, f"{path}; {error.strerror}") from None
     if not text:  # TensorFlow maps the file into memory, and nothing cannot be mapped
-        raise ConfigurationError(Code.INVALID_ARGUMENT, f"{path}; Invalid argument")
+        raise invalid_configuration(f"{path}; Invalid argument")
     return text

@@ -188,7 +188,8 @@ class BatchQueues(Generic[TaskT]):
             batch = queue.take(now)
             if batch is not None:
                 del self.waiting[queue]
-                self._keep(queue)
+                if queue:
+                    self.waiting[queue] = None
                 return batch
         return None
 
@@ -202,7 +203,3 @@ class BatchQueues(Generic[TaskT]):
         """``BatchQueue.clear``."""
         self.waiting.pop(queue, None)
         return queue.clear()
-
-    def _keep(self, queue: BatchQueue[TaskT]) -> None:
-        if queue:
-            self.waiting[queue] = None

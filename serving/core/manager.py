@@ -14,7 +14,7 @@ from serving.core.harnesses import Harnesses
 from serving.core.lifecycle import Event, Harness, HarnessState, ReservationError
 from serving.core.servable import Loader, Servable, ServableId, ServableState
 from serving.core.startup import Startup, judge
-from serving.core.transition_policy import Snapshot, Step, TransitionPolicy, availability_preserving
+from serving.core.transition_policy import Snapshot, Step, availability_preserving
 from serving.errors import Code, ServingError
 
 _MICROS = 1_000_000
@@ -31,17 +31,14 @@ class Manager:
     def __init__(
         self,
         *,
-        policy: TransitionPolicy = availability_preserving,
         max_load_retries: int = 5,
         load_retry_interval_micros: int = 60 * _MICROS,
-        monitor: StateMonitor | None = None,
     ) -> None:
-        self.monitor = monitor if monitor is not None else StateMonitor()
+        self.monitor = StateMonitor()
         self.serving = ServingMap()
         """What can be asked for now; replaced whole, so a reader may keep it as a snapshot."""
-        self.on_work: Callable[[], None] = _nothing
+        self.on_work: Callable[[], None] = lambda: None
         """Called, from any thread, when ``step`` may have something new to do."""
-        self._policy = policy
         self._max_load_retries = max_load_retries
         self._retry_seconds = load_retry_interval_micros / _MICROS
         self._lock = Lock()
@@ -123,7 +120,8 @@ class Manager:
         """Report a load that succeeded; False when the version is no longer aspired and will not serve."""
         with self._lock:
             harness = self._harnesses.get(servable_id)
-            lease = Lease(servable_id, servable, self._wake)
+            # Looked up when it is called: whoever steps the manager may come later.
+            lease = Lease(servable_id, servable, lambda: self.on_work())
             harness.take(Event.LOADED if harness.aspired else Event.LOADED_UNWANTED)
             self._leases[servable_id] = lease
             if harness.aspired:
@@ -153,9 +151,6 @@ class Manager:
             self._harnesses.take(harness, Event.UNLOADED)
             del self._leases[servable_id]
 
-    def _wake(self) -> None:
-        self.on_work()
-
     def _in(self, *states: HarnessState) -> list[Harness]:
         return [harness for harness in self._harnesses if harness.state in states]
 
@@ -170,7 +165,7 @@ class Manager:
 
     def _advance(self, name: str, loads: list[Load], room: int) -> bool:
         versions = self._harnesses.of(name)
-        decision = self._policy(
+        decision = availability_preserving(
             [Snapshot(version=each.id.version, state=each.state, aspired=each.aspired) for each in versions.values()]
         )
         if decision is None:
@@ -195,7 +190,9 @@ class Manager:
         self._leases[harness.id].close()
 
     def _retry(self, now: float, max_loads: int | None) -> list[Load]:
-        due = sorted((each for each in self._in(HarnessState.WAITING) if each.retry_at <= now), key=_retry_at)
+        due = sorted(
+            (each for each in self._in(HarnessState.WAITING) if each.retry_at <= now), key=lambda each: each.retry_at
+        )
         return [self._begin(each) for each in due[: _room(max_loads, self._in(HarnessState.LOADING))]]
 
     def _unload(self, max_unloads: int | None) -> list[Unload]:
@@ -218,11 +215,3 @@ class Manager:
 
 def _room(limit: int | None, running: Sequence[Harness]) -> int:
     return sys.maxsize if limit is None else max(limit - len(running), 0)
-
-
-def _retry_at(harness: Harness) -> float:
-    return harness.retry_at
-
-
-def _nothing() -> None:
-    """There is no loop to wake yet."""

@@ -15,7 +15,7 @@ _ALLOCATOR = {
     # Blocks come from heaps, none from mappings of their own: a mapping is zeroed by the kernel each time, which takes
     # as long as parsing the image that it is for, and a fifth of a step whose results are above 32 MiB.
     "M_MMAP_MAX": (-4, 0),
-    # So much of a heap's free end is kept for the next request; ``give_back`` returns all of it after a load.
+    # So much of a heap's free end is kept for the next request; ``return_free_pages`` returns all of it after a load.
     "M_TRIM_THRESHOLD": (-1, 512 * 1024 * 1024),
     # glibc makes eight heaps per CPU, and what is free in one is of no use to the threads of another. TensorFlow's own
     # pool, which these replace, has one lock.
@@ -32,7 +32,7 @@ def set_up_allocator() -> None:
             mallopt(number, value)
 
 
-def give_back() -> None:
+def return_free_pages() -> None:
     """Return the heaps' free pages to the system: tens of milliseconds after a large model, without the GIL."""
     malloc_trim = _function("malloc_trim")
     if malloc_trim is not None:

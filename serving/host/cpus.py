@@ -1,4 +1,4 @@
-"""How much of the machine this process may use: schedulable CPUs, cut by the container's quota (cgroup v1 and v2)."""
+"""The CPUs of this process: how many it may use, cut by the container's quota (cgroup v1 and v2), and of what kind."""
 
 import math
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def cpus(cgroup: Path = _CGROUP) -> int:
+def usable_cpus(cgroup: Path = _CGROUP) -> int:
     """CPUs to size thread pools by: those that may be scheduled on, at most the quota rounded up, at least one."""
     schedulable = len(os.sched_getaffinity(0))
     quota = _quota(cgroup)
@@ -27,3 +27,21 @@ def _quota(cgroup: Path) -> float | None:
     if not quota.isdecimal() or not period.isdecimal() or int(period) == 0:  # "max", or -1 in v1
         return None
     return int(quota) / int(period)
+
+
+def has_bfloat16(cpuinfo: str) -> bool:
+    """Whether the first CPU of a /proc/cpuinfo computes with bfloat16."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_of_cpu(cpuinfo, "flags").split())
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """What an optimised graph depends on: the first CPU's name and features."""
+    return f"{_of_cpu(cpuinfo, 'model name')}; {_of_cpu(cpuinfo, 'flags')}"
+
+
+def _of_cpu(cpuinfo: str, name: str) -> str:
+    for line in cpuinfo.splitlines():
+        found, _, value = line.partition(":")
+        if found.strip() == name:
+            return value.strip()
+    return ""

@@ -18,10 +18,8 @@ def available_bytes(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int | N
 
 
 def _of_machine(meminfo: Path) -> int | None:
-    for name, kilobytes in _numbers(meminfo):
-        if name == "MemAvailable:":
-            return kilobytes * 1024
-    return None
+    kilobytes = dict(_numbers(meminfo)).get("MemAvailable:")
+    return None if kilobytes is None else kilobytes * 1024
 
 
 def _of_cgroup(cgroup: Path) -> int | None:

@@ -9,7 +9,7 @@ from serving.batching.scheduler import BatchScheduler
 from serving.batching.servable import BatchedServable
 from serving.configuration import batching_config
 from serving.core.servable import Servable, ServableId
-from serving.errors import Code, ConfigurationError
+from serving.errors import invalid_configuration
 from serving.settings import Settings
 from serving.telemetry.log import logger
 
@@ -46,9 +46,9 @@ class BatchingStage:
         logger.info("Wrapping session to perform batch processing")
         return batched
 
-    def close(self, timeout: float) -> None:
-        """Run what is queued, and end the threads within ``timeout`` seconds."""
-        self._scheduler.close(timeout)
+    def close(self, seconds: float) -> None:
+        """Run what is queued, and end the threads within ``seconds``."""
+        self._scheduler.close(seconds)
 
 
 def from_settings(
@@ -60,8 +60,7 @@ def from_settings(
     """
     if not settings.enable_batching:
         if settings.batching_parameters_file:
-            raise ConfigurationError(
-                Code.INVALID_ARGUMENT,
+            raise invalid_configuration(
                 "server_options.batching_parameters_file is set without setting server_options.enable_batching to "
                 "true.",
             )

@@ -37,10 +37,10 @@ class ConfigLoop:
         """Read no more; a wait for new models ends as well."""
         self._stopped.set()
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Read the file once and reload if it lists something else than what is in effect.
 
-        New models are waited for until the next turn is due, for the sake of the log alone.
+        New models are waited for until the next reading is due, for the sake of the log alone.
         """
         error = self._error()
         if error and error != self._said:
@@ -64,7 +64,7 @@ class ConfigLoop:
     def _run(self) -> None:
         try:
             while not self._stopped.is_set():
-                self.turn()
+                self.run_once()
                 self._stopped.wait(self._wait_seconds)
         except Exception as death:  # noqa: BLE001 - a dead loop must be known, whatever killed it
             logger.exception("The loop that re-reads %s died; the file is not followed any more", self._path)

@@ -11,7 +11,7 @@ from serving.telemetry.log import logger
 
 def settle(sessions: Sessions) -> Sessions:
     """The sessions as they are on this machine. Raises ConfigurationError if a required GPU is missing."""
-    return decide(sessions, gpu.look(bytes(sessions.config.SerializeToString())))
+    return decide(sessions, gpu.find_gpus(bytes(sessions.config.SerializeToString())))
 
 
 def decide(sessions: Sessions, gpus: Gpus) -> Sessions:

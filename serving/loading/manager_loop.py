@@ -3,21 +3,20 @@
 It decides nothing about versions (``core/manager.py`` does) and finds none (``sources/`` do).
 """
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from serving.core.actions import Action
 from serving.core.manager import Manager
 from serving.core.servable import Loader, ServableId, ServableState, State
-from serving.core.startup import Progress, Startup
 from serving.errors import Code, ServingError
 from serving.loading.performer import Performer, Report
 from serving.sources.file_system import NotADirectory, reservable
 from serving.sources.poll import Source
+from serving.telemetry.log import logger
 
 LoaderFor = Callable[[str, int, Path], Loader]
 """Makes the loader of a model's version at a path; called on the loop's thread on every poll, so it must be cheap."""
@@ -48,7 +47,6 @@ class ManagerLoop:
         poll_wait_seconds: float = 1.0,
         max_loads: int = 4,
         max_unloads: int = 4,
-        logger: logging.Logger | None = None,
         on_death: Callable[[BaseException], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         spawn: Spawn = on_thread,
@@ -59,11 +57,10 @@ class ManagerLoop:
         self._poll_wait_seconds = poll_wait_seconds
         self._max_loads = max_loads
         self._max_unloads = max_unloads
-        self._log = logger if logger is not None else logging.getLogger("serving")
         self._on_death = on_death
         self._clock = clock
         self._spawn = spawn
-        self._performer = Performer(manager, self._log)
+        self._performer = Performer(manager)
         self._thread: threading.Thread | None = None
         self._next_poll: float | None = None
         self._quiescing: list[ServableId] = []
@@ -71,7 +68,7 @@ class ManagerLoop:
         # Guarded by the condition, from here on.
         self._reports: list[Report] = []
         self._running = 0
-        self._turns = 0
+        self._rounds = 0
         self._woken = False
         self._scans_wanted = 1 if poll_wait_seconds >= 0 else 0
         self._scans_done = 0
@@ -87,7 +84,7 @@ class ManagerLoop:
         self._thread.start()
 
     def wake(self) -> None:
-        """Turn now rather than at the next deadline; from any thread."""
+        """Go round now rather than at the next deadline; from any thread."""
         with self._changed:
             self._woken = True
             self._changed.notify_all()
@@ -105,17 +102,8 @@ class ManagerLoop:
         with self._changed:
             return self._scans_done >= scan
 
-    def wait_ready(self, names: Iterable[str], timeout: float | None = None) -> Startup:
-        """Block until ``names`` serve or one has failed, and say which; WAITING after ``timeout`` seconds or a stop.
-
-        INTERNAL when the loop has died. Versions that the source has not been asked for yet count as waiting.
-        """
-        wanted = tuple(names)
-        self.wait_until(lambda: self._manager.startup(wanted).progress is not Progress.WAITING, timeout)
-        return self._manager.startup(wanted)
-
     def wait_until(self, done: Callable[[], bool], timeout: float | None = None) -> None:
-        """Block until ``done``, looked at again after each turn, or until a stop or ``timeout`` seconds are over.
+        """Block until ``done``, looked at again after each round, or until a stop or ``timeout`` seconds are over.
 
         INTERNAL when the loop has died. ``wake`` makes it look again.
         """
@@ -150,7 +138,7 @@ class ManagerLoop:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def turn(self, now: float) -> float | None:
+    def run_once(self, now: float) -> float | None:
         """One round: make reports, poll if due, begin actions. The seconds until the next one is due; None: on waking.
 
         The loop's thread calls this; by hand it is for tests, with a clock and threads of their own.
@@ -172,7 +160,7 @@ class ManagerLoop:
             self._step(now)
         with self._changed:
             self._scans_done = scan
-            self._turns += 1
+            self._rounds += 1
             self._changed.notify_all()
         return self._pause(now, stopping or closing)
 
@@ -184,7 +172,7 @@ class ManagerLoop:
     def _poll(self) -> None:
         found = self._source.poll()
         for notice in found.notices:
-            self._log.log(notice.level, "%s", notice.text)
+            logger.log(notice.level, "%s", notice.text)
         for name, versions in found.aspired.items():
             self._manager.set_aspired(name, self._loaders(name, versions))
         # From the end of this poll: a slow file system gets a rest of the full time.
@@ -205,7 +193,7 @@ class ManagerLoop:
     def _step(self, now: float) -> None:
         actions = self._manager.step(now, max_loads=self._max_loads, max_unloads=self._max_unloads)
         for servable_id in self._quiescing:
-            self._log.info("Quiescing servable version %s", servable_id)
+            logger.info("Quiescing servable version %s", servable_id)
         self._quiescing.clear()
         for action in actions:
             with self._changed:
@@ -225,10 +213,10 @@ class ManagerLoop:
 
     def _run(self) -> None:
         try:
-            while self._rest(self.turn(self._clock())):
+            while self._rest(self.run_once(self._clock())):
                 pass
         except Exception as death:  # noqa: BLE001 - a dead loop must be known, whatever killed it
-            self._log.exception("The manager loop died; models are neither loaded nor unloaded any more")
+            logger.exception("The manager loop died; models are neither loaded nor unloaded any more")
             with self._changed:
                 self._death = death
                 self._changed.notify_all()
@@ -246,19 +234,19 @@ class ManagerLoop:
         return self._stopping and not self._running
 
     def _wait(self, done: Callable[[], bool], timeout: float | None) -> None:
-        """Block until ``done``, looked at again after each turn, or until the loop ends or the time is over."""
+        """Block until ``done``, looked at again after each round, or until the loop ends or the time is over."""
         deadline = None if timeout is None else self._clock() + timeout
         while True:
             with self._changed:
-                turns = self._turns
+                rounds = self._rounds
                 ended = self._stopping or self._death is not None
             left = None if deadline is None else deadline - self._clock()
-            if done() or ended or not self._turned(turns, left):
+            if done() or ended or not self._round_over(rounds, left):
                 return
 
-    def _turned(self, turns: int, timeout: float | None) -> bool:
-        """Block until the loop has turned since it had turned ``turns`` times, or has ended."""
+    def _round_over(self, rounds: int, timeout: float | None) -> bool:
+        """Block until the loop has gone round since it had done so ``rounds`` times, or has ended."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: self._turns != turns or self._stopping or self._death is not None, timeout
+                lambda: self._rounds != rounds or self._stopping or self._death is not None, timeout
             )

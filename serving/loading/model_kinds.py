@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from serving.core import version_files
 from serving.core.servable import Servable
 from serving.servables.saved_model import SavedModelOptions, load_saved_model
-
-TFLITE_FILE = "model.tflite"
-SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
-SESSION_BUNDLE_FILE = "export.meta"
 
 
 class ModelKind(Enum):
@@ -27,9 +24,9 @@ class ModelKind(Enum):
 
 def kind_of(files: Container[str], *, prefer_tflite: bool) -> ModelKind:
     """The kind of a directory with these files; one that looks like nothing is a SavedModel that lacks its file."""
-    if prefer_tflite and TFLITE_FILE in files:
+    if prefer_tflite and version_files.TFLITE_MODEL in files:
         return ModelKind.TFLITE
-    if SESSION_BUNDLE_FILE in files and not any(name in files for name in SAVED_MODEL_FILES):
+    if version_files.SESSION_BUNDLE in files and not any(name in files for name in version_files.SAVED_MODELS):
         return ModelKind.SESSION_BUNDLE
     return ModelKind.SAVED_MODEL
 
@@ -54,7 +51,7 @@ class ModelLoader:
             case ModelKind.SAVED_MODEL:
                 return load_saved_model(path, self.options, self.executor)
             case ModelKind.TFLITE:
-                return self._load_tflite(path / TFLITE_FILE)
+                return self._load_tflite(path / version_files.TFLITE_MODEL)
             case ModelKind.SESSION_BUNDLE:
                 from serving.servables.session_bundle import load_session_bundle
 

@@ -11,7 +11,7 @@ from serving.configuration.model_config import Configured, ModelConfig
 from serving.core.manager import Manager
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress, Startup
-from serving.errors import Code, ConfigurationError, ServingError
+from serving.errors import Code, ConfigurationError, ServingError, first_few
 from serving.loading.manager_loop import LoaderFor, ManagerLoop
 from serving.request_log.log import RequestLog
 from serving.sources.file_system import FileSystemSource, ModelPath
@@ -38,15 +38,15 @@ class Models:
         poll_wait_seconds: float,
         max_loads: int,
         max_unloads: int,
+        request_log: RequestLog,
         allow_unavailable_labels: bool = False,
         platforms: frozenset[str] = frozenset((model_config.PLATFORM,)),
-        request_log: RequestLog | None = None,
         on_death: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.manager = manager
         self._allow_unavailable_labels = allow_unavailable_labels
         self._platforms = platforms
-        self._request_log = request_log if request_log is not None else RequestLog()
+        self._request_log = request_log
         self._source = FileSystemSource({})
         self._loop = ManagerLoop(
             manager,
@@ -109,10 +109,10 @@ class Models:
         self._ending = True
         self._loop.wake()
 
-    def close(self, timeout: float) -> None:
-        """Unload everything within ``timeout`` seconds, as far as nobody holds it."""
+    def close(self, seconds: float) -> None:
+        """Unload everything within ``seconds``, as far as nobody holds it."""
         self.end_waits()
-        self._loop.close(timeout)
+        self._loop.close(seconds)
 
     def _apply(self, configured: Configured) -> tuple[str, ...]:
         """Put a list into effect, whole or not at all; the names that are new in it."""
@@ -177,11 +177,11 @@ class Models:
         if startup.waiting:
             raise ServingError(
                 Code.UNAVAILABLE if self._ending else Code.CANCELLED if gone else Code.DEADLINE_EXCEEDED,
-                f"The configuration is in effect, but {_few(startup.waiting)} did not become available in time; "
+                f"The configuration is in effect, but {first_few(startup.waiting)} did not become available in time; "
                 "the log says what each waits for",
             )
         if len(listed) < len(added):
-            dropped = _few([name for name in added if name not in listed])
+            dropped = first_few([name for name in added if name not in listed])
             raise ServingError(Code.ABORTED, f"A later configuration dropped {dropped} before it was available")
 
     def _still_listed(self, added: Sequence[str]) -> list[str]:
@@ -195,8 +195,3 @@ class Models:
 
 def _paths(configured: Iterable[ModelConfig]) -> Mapping[str, ModelPath]:
     return {model.name: ModelPath(base_path=model.base_path, policy=model.policy) for model in configured}
-
-
-def _few(names: Sequence[str], shown: int = 5) -> str:
-    text = ", ".join(names[:shown])
-    return f"{text} and {len(names) - shown} more" if len(names) > shown else text

@@ -1,9 +1,8 @@
 """Carries out the manager's actions, on whatever thread it is called, and says so in TFS's words in the log.
 
-It decides nothing: each action ends in a report, which the loop makes when it next turns.
+It decides nothing: each action ends in a report, which the loop makes in its next round.
 """
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import assert_never
@@ -12,8 +11,9 @@ from serving.core.actions import Action, AfterFailure, Load, Unload
 from serving.core.manager import Manager
 from serving.core.servable import Servable, ServableId
 from serving.errors import Code, ServingError
-from serving.host import allocator as footprint
+from serving.host import allocator
 from serving.sources.file_system import NotADirectory
+from serving.telemetry.log import logger
 
 Report = Callable[[float], None]
 """What a finished action has to tell the manager, given the time; made on the loop's thread."""
@@ -24,9 +24,8 @@ _UNEXPECTED = "The version failed to load unexpectedly; the server's log has det
 class Performer:
     """Loads and closes servables for one manager (docs/compatibility.md, "Log lines")."""
 
-    def __init__(self, manager: Manager, logger: logging.Logger) -> None:
+    def __init__(self, manager: Manager) -> None:
         self._manager = manager
-        self._log = logger
 
     def perform(self, action: Action) -> Report:
         """Do what ``action`` says; blocks as long as that takes. Failures go into the report."""
@@ -42,53 +41,53 @@ class Performer:
         self._announce(action)
         try:
             servable = action.loader()
-            footprint.give_back()
+            allocator.return_free_pages()
         except ServingError as error:
             return partial(self._failed, action, error)
         except Exception:  # noqa: BLE001 - a defect in one loader must not take the other models with it
-            self._log.exception("Loading servable: %s failed unexpectedly", action.id)
+            logger.exception("Loading servable: %s failed unexpectedly", action.id)
             return partial(self._failed, action, ServingError(Code.INTERNAL, _UNEXPECTED))
         return partial(self._loaded, action.id, servable)
 
     def _announce(self, action: Load) -> None:
         if action.attempt > 1:
-            self._log.info("Retrying of Loading servable: %s retry: %d", action.id, action.attempt - 1)
+            logger.info("Retrying of Loading servable: %s retry: %d", action.id, action.attempt - 1)
         elif not isinstance(action.loader, NotADirectory):
-            self._log.info("Successfully reserved resources to load servable %s", action.id)
-            self._log.info("Approving load for servable version %s", action.id)
-            self._log.info("Loading servable version %s", action.id)
+            logger.info("Successfully reserved resources to load servable %s", action.id)
+            logger.info("Approving load for servable version %s", action.id)
+            logger.info("Loading servable version %s", action.id)
 
     def _loaded(self, servable_id: ServableId, servable: Servable, now: float) -> None:
         if self._manager.loaded(servable_id, servable):
-            self._log.info("Successfully loaded servable version %s", servable_id)
+            logger.info("Successfully loaded servable version %s", servable_id)
 
     def _failed(self, action: Load, error: ServingError, now: float) -> None:
         after = self._manager.load_failed(action.id, error, now)
         if after is not AfterFailure.FINAL:
-            self._log.error("Loading servable: %s failed: %s", action.id, error)
+            logger.error("Loading servable: %s failed: %s", action.id, error)
         if after is AfterFailure.RETRY:
             return
         if after is AfterFailure.EXHAUSTED:
             retries = action.attempt - 1
-            self._log.error("Retrying of Loading servable: %s exhausted max_num_retries: %d", action.id, retries)
+            logger.error("Retrying of Loading servable: %s exhausted max_num_retries: %d", action.id, retries)
         if after is AfterFailure.CANCELLED:
-            self._log.info("Retrying of Loading servable: %s was cancelled.", action.id)
-        self._log.error("Encountered an error for servable version %s: %s", action.id, error)
-        self._log.error("Servable %s cannot be loaded: %s", action.id, error)
+            logger.info("Retrying of Loading servable: %s was cancelled.", action.id)
+        logger.error("Encountered an error for servable version %s: %s", action.id, error)
+        logger.error("Servable %s cannot be loaded: %s", action.id, error)
 
     def _unload(self, action: Unload) -> Report:
         if action.unwanted:
-            self._log.info("Unloading just-loaded servable version %s", action.id)
+            logger.info("Unloading just-loaded servable version %s", action.id)
         else:
-            self._log.info("Done quiescing servable version %s", action.id)
+            logger.info("Done quiescing servable version %s", action.id)
         try:
             action.servable.close()
         except Exception:  # noqa: BLE001 - the version is gone all the same
-            self._log.exception("Unloading servable version %s failed; its memory may not be free", action.id)
-        footprint.give_back()
+            logger.exception("Unloading servable version %s failed; its memory may not be free", action.id)
+        allocator.return_free_pages()
         return partial(self._unloaded, action)
 
     def _unloaded(self, action: Unload, now: float) -> None:
         self._manager.unloaded(action.id)
         if not action.unwanted:
-            self._log.info("Done unloading servable version %s", action.id)
+            logger.info("Done unloading servable version %s", action.id)

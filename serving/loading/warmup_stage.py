@@ -6,11 +6,10 @@ from typing import BinaryIO
 
 from serving.codecs import tfrecord
 from serving.core.servable import Servable, ServableId
+from serving.core.version_files import WARMUP_REQUESTS
 from serving.errors import Code, ServingError
 from serving.inference.warmup import Warmup
 from serving.telemetry.log import logger
-
-FILE = Path("assets.extra", "tf_serving_warmup_requests")
 
 
 class WarmupStage:
@@ -21,7 +20,7 @@ class WarmupStage:
 
     def __call__(self, servable: Servable, servable_id: ServableId, path: Path) -> Servable:
         """Replay the file of the version at ``path``. Raises ServingError if it cannot be read to its end or run."""
-        file = path / FILE
+        file = path / WARMUP_REQUESTS
         try:
             opened = _open(file)
             if opened is not None:

@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from serving.optimizing.process import SCRIPT, Optimized, Order
+from serving.optimizing.candidates import NotOptimizedError
+from serving.optimizing.process import SCRIPT, ChildRequest, Optimized
 from serving.servables import libtensorflow
+from serving.telemetry.log import logger
 
 _MAGIC = b"optimised SavedModel 1\n"
 _BLOCK = 4 * 2**20
@@ -24,21 +26,37 @@ class Cache:
         self.directory = directory
         self._cpu = cpu
 
-    def key(self, order: Order) -> str:
-        """The name of the file for ``order``. Raises OSError if the model cannot be read."""
+    def key(self, request: ChildRequest) -> str:
+        """The name of the file for ``request``. Raises OSError if the model cannot be read."""
         digest = hashlib.sha256()
         facts = (
-            [libtensorflow.version(), self._cpu, order.tags, order.signatures, order.step],
-            order.config.hex(),
+            [libtensorflow.version(), self._cpu, request.tags, request.signatures, request.step],
+            request.config.hex(),
         )
         digest.update(json.dumps(facts).encode())
-        files = [SCRIPT, *map(Path, order.libraries), *sorted(order.path.rglob("*"))]
+        files = [SCRIPT, *map(Path, request.libraries), *sorted(request.path.rglob("*"))]
         for file in files:
             if file.is_file() and "assets.extra" not in file.parts:
                 digest.update(f"\n{file.name} {file.stat().st_size}\n".encode())
                 for block in _blocks(file):
                     digest.update(block)
         return digest.hexdigest()
+
+    def optimized(self, request: ChildRequest, make: Callable[[ChildRequest], Optimized]) -> Optimized:
+        """What was kept for ``request``, else what ``make`` makes of it, which is kept. Raises NotOptimizedError."""
+        try:
+            key = self.key(request)
+        except OSError as error:
+            raise NotOptimizedError(f"its files cannot be read: {error}") from error
+        found = self.find(key)
+        if found is not None:
+            return found
+        made = make(request)
+        try:
+            self.keep(key, made)
+        except OSError as error:
+            logger.warning("--optimize_cache_dir=%s cannot be written to: %s", self.directory, error.strerror)
+        return made
 
     def find(self, key: str) -> Optimized | None:
         """What was kept under ``key``, whole and unchanged, or None."""

@@ -37,14 +37,14 @@ class _RefusedError(Exception):
 
 def main() -> None:
     """Read the request, answer it, end."""
-    _stay_out_of_the_way()
+    _lower_priority()
     connection = socket.socket(fileno=os.dup(0))
     request = json.loads(_receive(connection))
-    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+    threading.Thread(target=_exit_with_server, args=(connection,), daemon=True).start()
     try:
         graph, weights = _optimize(request)
     except Exception as error:  # noqa: BLE001 - whatever it was, the server serves the model as it is and says why
-        _send(connection, {"error": _sentence(error)})
+        _send(connection, {"error": _error_text(error)})
         return
     _send(connection, {"weights": len(weights)})
     fds = [_memory_file(graph), *[_memory_file(weight) for weight in weights]]
@@ -52,7 +52,7 @@ def main() -> None:
         socket.send_fds(connection, [b"."], fds[start : start + _FDS_PER_MESSAGE])
 
 
-def _stay_out_of_the_way() -> None:
+def _lower_priority() -> None:
     """Yield to the server in everything, and end with it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(OSError):  # a sandbox may forbid it
@@ -60,7 +60,7 @@ def _stay_out_of_the_way() -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def _end_with(connection: socket.socket) -> None:
+def _exit_with_server(connection: socket.socket) -> None:
     """End as soon as the server has: it sends nothing more, so what comes is the end of the socket.
 
     The signal for this is not on every system.
@@ -78,7 +78,7 @@ def _send(connection: socket.socket, answer: dict[str, Any]) -> None:
     connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _sentence(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, _RefusedError):
         return str(error)
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:300]}"
@@ -109,7 +109,7 @@ def _optimize(request: dict[str, Any]) -> tuple[bytes, list[bytes]]:
     del graph
     _check(tf, final, fetches)
     _restore_feeds(tf, final, feeds, dtypes)
-    weights = _take_weights(tf, final, request["max_files"])
+    weights = _extract_weights(tf, final, request["max_files"])
     return final.SerializeToString(), weights
 
 
@@ -250,7 +250,7 @@ def _renamed(name: str, names: dict[str, str]) -> str:
     return f"{control}{names.get(operation, operation)}{colon}{index}"
 
 
-def _take_weights(tf: _TensorFlow, graph: Any, limit: int) -> list[bytes]:
+def _extract_weights(tf: _TensorFlow, graph: Any, limit: int) -> list[bytes]:
     """Large constants, taken out of the graph, which reads each from a file instead: one copy less of each."""
     sized = [(node.ByteSize(), index) for index, node in enumerate(graph.node) if node.op == "Const"]
     weights: list[bytes] = []

@@ -6,19 +6,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from serving.codecs import tfrecord
 from serving.core.predict_plan import Prediction
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
-from serving.core.tensor import Tensor
+from serving.core.tensor import STORAGE, DataType, Tensor
+from serving.core.version_files import WARMUP_REQUESTS
 from serving.errors import ServingError
 from serving.inference import classify, messages, regress, warmup
-from serving.loading.warmup_stage import FILE
-from serving.optimizing import decisions as optimize
-from serving.optimizing.decisions import Step
+from serving.optimizing.candidates import Step
 
 _RECORDS = 4
 _ROWS = (1, 2)
+
+_FLOATS = frozenset((DataType.FLOAT, DataType.DOUBLE, DataType.HALF))
+_INTEGERS = frozenset((DataType.INT32, DataType.INT64, DataType.UINT8, DataType.BOOL))
 
 Example = list[Tensor]
 """One tensor for each feed of the step, in its order."""
@@ -28,44 +32,59 @@ def examples(signatures: Mapping[str, Signature], step: Step, path: Path) -> lis
     """What the model can be tried with, recorded requests of the version at ``path`` first; maybe nothing."""
     infos = {info.name: info for signature in signatures.values() for info in signature.inputs.values()}
     feeds = [infos[name] for name in step.feeds]
-    return [*_recorded(signatures, step, path), *_made_up(feeds)]
+    synthetic = [made_up(feeds, rows, seed=rows) for rows in _ROWS]
+    return [*_recorded(signatures, step, path), *(each for each in synthetic if each is not None)]
 
 
-def _made_up(feeds: Sequence[TensorInfo]) -> Iterator[Example]:
-    for rows in _ROWS:
-        tensors = optimize.example(feeds, rows, seed=rows)
-        if tensors is not None:
-            yield tensors
+def made_up(feeds: Sequence[TensorInfo], rows: int, seed: int) -> list[Tensor] | None:
+    """Made-up inputs of ``rows`` rows; None if there is one of which the type or the size of a row is not known.
+
+    Numbers are from 0 to 1, integers 0 or 1, which embeddings can look up.
+    """
+    random = np.random.default_rng(seed)
+    tensors = []
+    for info in feeds:
+        if info.shape is None or -1 in info.shape[1:]:
+            return None
+        shape = [rows if size == -1 else size for size in info.shape]
+        if info.dtype in _FLOATS:
+            array = random.random(shape)
+        elif info.dtype in _INTEGERS:
+            array = random.integers(0, 2, shape).astype(np.float64)
+        else:
+            return None
+        tensors.append(Tensor(info.dtype, array.astype(STORAGE[info.dtype])))
+    return tensors
 
 
 def _recorded(signatures: Mapping[str, Signature], step: Step, path: Path) -> Iterator[Example]:
     """Requests of the warm-up file that fit the step. What is wrong with the file, warm-up says."""
     try:
-        with (path / FILE).open("rb") as file:
-            size = (path / FILE).stat().st_size
+        with (path / WARMUP_REQUESTS).open("rb") as file:
+            size = (path / WARMUP_REQUESTS).stat().st_size
             for record in islice(tfrecord.records(file.read, size), _RECORDS):
-                catcher = _Catcher(signatures)
-                prediction = _bind(catcher, warmup.parse(record, str(path)))
-                if prediction is not None and sorted(catcher.feeds) == sorted(step.feeds):
-                    tensors = dict(zip(catcher.feeds, prediction.tensors, strict=True))
+                recorder = _FeedRecorder(signatures)
+                prediction = _bind(recorder, warmup.parse(record, str(path)))
+                if prediction is not None and sorted(recorder.feeds) == sorted(step.feeds):
+                    tensors = dict(zip(recorder.feeds, prediction.tensors, strict=True))
                     yield [tensors[name] for name in step.feeds]
     except (OSError, ServingError, tfrecord.DamagedError):
         return
 
 
-def _bind(catcher: "_Catcher", log: Any) -> Prediction | None:
+def _bind(recorder: "_FeedRecorder", log: Any) -> Prediction | None:
     match log.WhichOneof("log_type"):
         case "predict_log":
-            return messages.bind_predict(catcher, log.predict_log.request, check_method_name=False)
+            return messages.bind_predict(recorder, log.predict_log.request, check_method_name=False)
         case "classify_log":
-            return messages.bind_examples(catcher, log.classify_log.request, classify.plan, check_method_name=False)
+            return messages.bind_examples(recorder, log.classify_log.request, classify.plan, check_method_name=False)
         case "regress_log":
-            return messages.bind_examples(catcher, log.regress_log.request, regress.plan, check_method_name=False)
+            return messages.bind_examples(recorder, log.regress_log.request, regress.plan, check_method_name=False)
         case _:
             return None
 
 
-class _Catcher:
+class _FeedRecorder:
     """A servable that runs nothing: it notes what a request would feed."""
 
     def __init__(self, signatures: Mapping[str, Signature]) -> None:

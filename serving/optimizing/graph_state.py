@@ -1,24 +1,18 @@
 """Whether a model keeps state between its calls, as its MetaGraph says: only what keeps none may be frozen."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+from serving.optimizing.candidates import NotOptimizedError
 from serving.protos import message
 from serving.servables import libtensorflow
 
-_HARMLESS = frozenset(
-    {
-        "Placeholder",
-        "PlaceholderV2",
-        "VarHandleOp",
-        "ReadVariableOp",
-        "Variable",
-        "VariableV2",
-        "StatefulPartitionedCall",
-    }
-    | {"If", "While", "Case"}
-)
+_SavedModel = message("tensorflow.SavedModel")
+
+_VARIABLES = ("Placeholder", "PlaceholderV2", "VarHandleOp", "ReadVariableOp", "Variable", "VariableV2")
+_HARMLESS = frozenset((*_VARIABLES, "StatefulPartitionedCall", "If", "While", "Case"))
 """Marked as stateful, yet nothing changes: variables that are only read, and calls, whose functions are looked into."""
 
 
@@ -36,6 +30,20 @@ def operations_without_state() -> frozenset[str]:
 def _has_state(op: Any) -> bool:
     """TF1's assignments are not marked as stateful, but they take a reference."""
     return op.is_stateful or any(argument.is_ref for argument in op.input_arg)
+
+
+def check(saved_model: Path, tags: Collection[str], tensors: Iterable[str]) -> None:
+    """NotOptimizedError unless the graph with ``tags`` in the file keeps no state for ``tensors``."""
+    try:
+        meta_graphs = _SavedModel.FromString(saved_model.read_bytes()).meta_graphs
+    except OSError as error:
+        raise NotOptimizedError(f"{saved_model.name} cannot be read: {error.strerror}") from error
+    found = next((each for each in meta_graphs if set(each.meta_info_def.tags) == set(tags)), None)
+    if found is None:
+        raise NotOptimizedError(f"{saved_model.name} has no graph with its tags")
+    operation = operation_with_state(found, tensors, operations_without_state())
+    if operation is not None:
+        raise NotOptimizedError(f"the operation {operation} may keep state from call to call")
 
 
 def operation_with_state(meta_graph: Any, tensors: Iterable[str], without_state: Container[str]) -> str | None:

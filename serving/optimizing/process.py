@@ -14,7 +14,7 @@ from typing import Any
 
 from serving.codecs.protobuf import tensor_proto
 from serving.core.tensor import DataType, Tensor
-from serving.optimizing.decisions import NotOptimizedError, Step
+from serving.optimizing.candidates import NotOptimizedError, Step
 
 SCRIPT = Path(__file__).with_name("child.py")
 
@@ -22,11 +22,11 @@ _TIMEOUT_SECONDS = 600.0
 """The child yields to everybody. On a machine without a free moment it is given up, and the model served as it is."""
 
 _FDS_PER_MESSAGE = 100
-_LAST_WORDS = 300
+_STDERR_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ChildRequest:
     """What to optimise: the SavedModel at ``path``, whose ``signatures`` are answered by ``step``.
 
     ``config`` is a serialised ConfigProto, ``example`` what the step can be run with, ``libraries`` have custom
@@ -65,23 +65,23 @@ class Children:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
 
-    def optimize(self, order: Order, timeout_seconds: float = _TIMEOUT_SECONDS) -> Optimized:
+    def optimize(self, request: ChildRequest, timeout_seconds: float = _TIMEOUT_SECONDS) -> Optimized:
         """Have it done, blocking. Raises NotOptimizedError with what the child says, or what became of it."""
         ours, theirs = socket.socketpair()
-        words = os.memfd_create("stderr", os.MFD_CLOEXEC)
+        stderr = os.memfd_create("stderr", os.MFD_CLOEXEC)
         try:
             ours.settimeout(timeout_seconds)
-            child = self._start(theirs, words)
+            child = self._start(theirs, stderr)
             try:
-                ours.sendall(_request(order))
+                ours.sendall(_encoded(request))
                 return _answer(ours)
             except (OSError, EOFError) as error:
-                raise NotOptimizedError(_epitaph(child, words, error), expected=self._closed) from error
+                raise NotOptimizedError(_failure(child, stderr, error), expected=self._closed) from error
             finally:
                 self._end(child)
         finally:
             ours.close()
-            os.close(words)
+            os.close(stderr)
 
     def close(self) -> None:
         """End what runs; nothing is started any more."""
@@ -90,12 +90,12 @@ class Children:
             for child in self._running:
                 child.kill()
 
-    def _start(self, theirs: socket.socket, words: int) -> subprocess.Popen[bytes]:
+    def _start(self, theirs: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
         with theirs, self._lock:
             if self._closed:
                 raise NotOptimizedError("the server ends", expected=True)
             child = subprocess.Popen(  # noqa: S603 - the command is ours
-                self._command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=words
+                self._command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=stderr
             )
             self._running.add(child)
             return child
@@ -107,20 +107,22 @@ class Children:
             self._running.discard(child)
 
 
-def _request(order: Order) -> bytes:
-    tensors = [tensor_proto.encode(tensor, as_content=tensor.dtype is not DataType.STRING) for tensor in order.example]
-    request = {
-        "path": str(order.path),
-        "tags": order.tags,
-        "config": _text(order.config),
-        "signatures": order.signatures,
-        "feeds": order.step.feeds,
-        "fetches": order.step.fetches,
+def _encoded(request: ChildRequest) -> bytes:
+    tensors = [
+        tensor_proto.encode(tensor, as_content=tensor.dtype is not DataType.STRING) for tensor in request.example
+    ]
+    fields = {
+        "path": str(request.path),
+        "tags": request.tags,
+        "config": _text(request.config),
+        "signatures": request.signatures,
+        "feeds": request.step.feeds,
+        "fetches": request.step.fetches,
         "tensors": [_text(tensor) for tensor in tensors],
-        "libraries": order.libraries,
-        "max_files": order.max_files,
+        "libraries": request.libraries,
+        "max_files": request.max_files,
     }
-    return json.dumps(request).encode() + b"\n"
+    return json.dumps(fields).encode() + b"\n"
 
 
 def _text(data: bytes) -> str:
@@ -167,12 +169,12 @@ def _files(connection: socket.socket, count: int) -> list[int]:
     return fds
 
 
-def _epitaph(child: "subprocess.Popen[bytes]", words: int, error: Exception) -> str:
+def _failure(child: "subprocess.Popen[bytes]", stderr: int, error: Exception) -> str:
     """What became of a child that gave no answer: its end, or that it took too long, and the last it said."""
     if isinstance(error, TimeoutError):
         return "optimising it took too long"
     child.kill()
     status: Any = child.wait()
-    size = os.fstat(words).st_size
-    said = os.pread(words, _LAST_WORDS, max(size - _LAST_WORDS, 0)).decode(errors="replace").strip()
+    size = os.fstat(stderr).st_size
+    said = os.pread(stderr, _STDERR_SHOWN, max(size - _STDERR_SHOWN, 0)).decode(errors="replace").strip()
     return f"the process that optimises it ended with status {status}: {said.rpartition(chr(10))[2] or 'no words'}"

@@ -5,40 +5,27 @@ from concurrent.futures import Executor, Future
 
 from serving.core.servable import Run
 from serving.core.tensor import Tensor
-from serving.optimizing.decisions import Step
+from serving.optimizing.candidates import Step
 from serving.optimizing.process import Optimized
 from serving.protos import ConfigProto, message
-from serving.servables.imported import open_graph
 from serving.servables.libtensorflow import Library
-from serving.servables.session import Session, SessionRun
+from serving.servables.session import Session, SessionRun, open_graph
 
 _GraphDef = message("tensorflow.GraphDef")
 
 
-class OptimizedSession(Session):
-    """A session on an optimised graph. Its weights are memory files that stay open as long as it is."""
+def open_optimized(library: Library, optimized: Optimized, session_config: bytes) -> Session:
+    """A session on what the child made, which keeps the files of its weights open as long as it is.
 
-    def __init__(self, session: Session, optimized: Optimized) -> None:
-        super().__init__(session.library, session.handle, session.graph)
-        session.library.DeleteBuffer(session.inline_options)
-        self._optimized = optimized
-
-    def close(self) -> None:
-        """Free the session, its graph and its weights."""
-        super().close()
-        self._optimized.close()
-
-
-def open_optimized(library: Library, optimized: Optimized, session_config: bytes) -> OptimizedSession:
-    """A session on what the child made. Raises ServingError; the files stay the caller's then."""
+    Raises ServingError; the files stay the caller's then.
+    """
     graph = _GraphDef.FromString(optimized.graph)
     for node in graph.node:
         if node.op == "ImmutableConst":
             # Opened when a step is first run, by this process: /proc names the file for as long as it is open.
             fd = optimized.weights[int(node.attr["memory_region_name"].s)]
             node.attr["memory_region_name"].s = f"/proc/self/fd/{fd}".encode()
-    session = open_graph(library, graph.SerializeToString(), _static(session_config))
-    return OptimizedSession(session, optimized)
+    return open_graph(library, graph.SerializeToString(), _static(session_config), on_close=optimized.close)
 
 
 def _static(session_config: bytes) -> bytes:

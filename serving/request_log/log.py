@@ -11,7 +11,7 @@ from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.request_logging import RequestLogging, Task
 from serving.core.servable import ServableId
 from serving.core.tensor import Tensor
-from serving.errors import Code, ConfigurationError
+from serving.errors import Code, invalid_configuration
 from serving.inference.work import Answered
 from serving.protos import LogMetadata
 from serving.request_log.writer import RecordWriter
@@ -57,7 +57,7 @@ class RequestLog:
         """ConfigurationError if logging is wanted and has no place."""
         if wanted and self._writer is None:
             logger.error("%s: logging_config needs --request_log_directory", ", ".join(sorted(wanted)))
-            raise ConfigurationError(Code.INVALID_ARGUMENT, "No request-logger-creator provided.")
+            raise invalid_configuration("No request-logger-creator provided.")
 
     def follow(self, wanted: Mapping[str, RequestLogging]) -> None:
         """Log the requests of these models from now on, and of no others. What ``check`` has passed only."""
@@ -77,11 +77,11 @@ class RequestLog:
         """What is to be called with the answer of a request that was drawn."""
         return partial(self._keep, kind, servable_id, signature_name, messages)
 
-    def close(self, timeout: float | None = None) -> None:
+    def close(self, seconds: float | None = None) -> None:
         """Write what waits and log nothing more."""
         self._models = {}
         if self._writer is not None:
-            self._writer.close(timeout)
+            self._writer.close(seconds)
 
     def _keep(
         self,

@@ -72,13 +72,13 @@ class RecordWriter:
             self._changed.notify()
             return True
 
-    def close(self, timeout: float | None = None) -> bool:
-        """Write what waits, then end; whether that was done within ``timeout`` seconds."""
+    def close(self, seconds: float | None = None) -> bool:
+        """Write what waits, then end; whether that was done within ``seconds``."""
         with self._changed:
             self._closing = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join(seconds)
             if self._thread.is_alive():
                 logger.warning("The request log did not finish writing in time; its last records are lost")
                 return False
@@ -90,7 +90,8 @@ class RecordWriter:
                 self._write(*queued)
                 self._tell_dropped()
             self._tell_dropped(finally_=True)
-            self._close_files()
+            for file in self._files.values():
+                file.close()
         except Exception as error:  # noqa: BLE001 - whatever happens here, serving goes on
             self._fail(error)
 
@@ -131,13 +132,6 @@ class RecordWriter:
             self._directory,
             error.strerror if isinstance(error, OSError) else repr(error),
         )
-        self._abandon_files()
-
-    def _close_files(self) -> None:
-        for file in self._files.values():
-            file.close()
-
-    def _abandon_files(self) -> None:
         for file in self._files.values():
             with suppress(OSError):  # the failure that matters has been told
                 file.close()

@@ -11,10 +11,10 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from serving.core.version_files import SESSION_BUNDLE
 from serving.errors import Code, ServingError, invalid_argument
 from serving.protos import MetaGraphDef, message
 
-META_GRAPH = "export.meta"
 CHECKPOINT = "export"
 
 _SIGNATURES, _GRAPH, _ASSETS, _INIT_OP = "serving_signatures", "serving_graph", "serving_assets", "serving_init_op"
@@ -43,8 +43,8 @@ class BundleFiles:
 
 def read_bundle(path: Path) -> BundleFiles:
     """The bundle in the version directory ``path``. ServingError says what ``export.meta`` lacks."""
-    meta_graph = _read(path / META_GRAPH)
-    files = [_parse(AssetFile, value, path / META_GRAPH) for value in _collection(meta_graph, _ASSETS)]
+    meta_graph = _read(path / SESSION_BUNDLE)
+    files = [_parse(AssetFile, value, path / SESSION_BUNDLE) for value in _collection(meta_graph, _ASSETS)]
     return BundleFiles(
         graph=_graph_def(meta_graph, path),
         signatures=_signatures(meta_graph, path),
@@ -73,13 +73,13 @@ def _parse(kind: Any, data: bytes, path: Path) -> Any:
 def _signatures(meta_graph: Any, path: Path) -> Any:
     """The bundle's ``Signatures`` message. FAILED_PRECONDITION if it has none to serve."""
     for value in _collection(meta_graph, _SIGNATURES):
-        signatures = _parse(Signatures, value, path / META_GRAPH)
+        signatures = _parse(Signatures, value, path / SESSION_BUNDLE)
         if signatures.HasField("default_signature") or signatures.named_signatures:
             return signatures
     raise ServingError(
         Code.FAILED_PRECONDITION,
-        f"The session bundle {path} has no signatures to serve: {META_GRAPH} lacks the collection {_SIGNATURES}, which "
-        "TensorFlow's Exporter writes. Export the model again, as a SavedModel",
+        f"The session bundle {path} has no signatures to serve: {SESSION_BUNDLE} lacks the collection {_SIGNATURES}, "
+        "which TensorFlow's Exporter writes. Export the model again, as a SavedModel",
     )
 
 
@@ -88,7 +88,7 @@ def _graph_def(meta_graph: Any, path: Path) -> bytes:
     for value in _collection(meta_graph, _GRAPH):
         return value
     if not meta_graph.graph_def.node:
-        raise invalid_argument(f"{META_GRAPH} of the session bundle {path} has no graph; expected a MetaGraphDef")
+        raise invalid_argument(f"{SESSION_BUNDLE} of the session bundle {path} has no graph; expected a MetaGraphDef")
     return bytes(meta_graph.graph_def.SerializeToString())
 
 
@@ -103,7 +103,8 @@ def _init_op(meta_graph: Any, path: Path) -> str:
     names = collections[_INIT_OP].node_list.value if _INIT_OP in collections else []
     if len(names) > 1:
         raise ServingError(
-            Code.FAILED_PRECONDITION, f"Expected exactly one serving init op in {path / META_GRAPH}, found {len(names)}"
+            Code.FAILED_PRECONDITION,
+            f"Expected exactly one serving init op in {path / SESSION_BUNDLE}, found {len(names)}",
         )
     return "".join(names)
 

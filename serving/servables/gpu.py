@@ -14,6 +14,7 @@ from typing import Any
 from serving.errors import ServingError
 from serving.servables import libtensorflow
 from serving.servables.libtensorflow import Library
+from serving.servables.session import open_graph
 
 _DRIVER = "libcuda.so.1"
 _FIRST_DRIVERS = {"11": "450.80.02", "12": "525.60.13"}
@@ -37,7 +38,7 @@ class Gpus:
     problem: str = ""
 
 
-def look(session_config: bytes, package: Path | None = None, open_driver: OpenDriver | None = None) -> Gpus:
+def find_gpus(session_config: bytes, package: Path | None = None, open_driver: OpenDriver | None = None) -> Gpus:
     """The GPUs that sessions with this serialised ConfigProto can use.
 
     A TensorFlow without GPU code costs one small file; with it, the driver is opened and a session made. ``package`` is
@@ -62,35 +63,21 @@ def look(session_config: bytes, package: Path | None = None, open_driver: OpenDr
 
 def devices(library: Library, session_config: bytes, kind: str) -> tuple[str, ...]:
     """The names of the devices of a ``kind`` (CPU, GPU) that a session with this ConfigProto has."""
-    graph, options = library.NewGraph(), library.NewSessionOptions()
+    session = open_graph(library, b"", session_config)
     try:
         with library.checked() as status:
-            library.SetConfig(options, session_config, len(session_config), status)
-        with library.checked() as status:
-            session = library.NewSession(graph, options, status)
-    finally:
-        library.DeleteSessionOptions(options)
-    try:
-        return _names(library, session, kind)
-    finally:
-        for action in (library.CloseSession, library.DeleteSession):
+            found = library.SessionListDevices(session.handle, status)
+        try:
             with library.checked() as status:
-                action(session, status)
-        library.DeleteGraph(graph)
-
-
-def _names(library: Library, session: int, kind: str) -> tuple[str, ...]:
-    with library.checked() as status:
-        found = library.SessionListDevices(session, status)
-    try:
-        with library.checked() as status:
-            return tuple(
-                library.DeviceListName(found, index, status).decode()
-                for index in range(library.DeviceListCount(found))
-                if library.DeviceListType(found, index, status) == kind.encode()
-            )
+                return tuple(
+                    library.DeviceListName(found, index, status).decode()
+                    for index in range(library.DeviceListCount(found))
+                    if library.DeviceListType(found, index, status) == kind.encode()
+                )
+        finally:
+            library.DeleteDeviceList(found)
     finally:
-        library.DeleteDeviceList(found)
+        session.close()
 
 
 def _built_for(package: Path) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from serving.codecs.protobuf import signature_def, wire
+from serving.core import version_files
+from serving.core.bounded import Bounded
 from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.errors import Code, ServingError
@@ -15,10 +17,6 @@ from serving.protos import MetaGraphDef
 from serving.servables import saved_model_config
 from serving.servables.libtensorflow import load
 from serving.servables.session import Session, SessionRun
-
-_RESOLVED = 256
-"""Combinations of feeds and fetches kept per servable; beyond it each call resolves anew."""
-
 
 FindRun = Callable[[tuple[str, ...], tuple[str, ...]], Run | None]
 """Gives the run that feeds and fetches these graph tensors, None if it knows none."""
@@ -40,7 +38,7 @@ class SavedModelServable:
         self.signatures: Mapping[str, Signature] = signature_def.decode_all(signature_defs)
         self.executor = executor
         self._session = session
-        self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...]], Run] = {}
+        self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
         self._find_run: FindRun | None = None
 
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
@@ -49,11 +47,10 @@ class SavedModelServable:
         if run is None:
             run = self._find_run(feeds, fetches) if self._find_run is not None else None
             run = run or SessionRun(self._session, feeds, fetches, self.executor)
-            if len(self._resolved) < _RESOLVED:
-                self._resolved[feeds, fetches] = run
+            self._resolved.keep((feeds, fetches), run)
         return run
 
-    def answered_by(self, session: Session, find_run: FindRun) -> "SavedModelServable":
+    def on_session(self, session: Session, find_run: FindRun) -> "SavedModelServable":
         """The same model on another session, whose runs ``find_run`` knows first; close one of the two."""
         other = SavedModelServable(session, self.signature_defs, self.executor)
         other.signatures = self.signatures
@@ -96,10 +93,10 @@ def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor)
 
 def _check_contents(path: Path) -> None:
     """The mistake that TensorFlow Serving words itself."""
-    if any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
+    if any((path / name).exists() for name in version_files.SAVED_MODELS):
         return
     raise ServingError(
         Code.NOT_FOUND,
         "Specified file path does not appear to contain a SavedModel bundle (should have a file called "
-        f"`saved_model.pb`)\nSpecified file path: {path}",
+        f"`{version_files.SAVED_MODEL}`)\nSpecified file path: {path}",
     )

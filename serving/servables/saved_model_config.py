@@ -9,10 +9,9 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from serving.core.version_files import SAVED_MODEL_CONFIG
 from serving.protos import ConfigProto, SavedModelConfig
 from serving.telemetry.log import logger
-
-FILE = Path("assets.extra") / "saved_model_config.pb"
 
 _REWRITERS = (  # field of SessionOverrides, grappler's optimizer, its one parameter
     ("remote_op_remap_config", "remote_op_config_rewrite", "remote_op_rewrite_config"),
@@ -26,11 +25,11 @@ def merged(version: Path, session_config: bytes) -> bytes:
     A file that cannot be read is a warning, as in TensorFlow Serving.
     """
     try:
-        given = SavedModelConfig.FromString((version / FILE).read_bytes())
+        given = SavedModelConfig.FromString((version / SAVED_MODEL_CONFIG).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return session_config
     except (OSError, DecodeError) as error:
-        logger.warning("%s cannot be read and is passed over: %s", version / FILE, error)
+        logger.warning("%s cannot be read and is passed over: %s", version / SAVED_MODEL_CONFIG, error)
         return session_config
     if not given.HasField("session_overrides"):
         return session_config

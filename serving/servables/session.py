@@ -1,17 +1,17 @@
-"""A session of TensorFlow's C API and the calls into it; where its graph comes from is not known here.
+"""A session of TensorFlow's C API, on a graph that is loaded elsewhere or at hand as bytes, and the calls into it.
 
 Feeds and fetches are graph tensors, resolved once per combination. Shapes are not checked and dtypes not cast here:
 TensorFlow does the first where it matters and refuses the second, in its own words (docs/compatibility.md, "Predict").
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from ctypes import byref, c_int, c_void_p
 from typing import Any
 
 from serving.core.tensor import Tensor
-from serving.errors import invalid_argument
+from serving.errors import ServingError, invalid_argument
 from serving.protos import RunOptions
 from serving.servables.libtensorflow import Library, Output
 from serving.servables.pace import Pace, elements
@@ -19,9 +19,10 @@ from serving.servables.tensors import from_tensorflow, to_tensorflow
 
 
 class Session:
-    """A TensorFlow session and its graph; closing it frees both."""
+    """A TensorFlow session and its graph; closing it frees both, and calls ``on_close``."""
 
-    def __init__(self, library: Library, handle: int, graph: int) -> None:
+    def __init__(self, library: Library, handle: int, graph: int, on_close: Callable[[], None] = lambda: None) -> None:
+        self._on_close = on_close
         self.library = library
         self.handle = handle
         self.graph = graph
@@ -47,6 +48,33 @@ class Session:
                 action(self.handle, status)
         library.DeleteGraph(self.graph)
         library.DeleteBuffer(self.inline_options)
+        self._on_close()
+
+
+def open_graph(
+    library: Library, graph_def: bytes, session_config: bytes, on_close: Callable[[], None] = lambda: None
+) -> Session:
+    """A session on a serialised GraphDef, its variables without values, with a serialised ConfigProto.
+
+    Raises ServingError with TensorFlow's text.
+    """
+    graph = library.NewGraph()
+    options, import_options = library.NewSessionOptions(), library.NewImportGraphDefOptions()
+    buffer = library.NewBufferFromString(graph_def, len(graph_def))
+    try:
+        with library.checked() as status:
+            library.SetConfig(options, session_config, len(session_config), status)
+        with library.checked() as status:
+            library.GraphImportGraphDef(graph, buffer, import_options, status)
+        with library.checked() as status:
+            return Session(library, library.NewSession(graph, options, status), graph, on_close)
+    except ServingError:
+        library.DeleteGraph(graph)
+        raise
+    finally:
+        library.DeleteBuffer(buffer)
+        library.DeleteImportGraphDefOptions(import_options)
+        library.DeleteSessionOptions(options)
 
 
 class SessionRun:
@@ -58,7 +86,7 @@ class SessionRun:
         self._executor = executor
         self._feeds = (Output * len(feeds))(*[session.output(name) for name in feeds])
         self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
-        self._frames: list[_Frame] = []
+        self._free_arguments: list[_CallArguments] = []
         self._pace = Pace()
 
     @property
@@ -96,30 +124,30 @@ class SessionRun:
     def _run(self, tensors: Sequence[Tensor], options: Any = None) -> list[Tensor]:
         library = self._library
         try:
-            frame = self._frames.pop()
+            call = self._free_arguments.pop()
         except IndexError:  # one is in use in each thread that is here
-            frame = _Frame(self._session, self._feeds, self._fetches)
+            call = _CallArguments(self._session, self._feeds, self._fetches)
         fed: list[int] = []
         fetched: list[Any] = []
         try:
             for tensor in tensors:  # one by one: those that were made are freed if the next cannot be
                 fed.append(to_tensorflow(library, tensor))
-            frame.inputs[:] = fed
-            library.SessionRunPrepared(*(frame.arguments if options is None else frame.with_options(options)))
-            fetched = frame.outputs[:]  # slices: iterating over a ctypes array takes longer than the accessors
-            frame.outputs[:] = frame.no_outputs
-            if library.GetCode(frame.status):
-                library.check(frame.status)
+            call.inputs[:] = fed
+            library.SessionRunPrepared(*(call.arguments if options is None else call.with_options(options)))
+            fetched = call.outputs[:]  # slices: iterating over a ctypes array takes longer than the accessors
+            call.outputs[:] = call.no_outputs
+            if library.GetCode(call.status):
+                library.check(call.status)
             return [from_tensorflow(library, handle) for handle in fetched]
         finally:
             for handle in fed:
                 library.DeleteTensor(handle)
             for handle in fetched:
                 library.DeleteTensor(handle)
-            self._frames.append(frame)
+            self._free_arguments.append(call)
 
 
-class _Frame:
+class _CallArguments:
     """The arguments of one ``TF_SessionRun`` at a time, kept for the next: making them takes as long as a small step.
 
     ``arguments`` refer to the arrays, which hold no tensor between calls that anybody reads or frees.

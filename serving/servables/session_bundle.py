@@ -21,10 +21,9 @@ from serving.protos import message
 from serving.servables import bundle_signatures
 from serving.servables.bundle_files import BundleFiles, read_bundle
 from serving.servables.bundle_signatures import BundleSignatures, GraphTensor
-from serving.servables.imported import open_graph
 from serving.servables.libtensorflow import Library, Output, load
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable
-from serving.servables.session import Session
+from serving.servables.session import Session, open_graph
 from serving.servables.tensors import to_tensorflow
 
 TensorInfo = message("tensorflow.TensorInfo")

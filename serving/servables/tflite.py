@@ -13,6 +13,7 @@ from queue import Empty, LifoQueue
 from typing import Any
 
 from serving.codecs.protobuf import signature_def
+from serving.core.bounded import Bounded
 from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
@@ -23,9 +24,6 @@ from serving.servables.tflite_interpreter import Tensors, TfliteInterpreter, Tfl
 
 _Pool = LifoQueue[TfliteInterpreter]
 """The last one used comes first: its tensors are likelier to have the right shapes, and to be in a cache."""
-
-_RESOLVED = 256
-"""Combinations of feeds and fetches kept per servable; beyond it each call resolves anew."""
 
 
 def load_tflite(path: Path, *, interpreters: int, threads: int, executor: Executor) -> "TfliteServable":
@@ -71,7 +69,7 @@ class TfliteServable:
         for interpreter in interpreters:
             self._pool.put(interpreter)
         self._executor = executor
-        self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...]], Run] = {}
+        self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
 
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         """The call that feeds these inputs and fetches these outputs. INTERNAL for any other tensor."""
@@ -79,9 +77,7 @@ class TfliteServable:
         if run is None:
             fed = [_known("input", self._inputs, name) for name in feeds]
             fetched = [_known("output", self._outputs, name) for name in fetches]
-            run = _TfliteRun(self._pool, fed, fetched, self._executor)
-            if len(self._resolved) < _RESOLVED:
-                self._resolved[feeds, fetches] = run
+            run = self._resolved.keep((feeds, fetches), _TfliteRun(self._pool, fed, fetched, self._executor))
         return run
 
     def close(self) -> None:

@@ -10,28 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.core.tensor import DataType, Tensor
+from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.errors import Code, ServingError, invalid_argument
 from serving.telemetry.log import logger
 
+_FLOATS = ("HALF", "FLOAT", "DOUBLE", "COMPLEX64", "COMPLEX128")
+_INTEGERS = ("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 _DTYPES: Mapping[np.dtype[Any], DataType] = MappingProxyType(
-    {
-        np.dtype(np.float16): DataType.HALF,
-        np.dtype(np.float32): DataType.FLOAT,
-        np.dtype(np.float64): DataType.DOUBLE,
-        np.dtype(np.int8): DataType.INT8,
-        np.dtype(np.int16): DataType.INT16,
-        np.dtype(np.int32): DataType.INT32,
-        np.dtype(np.int64): DataType.INT64,
-        np.dtype(np.uint8): DataType.UINT8,
-        np.dtype(np.uint16): DataType.UINT16,
-        np.dtype(np.uint32): DataType.UINT32,
-        np.dtype(np.uint64): DataType.UINT64,
-        np.dtype(np.bool_): DataType.BOOL,
-        np.dtype(np.complex64): DataType.COMPLEX64,
-        np.dtype(np.complex128): DataType.COMPLEX128,
-        np.dtype(np.bytes_): DataType.STRING,
-    }
+    {STORAGE[DataType[name]]: DataType[name] for name in (*_FLOATS, *_INTEGERS)}
+    | {np.dtype(np.bytes_): DataType.STRING}
 )
 _FAILURES = (RuntimeError, ValueError, OverflowError)
 """What the package raises when TensorFlow Lite says no, and numpy for a size beyond 32 bits."""

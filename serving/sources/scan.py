@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
+from serving.core import version_files
 from serving.core.version_policy import Specific, VersionPolicy, choose, missing
+from serving.errors import first_few
 
 _NUMBER = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]+[ \t\n\v\f\r]*")
 _MIN, _MAX = -(2**63), 2**63 - 1
-_SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt")
-_NAMES_SHOWN = 5
+_SIMILAR_NAMES = 5
 _EXPECTED = "expected a numeric version directory such as 1/"
 
 
@@ -83,15 +84,15 @@ def _by_version(names: Iterable[str]) -> tuple[dict[int, str], tuple[tuple[int, 
 
 
 def _nothing(names: Sequence[str], found: Iterable[int], policy: VersionPolicy) -> str:
-    for saved_model in _SAVED_MODELS:
+    for saved_model in version_files.SAVED_MODELS:
         if saved_model in names:
             return f"found {saved_model} in the base path itself; {_EXPECTED}"
     versions = [str(version) for version in sorted(found, reverse=True)]
     if versions and isinstance(policy, Specific):
-        wanted = _few([str(version) for version in sorted(policy.versions)])
-        return f"found {_few(versions)}; the version policy asks for {wanted or 'no version'}"
+        wanted = first_few([str(version) for version in sorted(policy.versions)])
+        return f"found {first_few(versions)}; the version policy asks for {wanted or 'no version'}"
     if names:
-        return f"found {_few(names)}; {_EXPECTED}"
+        return f"found {first_few(names)}; {_EXPECTED}"
     return f"the directory is empty; {_EXPECTED}"
 
 
@@ -112,12 +113,7 @@ def _holds(parent: Path, base_path: Path) -> str:
         return "is not a directory"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    similar = get_close_matches(base_path.relative_to(parent).parts[0], names, n=_NAMES_SHOWN)
-    return f"has {_few(similar + [name for name in names if name not in similar])}" if names else "has no directories"
-
-
-def _few(names: Sequence[str]) -> str:
-    """The first names, and how many more there are. What is not UTF-8 shows as ``?``."""
-    shown = ", ".join(names[:_NAMES_SHOWN]).encode(errors="replace").decode()
-    more = len(names) - _NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    similar = get_close_matches(base_path.relative_to(parent).parts[0], names, n=_SIMILAR_NAMES)
+    return (
+        f"has {first_few(similar + [name for name in names if name not in similar])}" if names else "has no directories"
+    )

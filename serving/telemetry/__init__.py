@@ -1,1 +1,1 @@
-"""What the process says about itself and knows about its surroundings: logs and limits."""
+"""What the process says about itself: the log and the metrics."""

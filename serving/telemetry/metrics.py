@@ -107,7 +107,6 @@ class Histogram:
             self._sum += value
 
 
-Metric = Counter | Gauge | Histogram
 MetricT = TypeVar("MetricT", Counter, Gauge, Histogram)
 
 

@@ -121,8 +121,8 @@ class _Series:
 class ServingMetrics:
     """One server's metrics. Thread-safe. ``clock`` gives seconds."""
 
-    def __init__(self, registry: Registry | None = None, clock: Clock = perf_counter) -> None:
-        self.registry = add = registry if registry is not None else Registry()
+    def __init__(self, clock: Clock = perf_counter) -> None:
+        self.registry = add = Registry()
         self.request_count = add.counter(f"{_SERVING}request_count", "model_name", "status")
         self.request_latency = add.histogram(
             f"{_SERVING}request_latency", _LATENCY_MICROS, "model_name", "API", "entrypoint"

@@ -8,11 +8,11 @@ import pytest
 
 import serving
 from serving.cli import main
-from serving.host import cpus as limits
+from serving.host.cpus import usable_cpus
 from serving.settings import usage
 
 ROOT = Path(__file__).parents[2]
-USAGE = usage("tensorflow_model_server", limits.cpus())
+USAGE = usage("tensorflow_model_server", usable_cpus())
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

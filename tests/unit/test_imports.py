@@ -41,8 +41,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
             | {"errors", "host", "protos", "settings", "telemetry"}
         ),
         "optimizing": frozenset(
-            {"inference", "loading", "servables", "codecs", "core", "errors", "host", "protos", "settings"}
-            | {"telemetry"}
+            {"inference", "servables", "codecs", "core", "errors", "host", "protos", "settings"} | {"telemetry"}
         ),
         "welcome": frozenset({"core"}),
         "composition": frozenset(

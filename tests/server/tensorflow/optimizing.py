@@ -11,10 +11,10 @@ import numpy as np
 
 from serving.core.servable import Servable
 from serving.core.tensor import DataType, Tensor
-from serving.optimizing import decisions as optimize
+from serving.optimizing import candidates
 from serving.optimizing.cache import Cache
-from serving.optimizing.process import Children, Order
-from serving.optimizing.stage import OptimizeStage
+from serving.optimizing.optimize_stage import OptimizeStage
+from serving.optimizing.process import Children, ChildRequest
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable, load_saved_model
 from tests.support import servable_id
 from tests.support.models import loaded
@@ -54,7 +54,7 @@ def stage(
         bfloat16=bfloat16,
         max_weights_bytes=max_weights_bytes,
         cache=cache,
-        children=children,
+        children=children or Children(),
         available_bytes=lambda: available,
         clock=Clock(factor, first),
     )
@@ -80,12 +80,12 @@ def through(stage: OptimizeStage, path: Path) -> Iterator[tuple[SavedModelServab
         servable.close()
 
 
-def order(directory: Path, **changes: Any) -> Order:
+def order(directory: Path, **changes: Any) -> ChildRequest:
     """What the stage would order for ``images``."""
     path = directory / "images" / "1"
     with loaded(path) as plain:
-        step, signatures = optimize.one_step(plain.signatures)
-    made = Order(path=path, tags=("serve",), config=b"", signatures=signatures, step=step, example=[images(1)])
+        step, signatures = candidates.one_step(plain.signatures)
+    made = ChildRequest(path=path, tags=("serve",), config=b"", signatures=signatures, step=step, example=[images(1)])
     return replace(made, **changes)
 
 

@@ -89,7 +89,7 @@ def built(tmp_path: Path) -> Callable[..., Path]:
 )
 def test_why_there_is_no_gpu(built: Callable[..., Path], driver: Callable[[], Driver], begins: str) -> None:
     """A TensorFlow for GPUs names what is wrong with the driver, and is not asked itself."""
-    found = gpu.look(CONFIG, built(), driver)
+    found = gpu.find_gpus(CONFIG, built(), driver)
     assert found.problem.startswith(begins)
     assert (found.expected, found.names) == (True, ())
 
@@ -109,23 +109,23 @@ def old_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_driver_is_asked_through_its_c_functions(built: Callable[..., Path], old_driver: Path) -> None:
     """A library that is loaded gives its version."""
-    too_old = gpu.look(CONFIG, built(), lambda: ctypes.CDLL(str(old_driver)))
+    too_old = gpu.find_gpus(CONFIG, built(), lambda: ctypes.CDLL(str(old_driver)))
     assert "too old: it knows CUDA 11.4" in too_old.problem
 
 
 def test_a_drivers_error_is_read_through_its_c_functions(built: Callable[..., Path], old_driver: Path) -> None:
     """A library that is loaded and does not start is quoted."""
     package = built(is_cuda_build=True, cuda_version="11.2")
-    broken = gpu.look(CONFIG, package, lambda: ctypes.CDLL(str(old_driver)))
+    broken = gpu.find_gpus(CONFIG, package, lambda: ctypes.CDLL(str(old_driver)))
     assert broken.problem == "the NVIDIA driver does not work here: unknown error (CUDA error 999)"
 
 
 @pytest.mark.parametrize("version", [12000, 12050, 13000])
 def test_any_driver_of_the_major_version_will_do(built: Callable[..., Path], version: int) -> None:
     """Such a driver is no problem; the TensorFlow of these tests then has no device, and that is said."""
-    if gpu.look(CONFIG).expected:
+    if gpu.find_gpus(CONFIG).expected:
         pytest.skip("the installed TensorFlow is one for GPUs, and would find those of this machine")
-    found = gpu.look(CONFIG, built(), lambda: Driver(version=version))
+    found = gpu.find_gpus(CONFIG, built(), lambda: Driver(version=version))
     assert found.problem.startswith("the driver shows one, but TensorFlow does not use it")
 
 
@@ -142,14 +142,14 @@ def test_a_tensorflow_for_cpus_asks_no_driver(built: Callable[..., Path], info: 
     def untouched() -> Driver:
         raise AssertionError
 
-    found = gpu.look(CONFIG, built(**info), untouched)
+    found = gpu.find_gpus(CONFIG, built(**info), untouched)
     assert not found.expected
     assert found.problem == "this TensorFlow was built for CPUs alone; the image's variant gpu is for GPUs"
 
 
 def test_a_package_without_build_info_is_one_for_cpus(tmp_path: Path) -> None:
     """A file that is not there is no error at start."""
-    assert not gpu.look(CONFIG, tmp_path).expected
+    assert not gpu.find_gpus(CONFIG, tmp_path).expected
 
 
 def test_devices_of_a_session() -> None:
@@ -160,7 +160,7 @@ def test_devices_of_a_session() -> None:
 
 def test_a_real_gpu_is_found() -> None:
     """With TensorFlow for GPUs and a working driver, a session has a GPU."""
-    found = gpu.look(CONFIG)
+    found = gpu.find_gpus(CONFIG)
     if found.problem:
         pytest.skip(f"needs a GPU: {found.problem}")
     assert "/device:GPU:0" in found.names[0]

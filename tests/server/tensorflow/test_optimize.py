@@ -17,7 +17,7 @@ from serving.core.model_spec import ModelSpec
 from serving.core.servable import Servable
 from serving.core.tensor import DataType, Tensor
 from serving.errors import ServingError
-from serving.optimizing import decisions as optimize
+from serving.host import cpus
 from serving.optimizing.cache import Cache
 from serving.optimizing.process import Children
 from serving.protos import ConfigProto, message
@@ -98,7 +98,7 @@ def test_bfloat16_is_ordered(directory: Path) -> None:
     """The child follows the configuration: automatic mixed precision lets operations compute with bfloat16."""
     config = ConfigProto()
     config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 = 1
-    if not optimize.has_bfloat16(Path("/proc/cpuinfo").read_text()):
+    if not cpus.has_bfloat16(Path("/proc/cpuinfo").read_text()):
         pytest.skip("this CPU does not compute with bfloat16")
     made = Children().optimize(order(directory, config=config.SerializeToString()))
     types = {node.attr["T"].type for node in GraphDef.FromString(made.graph).node if "Conv2D" in node.op}

@@ -10,8 +10,8 @@ import pytest
 
 from serving.core.tensor import DataType
 from serving.optimizing.cache import Cache
-from serving.optimizing.decisions import NotOptimizedError, Step
-from serving.optimizing.process import Children, Optimized, Order
+from serving.optimizing.candidates import NotOptimizedError, Step
+from serving.optimizing.process import Children, ChildRequest, Optimized
 from tests.support import TIMEOUT_SECONDS
 from tests.support.models import tensor
 
@@ -27,8 +27,8 @@ def file(data):
 """
 
 
-def order(path: Path = Path("/m/1")) -> Order:
-    return Order(
+def order(path: Path = Path("/m/1")) -> ChildRequest:
+    return ChildRequest(
         path=path,
         tags=("serve",),
         config=b"c",

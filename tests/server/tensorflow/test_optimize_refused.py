@@ -12,7 +12,7 @@ from serving.core.servable import Servable
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from serving.errors import ConfigurationError
-from serving.optimizing import stage as optimize_stage
+from serving.optimizing import optimize_stage
 from serving.optimizing.cache import Cache
 from serving.optimizing.process import Children, Optimized
 from serving.protos import ConfigProto, message

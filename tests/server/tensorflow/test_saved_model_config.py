@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from serving.core.tensor import DataType
+from serving.core.version_files import SAVED_MODEL_CONFIG
 from serving.protos import ConfigProto, SavedModelConfig
 from serving.servables import saved_model_config
 from tests.support.models import call, loaded, tensor
@@ -19,7 +20,7 @@ REMOTE = b"\x0a\x03abc"
 def write(version: Path, data: bytes) -> Path:
     """A version directory with this file."""
     (version / "assets.extra").mkdir(parents=True)
-    (version / saved_model_config.FILE).write_bytes(data)
+    (version / SAVED_MODEL_CONFIG).write_bytes(data)
     return version
 
 

@@ -6,7 +6,6 @@ from serving.core.actions import Load, Unload
 from serving.core.manager import Manager
 from serving.core.servable import State
 from serving.core.startup import Progress
-from serving.core.transition_policy import resource_preserving
 from serving.errors import Code, ServingError
 from tests.support import FakeServable, Watch, aspire, loads, perform, servable_id, serving, settle, summary
 
@@ -103,19 +102,6 @@ def test_unloads_come_before_loads() -> None:
     manager.set_aspired("m", {})
     aspire(manager, 1, name="n")
     assert [type(action) for action in manager.step(NOW)] == [Unload, Load]
-
-
-def test_resource_preserving_unloads_first() -> None:
-    """Under the other policy the new version loads only after the old one has gone."""
-    manager = Manager(policy=resource_preserving)
-    aspire(manager, 1)
-    settle(manager)
-    aspire(manager, 2)
-    (unload,) = manager.step(NOW)
-    assert isinstance(unload, Unload)
-    assert manager.step(NOW) == []
-    perform(manager, unload, NOW)
-    assert [type(action) for action in manager.step(NOW)] == [Load]
 
 
 def test_version_that_is_aspired_again_stays() -> None:

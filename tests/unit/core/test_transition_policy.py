@@ -1,18 +1,11 @@
-"""What the transition policies decide, as tables of snapshots."""
+"""What the transition policy decides, as a table of snapshots."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.lifecycle import HarnessState
-from serving.core.transition_policy import (
-    Decision,
-    Snapshot,
-    Step,
-    TransitionPolicy,
-    availability_preserving,
-    resource_preserving,
-)
+from serving.core.transition_policy import Decision, Snapshot, Step, availability_preserving
 
 NEW, LOADING, WAITING, READY = (
     HarnessState.NEW,
@@ -59,27 +52,11 @@ AVAILABILITY = [
     pytest.param([aspired(1, READY)], None, id="settled"),
 ]
 
-RESOURCE = [
-    pytest.param([], None, id="nothing"),
-    pytest.param([aspired(1, NEW), aspired(2, NEW)], load(2), id="highest-new-first"),
-    pytest.param([aspired(2, NEW), superseded(1)], unload(1), id="old-before-new"),
-    pytest.param([aspired(3, NEW), superseded(2), superseded(1)], unload(1), id="lowest-first"),
-    pytest.param([aspired(2, NEW), superseded(1, QUIESCING)], None, id="waits-until-old-is-gone"),
-    pytest.param([aspired(2, NEW), superseded(1, ERROR)], load(2), id="a-failed-one-is-gone"),
-    pytest.param([aspired(1, READY)], None, id="settled"),
-]
-
 
 @pytest.mark.parametrize(("versions", "decision"), AVAILABILITY)
 def test_availability_preserving(versions: list[Snapshot], decision: Decision | None) -> None:
     """The old version is unloaded only when it is not needed."""
     assert availability_preserving(versions) == decision
-
-
-@pytest.mark.parametrize(("versions", "decision"), RESOURCE)
-def test_resource_preserving(versions: list[Snapshot], decision: Decision | None) -> None:
-    """Nothing is loaded while something no longer aspired is still there."""
-    assert resource_preserving(versions) == decision
 
 
 SNAPSHOTS = st.lists(
@@ -99,11 +76,10 @@ def test_availability_rule(versions: list[Snapshot]) -> None:
         assert not wanted or any(each.state is READY for each in wanted) or len(old) > 1
 
 
-@pytest.mark.parametrize("policy", [availability_preserving, resource_preserving], ids=lambda each: each.__name__)
 @given(versions=SNAPSHOTS)
-def test_decisions_can_be_carried_out(policy: TransitionPolicy, versions: list[Snapshot]) -> None:
+def test_decisions_can_be_carried_out(versions: list[Snapshot]) -> None:
     """Only new aspired versions are loaded, only ready superseded ones unloaded."""
-    decision = policy(versions)
+    decision = availability_preserving(versions)
     if decision is not None:
         (chosen,) = [each for each in versions if each.version == decision.version]
         expected = (NEW, True) if decision.step is Step.LOAD else (READY, False)

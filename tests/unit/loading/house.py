@@ -11,6 +11,7 @@ from serving.core.startup import Progress
 from serving.core.version_policy import All, VersionPolicy
 from serving.errors import Code, ServingError
 from serving.loading.models import Models
+from serving.request_log.log import RequestLog
 from tests.support import TIMEOUT_SECONDS, FakeServable, Gate, Watch, fails, loads
 from tests.support.server_process import wait_until
 
@@ -32,6 +33,7 @@ class House:
             poll_wait_seconds=0,
             max_loads=4,
             max_unloads=1,
+            request_log=RequestLog(),
             allow_unavailable_labels=allow_unavailable_labels,
         )
 

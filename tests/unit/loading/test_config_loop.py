@@ -12,6 +12,7 @@ from serving.core.servable import Loader
 from serving.errors import Code, ServingError
 from serving.loading.config_loop import ConfigLoop
 from serving.loading.models import Models
+from serving.request_log.log import RequestLog
 from tests.support import TIMEOUT_SECONDS, FakeServable, fails, loads
 from tests.support.server_process import wait_until
 
@@ -55,7 +56,9 @@ def file(tmp_path: Path) -> File:
 @pytest.fixture
 def models(file: File) -> Iterator[Models]:
     """What the file lists, serving."""
-    models = Models(Manager(max_load_retries=0), load, poll_wait_seconds=0, max_loads=1, max_unloads=1)
+    models = Models(
+        Manager(max_load_retries=0), load, poll_wait_seconds=0, max_loads=1, max_unloads=1, request_log=RequestLog()
+    )
     models.start(model_config.read(file.path))
     wait_until("a serves", lambda: models.manager.serving.available("a") == (1,))
     yield models
@@ -76,14 +79,14 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_changed_file_is_applied(file: File, models: Models, loop: ConfigLoop) -> None:
     """A turn returns when the new models serve."""
     file.write("a", "b")
-    loop.turn()
+    loop.run_once()
     assert models.manager.serving.available("b") == (1,)
 
 
 def test_an_unchanged_file_is_not_applied_again(loop: ConfigLoop, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is said of it either."""
     with caplog.at_level(logging.INFO, "serving"):
-        loop.turn()
+        loop.run_once()
     assert caplog.messages == []
 
 
@@ -91,7 +94,7 @@ def test_what_a_request_changed_is_put_back(file: File, models: Models, loop: Co
     """The file has the last word."""
     models.reload(())
     assert not models.names
-    loop.turn()
+    loop.run_once()
     assert models.names == ("a",)
 
 
@@ -110,8 +113,8 @@ def test_a_bad_file_changes_nothing(
 ) -> None:
     """The error is logged once, in TensorFlow Serving's words, and the models go on serving."""
     file.path.write_text(text)
-    loop.turn()
-    loop.turn()
+    loop.run_once()
+    loop.run_once()
     (line,) = errors(caplog)
     assert line.startswith(start)
     assert models.names == ("a",)
@@ -122,9 +125,9 @@ def test_a_missing_file_changes_nothing(
 ) -> None:
     """As a bad one; a different error is a new line."""
     file.path.write_text("bad")
-    loop.turn()
+    loop.run_once()
     file.path.unlink()
-    loop.turn()
+    loop.run_once()
     assert errors(caplog)[1] == f"Failed to read ModelServerConfig file: {file.path}; No such file or directory"
     assert models.names == ("a",)
 
@@ -134,7 +137,7 @@ def test_a_new_model_that_fails_is_logged(
 ) -> None:
     """The rest of the file is in effect."""
     file.write("bad", "b")
-    loop.turn()
+    loop.run_once()
     assert errors(caplog) == [
         "PollFilesystemAndReloadConfig failed to ReloadConfig: 1 model(s) did not become available: "
         "{{{name: bad version: 1} due to error: DATA_LOSS: no model}, }"
@@ -145,14 +148,14 @@ def test_a_new_model_that_fails_is_logged(
 def test_a_refused_label_is_tried_again(file: File, models: Models, loop: ConfigLoop) -> None:
     """A list that was refused is not in effect, so the next turn tries it anew."""
     file.write("a", more='version_labels { key: "stable" value: 2 }')
-    loop.turn()
+    loop.run_once()
     assert models.manager.serving.labels == {}
     (file.path.parent / "a" / "2").mkdir()
     models.reload(())
     file.write("a")
-    loop.turn()
+    loop.run_once()
     file.write("a", more='version_labels { key: "stable" value: 2 }')
-    loop.turn()
+    loop.run_once()
     assert models.manager.serving.labels == {"a": {"stable": 2}}
 
 

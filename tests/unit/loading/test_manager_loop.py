@@ -63,7 +63,7 @@ class Hand:
 
     def turn(self, seconds: float = 0.0) -> float | None:
         self.clock.advance(seconds)
-        return self.loop.turn(self.clock())
+        return self.loop.run_once(self.clock())
 
     def do_work(self) -> None:
         work, self.work = self.work, []

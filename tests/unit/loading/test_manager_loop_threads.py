@@ -1,8 +1,9 @@
 """The loop on its own thread: it wakes by itself, ends when told, and takes readiness with it when it dies."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,41 @@ import pytest
 
 from serving.core.manager import Manager
 from serving.core.servable import Loader, State
-from serving.core.startup import Progress
+from serving.core.startup import Progress, Startup
 from serving.core.version_policy import All
 from serving.errors import Code, ServingError
 from serving.loading.manager_loop import ManagerLoop
 from serving.sources.file_system import FileSystemSource, ModelPath
 from serving.sources.poll import Poll
-from serving.sources.static import StaticSource
 from tests.support import TIMEOUT_SECONDS, FakeServable, Gate, Watch, fails, loads
 
 BROKEN = ServingError(Code.NOT_FOUND, "no saved_model.pb")
+
+
+@dataclass(frozen=True)
+class StaticSource:
+    """Aspires the same at every poll."""
+
+    aspired: Mapping[str, Mapping[int, Path]]
+
+    def poll(self) -> Poll:
+        return Poll(aspired=self.aspired)
+
+
 ONE = StaticSource(aspired={"m": {1: Path("/models/m/1")}})
+
+
+class Loop(ManagerLoop):
+    """A loop whose models can be waited for."""
+
+    def __init__(self, manager: Manager, *arguments: Any, **options: Any) -> None:
+        super().__init__(manager, *arguments, **options)
+        self.manager = manager
+
+    def wait_ready(self, names: Sequence[str], timeout: float | None = None) -> Startup:
+        """Block until ``names`` serve or one has failed, and say which."""
+        self.wait_until(lambda: self.manager.startup(names).progress is not Progress.WAITING, timeout)
+        return self.manager.startup(names)
 
 
 def fresh(name: str, version: int, path: Path) -> Loader:
@@ -29,7 +54,7 @@ def fresh(name: str, version: int, path: Path) -> Loader:
 
 
 @contextmanager
-def running(loop: ManagerLoop) -> Iterator[ManagerLoop]:
+def running(loop: Loop) -> Iterator[Loop]:
     """Start a loop and stop it, whatever happens in between."""
     loop.start()
     try:
@@ -49,9 +74,9 @@ def closing(loop: ManagerLoop) -> Iterator[list[bool]]:
 
 
 def test_serves_once_ready() -> None:
-    """``wait_ready`` blocks until the model serves."""
+    """A wait ends when the model serves."""
     manager = Manager()
-    with running(ManagerLoop(manager, ONE, fresh)) as loop:
+    with running(Loop(manager, ONE, fresh)) as loop:
         assert loop.wait_ready(["m"], TIMEOUT_SECONDS).progress is Progress.READY
         assert manager.acquire("m").id.version == 1
 
@@ -59,20 +84,20 @@ def test_serves_once_ready() -> None:
 def test_wait_ready_tells_failures() -> None:
     """A model whose only version fails ends the wait."""
     manager = Manager(max_load_retries=0)
-    with running(ManagerLoop(manager, ONE, lambda *_: fails(BROKEN))) as loop:
+    with running(Loop(manager, ONE, lambda *_: fails(BROKEN))) as loop:
         startup = loop.wait_ready(["m"], TIMEOUT_SECONDS)
     assert [state.error for state in startup.failed] == [BROKEN]
 
 
 def test_wait_ready_gives_up_in_time() -> None:
     """A model that does not come is waited for no longer than asked."""
-    with running(ManagerLoop(Manager(), ONE, fresh)) as loop:
+    with running(Loop(Manager(), ONE, fresh)) as loop:
         assert loop.wait_ready(["m", "n"], 0.0).waiting[-1] == "n"
 
 
 def test_stop_ends_a_wait() -> None:
     """A server that is told to end while it waits for models does not go on waiting."""
-    loop = ManagerLoop(Manager(), StaticSource(aspired={}), fresh)
+    loop = Loop(Manager(), StaticSource(aspired={}), fresh)
     results: list[Progress] = []
     with running(loop):
         waiter = threading.Thread(target=lambda: results.append(loop.wait_ready(["m"]).progress))
@@ -89,7 +114,7 @@ def test_retry_comes_by_itself() -> None:
     def load() -> Any:
         return next(outcomes)()
 
-    with running(ManagerLoop(manager, ONE, lambda *_: load, poll_wait_seconds=0)) as loop:
+    with running(Loop(manager, ONE, lambda *_: load, poll_wait_seconds=0)) as loop:
         assert loop.wait_ready(["m"], TIMEOUT_SECONDS).progress is Progress.READY
 
 
@@ -109,7 +134,7 @@ def test_new_version_while_requests_run(tmp_path: Path) -> None:
                 assert handle.servable.closed == 0
                 served.add(handle.id.version)
 
-    with running(ManagerLoop(manager, source, fresh, poll_wait_seconds=0.001)) as loop:
+    with running(Loop(manager, source, fresh, poll_wait_seconds=0.001)) as loop:
         loop.wait_ready(["m"], TIMEOUT_SECONDS)
         requests = FailingThread(request)
         requests.start()
@@ -141,7 +166,7 @@ def test_base_path_that_appears_later(tmp_path: Path) -> None:
     """Serving starts when a missing base path comes, with several versions if they are asked for."""
     manager = Manager()
     source = FileSystemSource({"m": ModelPath(base_path=tmp_path / "m", policy=All())})
-    with running(ManagerLoop(manager, source, fresh, poll_wait_seconds=0.001)) as loop:
+    with running(Loop(manager, source, fresh, poll_wait_seconds=0.001)) as loop:
         assert loop.wait_ready(["m"], 0.0).progress is Progress.WAITING
         for version in ("1", "2"):
             (tmp_path / "m" / version).mkdir(parents=True)
@@ -152,7 +177,7 @@ def test_released_handle_wakes_the_loop() -> None:
     """A version that waits for its last handle is unloaded when that is released, without any poll."""
     manager = Manager()
     watch = Watch(manager.monitor)
-    with running(ManagerLoop(manager, ONE, fresh, poll_wait_seconds=0)) as loop:
+    with running(Loop(manager, ONE, fresh, poll_wait_seconds=0)) as loop:
         loop.wait_ready(["m"], TIMEOUT_SECONDS)
         handle = manager.acquire("m")
         manager.set_aspired("m", {})
@@ -166,7 +191,7 @@ def test_slow_load_does_not_hold_up_another_model() -> None:
     """Loads run on threads of their own."""
     gate = Gate(loads(FakeServable()))
     source = StaticSource(aspired={"slow": {1: Path("/slow/1")}, "m": {1: Path("/m/1")}})
-    loop = ManagerLoop(Manager(), source, lambda name, *_: gate if name == "slow" else loads(FakeServable()))
+    loop = Loop(Manager(), source, lambda name, *_: gate if name == "slow" else loads(FakeServable()))
     with running(loop):
         assert gate.entered.wait(TIMEOUT_SECONDS)
         assert loop.wait_ready(["m"], TIMEOUT_SECONDS).progress is Progress.READY
@@ -179,7 +204,7 @@ def test_stop_waits_for_what_runs() -> None:
     """A load that runs is waited for as long as asked, and its version is there in the end."""
     gate = Gate(loads(FakeServable()))
     manager = Manager()
-    loop = ManagerLoop(manager, ONE, lambda *_: gate)
+    loop = Loop(manager, ONE, lambda *_: gate)
     loop.start()
     assert gate.entered.wait(TIMEOUT_SECONDS)
     assert loop.stop(0.0) is False
@@ -194,7 +219,7 @@ def test_close_unloads_everything() -> None:
     source = StaticSource(aspired={"m": {1: Path("/m/1"), 2: Path("/m/2")}})
     manager = Manager()
     watch = Watch(manager.monitor)
-    loop = ManagerLoop(manager, source, lambda _, version, __: loads(servables[version - 1]))
+    loop = Loop(manager, source, lambda _, version, __: loads(servables[version - 1]))
     loop.start()
     watch.wait_for(State.AVAILABLE, 1)
     watch.wait_for(State.AVAILABLE, 2)
@@ -207,7 +232,7 @@ def test_close_waits_for_handles() -> None:
     servable = FakeServable()
     manager = Manager()
     watch = Watch(manager.monitor)
-    loop = ManagerLoop(manager, ONE, lambda *_: loads(servable))
+    loop = Loop(manager, ONE, lambda *_: loads(servable))
     loop.start()
     loop.wait_ready(["m"], TIMEOUT_SECONDS)
     handle = manager.acquire("m")
@@ -222,7 +247,7 @@ def test_close_keeps_its_deadline() -> None:
     """A handle that is not released keeps its servable open, and closing says so."""
     servable = FakeServable()
     manager = Manager()
-    loop = ManagerLoop(manager, ONE, lambda *_: loads(servable))
+    loop = Loop(manager, ONE, lambda *_: loads(servable))
     loop.start()
     loop.wait_ready(["m"], TIMEOUT_SECONDS)
     with manager.acquire("m"):
@@ -236,7 +261,7 @@ def test_close_unloads_what_loads() -> None:
     servable = FakeServable()
     gate = Gate(loads(servable))
     manager = Manager()
-    loop = ManagerLoop(manager, ONE, lambda *_: gate)
+    loop = Loop(manager, ONE, lambda *_: gate)
     loop.start()
     assert gate.entered.wait(TIMEOUT_SECONDS)
     with closing(loop) as results:
@@ -246,7 +271,7 @@ def test_close_unloads_what_loads() -> None:
 
 def test_close_before_start() -> None:
     """A loop that never ran has nothing to unload."""
-    assert ManagerLoop(Manager(), ONE, fresh).close() is True
+    assert Loop(Manager(), ONE, fresh).close() is True
 
 
 class Broken:
@@ -259,7 +284,7 @@ class Broken:
 def test_death_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """A loop that fails tells its owner and the log, ends waits with an error, and can be stopped."""
     deaths: list[BaseException] = []
-    loop = ManagerLoop(Manager(), Broken(), fresh, on_death=deaths.append)
+    loop = Loop(Manager(), Broken(), fresh, on_death=deaths.append)
     with running(loop):
         with pytest.raises(ServingError, match="Models are not managed any more") as caught:
             loop.wait_ready(["m"], TIMEOUT_SECONDS)
@@ -270,7 +295,7 @@ def test_death_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_death_without_anybody_to_tell() -> None:
     """Nobody need ask to be told."""
-    loop = ManagerLoop(Manager(), Broken(), fresh)
+    loop = Loop(Manager(), Broken(), fresh)
     with running(loop), pytest.raises(ServingError):
         loop.wait_ready(["m"], TIMEOUT_SECONDS)
 
@@ -278,7 +303,7 @@ def test_death_without_anybody_to_tell() -> None:
 def test_threads_are_flat() -> None:
     """Fifty loops started and closed leave no thread behind."""
     for _ in range(50):
-        loop = ManagerLoop(Manager(), ONE, fresh)
+        loop = Loop(Manager(), ONE, fresh)
         loop.start()
         loop.wait_ready(["m"], TIMEOUT_SECONDS)
         assert loop.close(TIMEOUT_SECONDS)

@@ -16,7 +16,7 @@ from serving.core.signature import (
     TensorInfo,
 )
 from serving.core.tensor import DataType
-from serving.optimizing.decisions import Step
+from serving.optimizing.candidates import Step
 from serving.optimizing.examples import examples
 from serving.protos import Example, PredictionLog
 

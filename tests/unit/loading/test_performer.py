@@ -33,7 +33,7 @@ class Stage:
     def __init__(self, loader: Loader, caplog: pytest.LogCaptureFixture, max_load_retries: int = 1) -> None:
         caplog.set_level(logging.INFO, logger="serving")
         self.manager = Manager(max_load_retries=max_load_retries, load_retry_interval_micros=10_000_000)
-        self.performer = Performer(self.manager, logging.getLogger("serving"))
+        self.performer = Performer(self.manager)
         self.manager.set_aspired("m", {1: loader})
 
     def next(self, now: float = 0.0) -> Action:

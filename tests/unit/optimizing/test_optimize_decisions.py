@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import STORAGE, DataType, Tensor
-from serving.optimizing import decisions as optimize
-from serving.optimizing import graph_state
-from serving.optimizing.decisions import NotOptimizedError, Sizes, Step
+from serving.host import cpus
+from serving.optimizing import candidates, comparing, graph_state
+from serving.optimizing.candidates import NotOptimizedError, Sizes, Step
+from serving.optimizing.examples import made_up
 from serving.protos import MetaGraphDef
 
 MEBIBYTE = 2**20
@@ -35,7 +36,7 @@ MEBIBYTE = 2**20
 def test_sizes_that_are_refused(sizes: dict[str, int], reason: str, expected: bool) -> None:
     """Too small is nothing to speak of; too large is said."""
     with pytest.raises(NotOptimizedError) as raised:
-        optimize.check_sizes(replace(Sizes(weights=MEBIBYTE, graph=0, available=None), **sizes), 10 * MEBIBYTE)
+        candidates.check_sizes(replace(Sizes(weights=MEBIBYTE, graph=0, available=None), **sizes), 10 * MEBIBYTE)
     assert reason in str(raised.value)
     assert raised.value.expected is expected
 
@@ -43,8 +44,8 @@ def test_sizes_that_are_refused(sizes: dict[str, int], reason: str, expected: bo
 @pytest.mark.parametrize("available", [None, 469 * MEBIBYTE])
 def test_sizes_that_are_accepted(available: int | None) -> None:
     """At each limit a model is still optimised; memory that nobody knows is no reason against it."""
-    optimize.check_sizes(Sizes(weights=65536, graph=16 * MEBIBYTE, available=available), 65536)
-    optimize.check_sizes(Sizes(weights=MEBIBYTE, graph=0, available=available), MEBIBYTE)
+    candidates.check_sizes(Sizes(weights=65536, graph=16 * MEBIBYTE, available=available), 65536)
+    candidates.check_sizes(Sizes(weights=MEBIBYTE, graph=0, available=available), MEBIBYTE)
 
 
 def signature(inputs: dict[str, str], outputs: dict[str, str], name: str = "s") -> Signature:
@@ -58,7 +59,7 @@ def signature(inputs: dict[str, str], outputs: dict[str, str], name: str = "s") 
 
 def test_one_step_answers_every_signature() -> None:
     """Signatures that share their inputs share a step; what is there for the loader does not count."""
-    step, names = optimize.one_step(
+    step, names = candidates.one_step(
         {
             "a": signature({"x": "x:0", "z": "z:0"}, {"y": "y:0"}),
             "b": signature({"i": "z:0", "j": "x:0"}, {"y": "y:0", "w": "w:1"}),
@@ -86,22 +87,22 @@ def test_signatures_that_are_refused(signatures: list[tuple[dict[str, str], dict
     """Signatures that one step cannot answer."""
     named = {str(index): signature(*each, name=str(index)) for index, each in enumerate(signatures)}
     with pytest.raises(NotOptimizedError, match=reason):
-        optimize.one_step(named)
+        candidates.one_step(named)
 
 
 def test_short_calls_are_not_worth_it() -> None:
     """Under a millisecond there is nothing to gain, and nothing to say."""
-    optimize.check_call(0.001)
+    comparing.check_call(0.001)
     with pytest.raises(NotOptimizedError, match=r"a call takes 0\.99 ms") as raised:
-        optimize.check_call(0.00099)
+        comparing.check_call(0.00099)
     assert raised.value.expected
 
 
 def test_a_gain_of_five_percent_is_wanted() -> None:
     """Less than that is within what machines do by themselves."""
-    optimize.check_gain(1.0, 0.95)
+    comparing.check_gain(1.0, 0.95)
     with pytest.raises(NotOptimizedError, match=r"it does not pay: 951\.0 ms per call instead of 1000\.0"):
-        optimize.check_gain(1.0, 0.951)
+        comparing.check_gain(1.0, 0.951)
 
 
 def of(values: Any, dtype: DataType = DataType.FLOAT) -> Tensor:
@@ -124,7 +125,7 @@ def of(values: Any, dtype: DataType = DataType.FLOAT) -> Tensor:
 )
 def test_answers_that_agree(plain: Tensor, given: Tensor, difference: float) -> None:
     """The difference is in proportion to the largest magnitude."""
-    assert optimize.check_answers([plain], [given], 0.1) == difference
+    assert comparing.check_answers([plain], [given], 0.1) == difference
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_answers_that_agree(plain: Tensor, given: Tensor, difference: float) -> 
 def test_answers_that_differ(plain: Tensor, given: Tensor, reason: str) -> None:
     """What may not be served, and why."""
     with pytest.raises(NotOptimizedError, match=reason):
-        optimize.check_answers([plain], [given], 0.1)
+        comparing.check_answers([plain], [given], 0.1)
 
 
 INFOS = {
@@ -160,7 +161,7 @@ INFOS = {
 def test_made_up_inputs(rows: int, seed: int) -> None:
     """They have the data types and shapes of the signature, the same ones for the same seed."""
     infos = [INFOS[name] for name in ("row", "scalar", "flags")]
-    tensors, again = optimize.example(infos, rows, seed), optimize.example(infos, rows, seed)
+    tensors, again = made_up(infos, rows, seed), made_up(infos, rows, seed)
     assert tensors is not None
     assert again is not None
     assert [tensor.array.shape for tensor in tensors] == [(rows, 3), (), (rows,)]
@@ -172,7 +173,7 @@ def test_made_up_inputs(rows: int, seed: int) -> None:
 @pytest.mark.parametrize("name", ["unknown", "rank", "string"])
 def test_inputs_that_nobody_can_make_up(name: str) -> None:
     """Without the size of a row, or for strings, only recorded requests will do."""
-    assert optimize.example([INFOS["row"], INFOS[name]], 1, 0) is None
+    assert made_up([INFOS["row"], INFOS[name]], 1, 0) is None
 
 
 @pytest.mark.parametrize(
@@ -187,12 +188,12 @@ def test_inputs_that_nobody_can_make_up(name: str) -> None:
 )
 def test_bfloat16(cpuinfo: str, there: bool) -> None:
     """The features of the CPU say whether it computes with bfloat16."""
-    assert optimize.has_bfloat16(cpuinfo) is there
+    assert cpus.has_bfloat16(cpuinfo) is there
 
 
 def test_cpu_model() -> None:
     """Name and features tell CPUs apart, for the cache."""
-    assert optimize.cpu_model("processor\t: 0\nmodel name\t: C 1\nflags\t: a b\nflags\t: c\n") == "C 1; a b"
+    assert cpus.cpu_model("processor\t: 0\nmodel name\t: C 1\nflags\t: a b\nflags\t: c\n") == "C 1; a b"
 
 
 def graph(*nodes: tuple[str, str, list[str]], functions: dict[str, list[str]] | None = None, calls: str = "") -> Any:

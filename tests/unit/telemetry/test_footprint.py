@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.host import allocator as footprint
+from serving.host import allocator
 
 LIBRARY = "/site-packages/tensorflow/libtensorflow_cc.so.2"
 
@@ -38,31 +38,31 @@ def smaps(permissions: str, path: str, anonymous_kb: int) -> list[str]:
 )
 def test_what_may_be_unmapped(permissions: str, path: str, anonymous_kb: int, expected: list[tuple[int, int]]) -> None:
     """Only what TensorFlow's files still hold, and nobody can have written to."""
-    assert list(footprint.unchanged(smaps(permissions, path, anonymous_kb))) == expected
+    assert list(allocator.unchanged(smaps(permissions, path, anonymous_kb))) == expected
 
 
 def test_mappings_are_told_apart() -> None:
     """What is said of one mapping does not count for the next."""
     lines = [*smaps("r--p", LIBRARY, 8), *smaps("rw-p", LIBRARY, 0), *smaps("r-xp", LIBRARY, 0)]
-    assert len(list(footprint.unchanged(lines))) == 1
+    assert len(list(allocator.unchanged(lines))) == 1
 
 
 def test_system_without_smaps(tmp_path: Path) -> None:
     """Where the kernel does not describe its mappings, all of them stay."""
-    footprint.forget_start(tmp_path / "smaps")
+    allocator.forget_start(tmp_path / "smaps")
 
 
-@pytest.mark.parametrize("call", [footprint.set_up_allocator, footprint.give_back, footprint.forget_start])
+@pytest.mark.parametrize("call", [allocator.set_up_allocator, allocator.return_free_pages, allocator.forget_start])
 def test_c_library_without_the_call(call: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without glibc's functions nothing happens."""
-    monkeypatch.setattr(footprint, "_function", lambda name: None)
+    monkeypatch.setattr(allocator, "_function", lambda name: None)
     call()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's parameters")
 def test_every_parameter_is_one_that_glibc_takes() -> None:
     """``mallopt`` answers 1 for what it understands and can do."""
-    mallopt = footprint._function("mallopt")
+    mallopt = allocator._function("mallopt")
     if mallopt is None:
         pytest.skip("this C library has no mallopt")
     code = (

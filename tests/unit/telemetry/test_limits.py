@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.host import cpus as limits
+from serving.host.cpus import usable_cpus
 
 PLENTY = 64
 
@@ -47,7 +47,7 @@ def v2(directory: Path, text: str) -> Path:
 )
 def test_version_2(tmp_path: Path, text: str, expected: int) -> None:
     """``cpu.max`` has quota and period; what cannot be read is no limit."""
-    assert limits.cpus(v2(tmp_path, text)) == expected
+    assert usable_cpus(v2(tmp_path, text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,26 +61,26 @@ def test_version_2(tmp_path: Path, text: str, expected: int) -> None:
 )
 def test_version_1(tmp_path: Path, quota: str, expected: int) -> None:
     """Two files in ``cpu``; -1 is no limit."""
-    assert limits.cpus(v1(tmp_path, quota)) == expected
+    assert usable_cpus(v1(tmp_path, quota)) == expected
 
 
 def test_version_1_without_a_period(tmp_path: Path) -> None:
     """Half of the files is no limit."""
     (v1(tmp_path, "300000\n") / "cpu" / "cpu.cfs_period_us").unlink()
-    assert limits.cpus(tmp_path) == PLENTY
+    assert usable_cpus(tmp_path) == PLENTY
 
 
 def test_version_2_goes_first(tmp_path: Path) -> None:
     """With both, ``cpu.max`` counts."""
     v1(tmp_path, "300000\n")
-    assert limits.cpus(v2(tmp_path, "500000 100000\n")) == 5
+    assert usable_cpus(v2(tmp_path, "500000 100000\n")) == 5
 
 
 def test_no_control_group(tmp_path: Path) -> None:
     """Without any files the schedulable CPUs count."""
-    assert limits.cpus(tmp_path / "nothing") == PLENTY
+    assert usable_cpus(tmp_path / "nothing") == PLENTY
 
 
 def test_this_machine() -> None:
     """Where it runs there is at least one CPU."""
-    assert 1 <= limits.cpus() <= PLENTY
+    assert 1 <= usable_cpus() <= PLENTY

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.batching import forming
+from serving.batching import merging
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
 from tests.unit.batching.models import tensor, values
@@ -38,7 +38,7 @@ ROWS_REFUSED = [
 def test_rows_refused(inputs: Sequence[Tensor], padding: bool, text: str) -> None:
     """Inputs without a common number of rows cannot be batched."""
     with pytest.raises(ServingError) as caught:
-        forming.rows_of(inputs, padding=padding)
+        merging.rows_of(inputs, padding=padding)
     assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, text)
 
 
@@ -52,7 +52,7 @@ def test_rows_refused(inputs: Sequence[Tensor], padding: bool, text: str) -> Non
 )
 def test_rows(inputs: Sequence[Tensor], padding: bool, rows: int) -> None:
     """The size of the 0th dimension of all inputs."""
-    assert forming.rows_of(inputs, padding=padding) == rows
+    assert merging.rows_of(inputs, padding=padding) == rows
 
 
 ALIKE = [
@@ -67,7 +67,7 @@ ALIKE = [
 @pytest.mark.parametrize(("batch", "padding", "expected"), ALIKE)
 def test_alike(batch: Sequence[Tensor], padding: bool, expected: list[list[int]]) -> None:
     """Callers are grouped so that each group can share a run, in order of arrival."""
-    assert forming.alike([[each] for each in batch], padding=padding) == expected
+    assert merging.alike([[each] for each in batch], padding=padding) == expected
 
 
 MERGED = [
@@ -97,21 +97,21 @@ MERGED = [
 @pytest.mark.parametrize(("batch", "total", "padding", "expected"), MERGED)
 def test_merge(batch: Sequence[Any], total: int, padding: bool, expected: list[Any]) -> None:
     """One caller's rows come after another's; missing rows and elements are filled in."""
-    merged = forming.merge([[tensor(each)] for each in batch], total, padding=padding)
+    merged = merging.merge([[tensor(each)] for each in batch], total, padding=padding)
     assert values(merged) == [expected]
 
 
 def test_merge_of_strings() -> None:
     """Strings are merged, padded and repeated like numbers."""
     batch = [[tensor([[b"a", b"bc"]], DataType.STRING)], [tensor([[b"d"]], DataType.STRING)]]
-    (merged,) = forming.merge(batch, 3, padding=True)
+    (merged,) = merging.merge(batch, 3, padding=True)
     assert (merged.dtype, merged.array.tolist()) == (DataType.STRING, [[b"a", b"bc"], [b"d", b"d"], [b"d", b"d"]])
 
 
 def test_merge_of_several_inputs() -> None:
     """Each input is merged with the same input of the others."""
     batch = [[tensor([1.0]), tensor([[2.0]])], [tensor([3.0]), tensor([[4.0]])]]
-    assert values(forming.merge(batch, 2, padding=False)) == [[1.0, 3.0], [[2.0], [4.0]]]
+    assert values(merging.merge(batch, 2, padding=False)) == [[1.0, 3.0], [[2.0], [4.0]]]
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def test_merge_of_several_inputs() -> None:
 )
 def test_unpaddable(batch: Sequence[Any], expected: list[int]) -> None:
     """A tensor without elements has no first element to be padded with."""
-    assert forming.unpaddable([[tensor(each)] for each in batch]) == expected
+    assert merging.unpaddable([[tensor(each)] for each in batch]) == expected
 
 
 def test_split() -> None:
     """Every caller gets its own rows of every output; what was filled in goes to nobody."""
     outputs = [tensor([1.0, 2.0, 3.0, 4.0]), tensor([[5.0], [6.0], [7.0], [8.0]])]
-    parts = forming.split(outputs, [1, 0, 2], 4)
+    parts = merging.split(outputs, [1, 0, 2], 4)
     assert [values(part) for part in parts] == [[[1.0], [[5.0]]], [[], []], [[2.0, 3.0], [[6.0], [7.0]]]]
 
 
@@ -150,7 +150,7 @@ def test_split() -> None:
 def test_split_refuses(outputs: Sequence[Tensor], text: str) -> None:
     """Outputs that do not have a row for each input row cannot be given back."""
     with pytest.raises(ServingError) as caught:
-        forming.split(outputs, [1, 1], 2)
+        merging.split(outputs, [1, 1], 2)
     assert (caught.value.code, caught.value.message) == (Code.FAILED_PRECONDITION, text)
 
 
@@ -159,8 +159,8 @@ def test_split_undoes_merge(batch: list[list[int]], more: int) -> None:
     """What was merged, with or without rows to fill it up, comes apart as it was."""
     rows = sum(map(len, batch))
     total = rows + more if rows else 0
-    merged = forming.merge([[tensor(each)] for each in batch], total, padding=False)
-    parts = forming.split(merged, [len(each) for each in batch], total)
+    merged = merging.merge([[tensor(each)] for each in batch], total, padding=False)
+    parts = merging.split(merged, [len(each) for each in batch], total)
     assert [values(part) for part in parts] == [[each] for each in batch]
 
 
@@ -168,4 +168,4 @@ def test_split_undoes_merge(batch: list[list[int]], more: int) -> None:
 def test_join_undoes_split(sizes: list[int]) -> None:
     """The parts of a split request make up the whole again."""
     outputs = [tensor(range(sum(sizes))), tensor(np.ones((sum(sizes), 2)))]
-    assert values(forming.join(forming.split(outputs, sizes, sum(sizes)))) == values(outputs)
+    assert values(merging.join(merging.split(outputs, sizes, sum(sizes)))) == values(outputs)
