@@ -18,7 +18,7 @@ def connected(address: str, seconds: float) -> socket.socket:
 
 
 def receive(connection: socket.socket, room: bytearray) -> tuple[int, bool]:
-    """The next answer's status, and whether the connection stays; ``room`` takes the body. OSError without an answer."""
+    """The next answer's status, and whether the connection stays; ``room`` takes the body. OSError without one."""
     head = b""
     while (end := head.find(_END)) < 0:
         head += _part(connection.recv(_HEAD_BYTES))

@@ -51,6 +51,10 @@ class RestClient:
             self._reconnect()
         return str(status or NO_ANSWER)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def _reconnect(self) -> None:
         deadline = time.monotonic() + self._seconds
         while time.monotonic() < deadline:
@@ -88,16 +92,18 @@ def clients(name: str, address: Address, seconds: float) -> list[Ask]:
 
 
 def run(asking: list[Ask], seconds: float) -> Counter[str]:
-    """How often which status came while they all asked for ``seconds``, and of the last requests for a while longer."""
+    """How often which status came while they all asked for ``seconds``, each at least once, and a while longer."""
     ended: Counter[str] = Counter()
     lock = threading.Lock()
     deadline = time.monotonic() + seconds
 
     def send(ask: Ask) -> None:
-        while time.monotonic() < deadline:
+        over = False
+        while not over:
             status = ask()
             with lock:
                 ended[status] += 1
+            over = time.monotonic() >= deadline
 
     threads = [threading.Thread(target=send, args=(ask,), daemon=True) for ask in asking]
     for thread in threads:
