@@ -2,7 +2,7 @@
 
 Requests are due at a steady pace on one connection. NAME is one of PROBES or CONTROL, which asks nobody and only
 sleeps. The log has a line for each: when it was due by the monotonic clock, the wait in seconds, and 1 if the answer
-was good.
+was good. It prints a line when it begins.
 """
 
 import signal
@@ -93,10 +93,12 @@ def main() -> None:
     """What the module says."""
     name, rest, door, path = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    pace = CONTROL_PACE_SECONDS if name == CONTROL else PACE_SECONDS
+    ask = PROBES[name](Address(rest=rest, grpc=door)) if name in PROBES else lambda: True
+    ask()  # the connection's start is not measured
+    print("ready", flush=True)
     with open(path, "w") as log:  # noqa: PTH123 - whole lines are written when it is closed
-        if name == CONTROL:
-            probe(lambda: True, CONTROL_PACE_SECONDS, log)
-        probe(PROBES[name](Address(rest=rest, grpc=door)), PACE_SECONDS, log)
+        probe(ask, pace, log)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ _END_SECONDS = 10.0
 
 
 class _Client:
-    """A module of this package as a process that has ended at the end of the block."""
+    """A module of this package as a process that ends with the block; it prints a line when it is ready."""
 
     def __init__(self, module: str, *arguments: str) -> None:
         self._what = " ".join((module, *arguments))
@@ -50,11 +50,10 @@ class _Client:
 
 
 class Load(_Client):
-    """What sends the costly requests. It is ready when it has made them."""
+    """What sends the costly requests, which it makes before."""
 
     def __init__(self, name: str, address: Address, seconds: float) -> None:
         super().__init__("load", name, address.rest, address.grpc, str(seconds))
-        self.line()
 
     def begin(self) -> None:
         """Send."""

@@ -15,18 +15,20 @@ from tests.bench.settings import Settings
 from tests.bench.stall import figures
 from tests.bench.stall.figures import Memory, Round, Sample, Span, waits
 from tests.bench.stall.kinds import KINDS
+from tests.bench.stall.load import LAST_ANSWERS_SECONDS
 from tests.bench.stall.probe import CONTROL, CONTROL_PACE_SECONDS, PACE_SECONDS, PROBES
 from tests.bench.stall.processes import Load, Probe, available_mb, resident_mb
 from tests.bench.stall.server import EVENTS, LOOP, Longest, stopwatches
 
 MODELS = frozenset(("half_plus_two", STRINGS))
 
-_WARM_SECONDS = 2.0
+_WARM_SECONDS = 1.0
 _QUIET_PART = 0.25
 """Of the time under load."""
 
 _AFTER_SECONDS = 5.0
 _AROUND_SECONDS = 12.0
+_SLACK_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.05
 _LEAST_AVAILABLE_MB = 1000.0
 _CONFIG = """model_config_list {{
@@ -34,8 +36,8 @@ _CONFIG = """model_config_list {{
   config {{ name: "strings" base_path: "{models}/strings" model_platform: "tensorflow" }}
 }}
 """
-_FLAGS = ("--port={grpc}", "--rest_api_port={rest}", "--model_config_file={config}")
-_PROGRAM = Program(name="ours", arguments=("tests.bench.stall.server", "{waits}", *_FLAGS), one_core=False)
+FLAGS = ("--port={grpc}", "--rest_api_port={rest}", "--model_config_file={config}")
+_PROGRAM = Program(name="ours", arguments=("tests.bench.stall.server", "{waits}", *FLAGS), one_core=False)
 _QUESTIONS = tuple(Question(model="half_plus_two", form=form) for form in (Form.JSON, Form.GRPC))
 
 
@@ -90,6 +92,8 @@ def _round(name: str, settings: Settings) -> Round:
             load = stack.enter_context(Load(name, server.address, settings.stall_seconds))
             for each in (*PROBES, CONTROL):
                 probes[each] = stack.enter_context(Probe(each, server.address, settings.work))
+            for client in (load, *probes.values()):
+                client.line()
             seen = _observe(server, load, longest, settings.stall_seconds)
         for question in _QUESTIONS:
             check(question, server.address)
@@ -105,8 +109,10 @@ def _observe(server: Server, load: Load, longest: Longest, seconds: float) -> _S
     longest[LOOP] = longest[EVENTS] = 0.0
     loaded = _span(seconds)
     load.begin()
-    peak = before
+    peak, deadline = before, loaded[1] + LAST_ANSWERS_SECONDS + _SLACK_SECONDS
     while load.process.poll() is None:
+        if time.monotonic() > deadline:
+            raise BenchError("the load did not end in time")
         peak = max(peak, resident_mb(server.process.pid))
         server.check_alive()
         if available_mb() < _LEAST_AVAILABLE_MB:
