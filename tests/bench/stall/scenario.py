@@ -26,6 +26,9 @@ _WARM_SECONDS = 1.0
 _QUIET_PART = 0.25
 """Of the time under load."""
 
+_BETWEEN_SECONDS = 0.5
+"""In which what was due in the quiet is answered, so that the load does not hold it up."""
+
 _AFTER_SECONDS = 5.0
 _AROUND_SECONDS = 12.0
 _SLACK_SECONDS = 60.0
@@ -104,7 +107,7 @@ def _observe(server: Server, load: Load, longest: Longest, seconds: float) -> _S
     """Quiet, then the load, then a while without it."""
     time.sleep(_WARM_SECONDS)
     quiet = _span(seconds * _QUIET_PART)
-    time.sleep(quiet[1] - quiet[0])
+    time.sleep(quiet[1] - quiet[0] + _BETWEEN_SECONDS)
     before = resident_mb(server.process.pid)
     longest[LOOP] = longest[EVENTS] = 0.0
     loaded = _span(seconds)
