@@ -5,7 +5,18 @@ from collections.abc import Mapping
 import pytest
 
 from tests.bench.results import NothingAnsweredError
-from tests.bench.stall.figures import Memory, Round, Sample, Waits, growth, over, read_samples, tables, waits
+from tests.bench.stall.figures import (
+    Memory,
+    Round,
+    Sample,
+    Waits,
+    growth,
+    over,
+    read_samples,
+    tables,
+    waits,
+    waits_under_load,
+)
 from tests.bench.stall.probe import PROBES
 
 SPAN = (10.0, 20.0)
@@ -55,6 +66,17 @@ def test_nothing_due() -> None:
     """A span in which nothing was due has no waits."""
     with pytest.raises(NothingAnsweredError):
         waits([Sample(25.0, 0.001, True)], SPAN, pace=0.02)
+
+
+@pytest.mark.parametrize(
+    ("last", "worst", "failed"),
+    [pytest.param(25.0, 900.0, 1, id="later"), pytest.param(20.0, 3.0, 0, id="at once")],
+)
+def test_what_is_on_its_way_when_the_sending_ends(last: float, worst: float, failed: int) -> None:
+    """The worst wait may come before the load's last answer; the others are those while it was sent."""
+    samples = [Sample(15.0, 0.003, True), Sample(22.0, 0.9, False)]
+    found = waits_under_load(samples, SPAN, last, pace=1.0)
+    assert found == Waits(p50=3.0, p99=3.0, worst=worst, failed=failed)
 
 
 def a_round(loaded: Waits, control: float = 0.0, memory: Memory = MEMORY, **ended: int) -> Round:

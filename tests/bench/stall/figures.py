@@ -5,7 +5,7 @@ All waits are in milliseconds, all memory in units of 10^6 bytes.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
@@ -62,6 +62,15 @@ def waits(samples: Iterable[Sample], span: Span, pace: float) -> Waits:
     return Waits(
         p50=percentile(found, 0.5) * 1e3, p99=percentile(found, 0.99) * 1e3, worst=max(found) * 1e3, failed=failed
     )
+
+
+def waits_under_load(samples: Sequence[Sample], sending: Span, last: float, pace: float) -> Waits:
+    """The waits while the load was sent; the worst and the failed ones until its last answer came, at ``last``.
+
+    What is on its way when the sending ends stalls others as well, but there is less and less of it.
+    """
+    whole = waits(samples, (sending[0], max(last, sending[1])), pace)
+    return replace(waits(samples, sending, pace), worst=whole.worst, failed=whole.failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

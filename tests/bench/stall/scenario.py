@@ -13,7 +13,7 @@ from tests.bench.results import BenchError, Failure, Outcome
 from tests.bench.servers import Program, Server
 from tests.bench.settings import Settings
 from tests.bench.stall import figures
-from tests.bench.stall.figures import Memory, Round, Sample, Span, waits
+from tests.bench.stall.figures import Memory, Round, Sample, Span, waits, waits_under_load
 from tests.bench.stall.kinds import KINDS
 from tests.bench.stall.load import LAST_ANSWERS_SECONDS
 from tests.bench.stall.probe import CONTROL, CONTROL_PACE_SECONDS, PACE_SECONDS, PROBES
@@ -74,10 +74,11 @@ def _round_seconds(settings: Settings) -> float:
 
 
 class _Seen(NamedTuple):
-    """What the benchmark's own process saw of a round."""
+    """What the benchmark's own process saw of a round; ``last`` is when the load had its last answer."""
 
     quiet: Span
     loaded: Span
+    last: float
     memory: Memory
     ended: Mapping[str, int]
 
@@ -121,9 +122,10 @@ def _observe(server: Server, load: Load, longest: Longest, seconds: float) -> _S
         if available_mb() < _LEAST_AVAILABLE_MB:
             raise BenchError(f"the machine's memory is used up, of it by the server {peak:,.0f} MB")
         time.sleep(_LOOK_AGAIN_SECONDS)
+    last = time.monotonic()
     time.sleep(_AFTER_SECONDS)
     memory = Memory(before=before, peak=peak, after=resident_mb(server.process.pid))
-    return _Seen(quiet, loaded, memory, load.counts())
+    return _Seen(quiet, loaded, last, memory, load.counts())
 
 
 def _span(seconds: float) -> Span:
@@ -134,8 +136,8 @@ def _span(seconds: float) -> Span:
 def _figures(seen: _Seen, samples: Mapping[str, Sequence[Sample]], longest: Longest) -> Round:
     return Round(
         quiet={name: waits(samples[name], seen.quiet, PACE_SECONDS) for name in PROBES},
-        loaded={name: waits(samples[name], seen.loaded, PACE_SECONDS) for name in PROBES},
-        control=waits(samples[CONTROL], seen.loaded, CONTROL_PACE_SECONDS).worst,
+        loaded={name: waits_under_load(samples[name], seen.loaded, seen.last, PACE_SECONDS) for name in PROBES},
+        control=waits_under_load(samples[CONTROL], seen.loaded, seen.last, CONTROL_PACE_SECONDS).worst,
         loop=float(longest[LOOP]) * 1e3,
         events=float(longest[EVENTS]) * 1e3,
         ended=seen.ended,
