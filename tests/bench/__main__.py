@@ -16,10 +16,22 @@ from tests.bench.results import BenchError, Failure, Outcome
 from tests.bench.scenarios import TABLES, Scenario, beside
 from tests.bench.servers import ROOT, Cores
 from tests.bench.settings import Settings
+from tests.bench.stall.kinds import KINDS
+from tests.bench.stall.scenario import MODELS, stall, stall_seconds
 
-LIVES = {"start": (life.start, life.start_seconds), "versions": (life.versions, life.versions_seconds)}
+LIVES = {
+    "start": (life.start, life.start_seconds),
+    "versions": (life.versions, life.versions_seconds),
+    "stall": (stall, stall_seconds),
+}
+WHOLE = (*TABLES, "start", "versions")
+"""What is done if nothing is named: not `stall`, which takes longer than all the others."""
+
 SMOKE = ("rest", "grpc", "batching", "start")
 """What the smoke run does: everything that needs no large model."""
+
+
+_SMOKE_STALL_SECONDS = 2.0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=[*TABLES, *LIVES], help="this scenario; may be repeated")
     parser.add_argument("--smoke", action="store_true", help="a minute of it, to see that it works")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of load in `stall` (default: %(default)g)")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="in `stall` only this; may be repeated")
     parser.add_argument("--changes", type=int, default=7, help="version changes in `versions` (default: %(default)s)")
     parser.add_argument(
         "--rest", default="", metavar="URL", help="a running server to measure as well: http://host:port"
@@ -45,8 +59,10 @@ def main(arguments: Sequence[str]) -> int:
     whole = not (options.only or options.smoke or options.rest or options.grpc)
     out: Path = options.out or (ROOT / "docs" if whole else ROOT / ".bench" / "report")
     command = " ".join(["python -m tests.bench", *arguments]) if arguments else "make bench"
+    names = chosen(options)
     try:
-        load.check_tools()
+        if names != ["stall"]:
+            load.check_tools()
         with tempfile.TemporaryDirectory(prefix="bench-") as work:
             settings = Settings(
                 rounds=1 if options.smoke else options.rounds,
@@ -54,8 +70,10 @@ def main(arguments: Sequence[str]) -> int:
                 cores=Cores.found(),
                 models=options.models.absolute(),
                 work=Path(work),
+                stall_seconds=_SMOKE_STALL_SECONDS if options.smoke else options.seconds,
+                stall_kinds=tuple(options.kind or ()),
             )
-            failures = measure(settings, chosen(options), tables(options), out, command)
+            failures = measure(settings, names, tables(options), out, command)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -70,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def chosen(options: argparse.Namespace) -> list[str]:
     """The names of the scenarios to run, in the order of the run."""
-    wanted = options.only or (SMOKE if options.smoke else [*TABLES, *LIVES])
+    wanted = options.only or (SMOKE if options.smoke else WHOLE)
     return [name for name in [*TABLES, *LIVES] if name in wanted]
 
 
@@ -100,6 +118,8 @@ def measure(
     progress.finish()
     found = {name: (scenarios[name], outcomes[name].measurements) for name in names if name in scenarios}
     failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
+    found_tables = [table for outcome in outcomes.values() for table in outcome.tables]
+    print("\n".join(report.tables(found_tables)))
     text = report.markdown(
         report.Report(
             machine=facts,
@@ -109,6 +129,7 @@ def measure(
             command=command,
             day=datetime.now(UTC).date().isoformat(),
             took=f"{clock(time.monotonic() - began)} minutes",
+            tables=found_tables,
         )
     )
     report.insert(out / "benchmarks.md", text)
@@ -118,6 +139,7 @@ def measure(
 def needed(names: Sequence[str], scenarios: Mapping[str, Scenario]) -> set[str]:
     """The models that the scenarios call."""
     found = {each.question.model for name in names if name in scenarios for each in scenarios[name].contenders}
+    found |= MODELS if "stall" in names else set()
     return found | {"half_plus_two"} | ({"resnet"} if "versions" in names else set())
 
 

@@ -20,7 +20,11 @@ _CALL_SECONDS = 30.0
 _LOOK_AGAIN_SECONDS = 0.01
 _RUNTIME = re.compile(r"^:tensorflow:serving:runtime_latency_(sum|count)\{.*\} (\S+)$", re.MULTILINE)
 # Channels share their connections, and the waits after a refused one, unless they are told not to.
-_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ def exchange(
 
 
 def _over_grpc(question: Question, address: Address) -> bytes:
-    with grpc.insecure_channel(address.grpc, options=_OPTIONS) as channel:
+    with grpc.insecure_channel(address.grpc, options=CHANNEL_OPTIONS) as channel:
         try:
             answer: bytes = channel.unary_unary(PREDICT)(question.body(), timeout=_CALL_SECONDS)
         except grpc.RpcError as error:

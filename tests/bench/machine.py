@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -50,6 +51,8 @@ def _packages() -> Iterator[str]:
 def _generators() -> Iterator[str]:
     # wrk prints its version, and then its usage with status 1.
     for tool, flag in (("wrk", "-v"), ("h2load", "--version")):
+        if shutil.which(tool) is None:
+            continue  # a run that does not need it
         done = subprocess.run([tool, flag], capture_output=True, text=True, check=False)
         found = re.search(r"(?:wrk \S*|nghttp2/\S+)", done.stdout)
         yield found[0] if found and tool == "wrk" else f"{tool} ({found[0] if found else 'unknown'})"

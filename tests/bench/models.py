@@ -1,6 +1,7 @@
-"""Writes the three models of the benchmark, each once, into a cache directory: half_plus_two, mlp and resnet.
+"""Writes the models of the benchmark, each once, into a cache directory: half_plus_two, mlp, resnet and strings.
 
-Each has a float input `x` and a float output `y`. TensorFlow is imported in a child process only.
+Each has a float input `x` and a float output `y`, but strings, which counts those in `x`. TensorFlow is imported in a
+child process only.
 """
 
 import subprocess
@@ -13,6 +14,7 @@ from tests.bench.results import BenchError
 from tests.bench.servers import ROOT
 
 NAMES = ("half_plus_two", "mlp", "resnet")
+STRINGS = "strings"
 VERSION = "1"
 SEED = 1
 
@@ -29,6 +31,7 @@ def _export(name: str, version: Path) -> None:
     import tensorflow as tf
 
     shape: list[int | None]
+    dtype = tf.float32
     tf.keras.utils.set_random_seed(SEED)
     match name:
         case "half_plus_two":
@@ -37,9 +40,11 @@ def _export(name: str, version: Path) -> None:
             shape, module, function = [None, 784], *_network(tf, _mlp(tf))
         case "resnet":
             shape, module, function = [None, 224, 224, 3], *_network(tf, tf.keras.applications.ResNet50(weights=None))
+        case "strings":
+            shape, dtype, module, function = [None], tf.string, tf.Module(), lambda x: {"y": tf.size(x)}
         case _:
-            raise ValueError(f"unknown model {name!r}; expected one of {NAMES}")
-    module.call = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+            raise ValueError(f"unknown model {name!r}; expected one of {(*NAMES, STRINGS)}")
+    module.call = tf.function(function, input_signature=[tf.TensorSpec(shape, dtype, name="x")])
     # saved_model.pb appears last: an export that was cut short is written anew.
     tf.saved_model.save(module, str(version), signatures=module.call)
 

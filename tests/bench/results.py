@@ -99,6 +99,16 @@ class Failure:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Figures that are no comparison with a baseline. ``met`` has an entry for each that has a bar."""
+
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    met: tuple[bool, ...] = ()
+
+
 Key = tuple[str, int]
 """A contender's name and a level of concurrency."""
 
@@ -109,6 +119,7 @@ class Outcome:
 
     measurements: dict[Key, list[Measurement]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
 

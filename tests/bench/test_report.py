@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.report import BEGIN, END, Report, amount, insert, markdown
-from tests.bench.results import BenchError, Failure, Figure, Names, Target, row
+from tests.bench.results import BenchError, Failure, Figure, Names, Table, Target, row
 
 NAMES = Names(scenario="REST", load="connections 16", unit="req/s", ours="lane", baseline="bare")
 ALONE = Names(scenario="Start", load="first answer", unit="s", ours="ours")
@@ -15,6 +15,7 @@ ROWS = (
     row(NAMES, [5.0], [4.0], Figure.RATIO, None),
     row(ALONE, [0.71], (), Figure.VALUE, Target(bound=1.0, at_least=False)),
 )
+TABLES = (Table(title="Waits", columns=("kind", "met"), lines=(("a|b", "met"),), met=(True, False)),)
 FAILURES = (Failure(scenario="rest", what="Flask", why="ended with 1:\n a|b"),)
 
 
@@ -28,6 +29,7 @@ def report(plots: tuple[tuple[str, str], ...] = ()) -> str:
             command="make bench",
             day="2026-11-20",
             took="5:00 minutes",
+            tables=TABLES,
         )
     )
 
@@ -37,7 +39,7 @@ def report(plots: tuple[tuple[str, str], ...] = ()) -> str:
     [
         pytest.param("Measured on 2026-11-20 with `make bench`, which took 5:00 minutes.", id="command"),
         pytest.param("| Processor | a \\| b |", id="machine"),
-        pytest.param("Targets met: 2 of 3.", id="summary"),
+        pytest.param("Targets met: 3 of 5.", id="summary"),
         pytest.param(
             "| connections 16, req/s | lane: 8,500 | bare: 10,000 | 0.85 (0.80 to 0.90) | at least 0.75 | met |",
             id="ratio",
@@ -47,6 +49,7 @@ def report(plots: tuple[tuple[str, str], ...] = ()) -> str:
         ),
         pytest.param("| connections 16, req/s | lane: 5.00 | bare: 4.00 | 1.25 |  |  |", id="no target"),
         pytest.param("| first answer, s | ours: 0.71 |  |  | at most 1 | met |", id="alone"),
+        pytest.param("| a\\|b | met |", id="a table of its own"),
         pytest.param("- rest, Flask: ended with 1: a\\|b", id="failure"),
     ],
 )
@@ -60,6 +63,7 @@ def test_scenarios_have_tables_of_their_own() -> None:
     assert [line for line in report().splitlines() if line.startswith("###")] == [
         "### REST",
         "### Start",
+        "### Waits",
         "### Not measured",
     ]
 

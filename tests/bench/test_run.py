@@ -18,11 +18,12 @@ from tests.bench.settings import Settings
     [
         pytest.param([], ["rest", "grpc", "batching", "resnet", "start", "versions"], id="all"),
         pytest.param(["--smoke"], ["rest", "grpc", "batching", "start"], id="smoke"),
+        pytest.param(["--only=stall"], ["stall"], id="what only runs when it is named"),
         pytest.param(["--only=start", "--only=rest"], ["rest", "start"], id="some, in the order of the run"),
     ],
 )
 def test_choice(arguments: list[str], expected: list[str]) -> None:
-    """All scenarios run unless some are named."""
+    """All scenarios but the longest run unless some are named."""
     assert bench.chosen(bench.parser().parse_args(arguments)) == expected
 
 
@@ -36,6 +37,7 @@ def test_models_that_are_needed() -> None:
     """Only the models of the chosen scenarios are written."""
     tables = bench.tables(bench.parser().parse_args([]))
     assert bench.needed(["rest"], tables) == {"half_plus_two"}
+    assert bench.needed(["stall"], tables) == {"half_plus_two", "strings"}
     assert bench.needed(["batching", "versions"], tables) == {"half_plus_two", "mlp", "resnet"}
 
 
