@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from serving.rest.connection.traffic import Traffic
 from serving.rest.server import RestDoor
 from tests.support import ManualClock
 from tests.support.raw import request as written
@@ -40,9 +41,14 @@ class Bench:
     service: Service
     door: RestDoor
 
+    @property
+    def traffic(self) -> Traffic:
+        """What the door counts."""
+        return self.door._traffic
+
     def connect(self) -> Line:
-        assert self.door.server is not None
-        line = Line(self.door.server())
+        assert self.door.connection is not None
+        line = Line(self.door.connection())
         self.turn()
         return line
 
