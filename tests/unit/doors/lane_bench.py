@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass
+from typing import TypeVarTuple
 
 import pytest
 
@@ -20,13 +22,23 @@ BODY = b'{"instances": [1.0]}'
 PLAIN = written("POST", PREDICT, BODY)
 MOST_TURNS = 5000
 
+Options = TypeVarTuple("Options")
+
 
 class ManualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only when told to."""
+    """An event loop whose time passes only when told to; ``timers`` are those that were ever set."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._manual = clock
+        self.timers: list[asyncio.TimerHandle] = []
         super().__init__()
+
+    def call_at(
+        self, when: float, callback: Callable[[*Options], object], *args: *Options, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = super().call_at(when, callback, *args, context=context)
+        self.timers.append(timer)
+        return timer
 
     def time(self) -> float:
         return self._manual()

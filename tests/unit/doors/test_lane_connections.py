@@ -162,6 +162,7 @@ def test_connection_that_breaks_does_not_leave(bench: Bench) -> None:
     line = bench.connect()
     line.closed = True
     bench.feed(line, PLAIN + written("GET", "/v1/models/m"))
+    assert isinstance(line.protocol, Lane)
     line.protocol.connection_lost(None)
     bench.turn(10)
     assert (bench.service.app.on_lane, bench.service.app.on_road) == (1, 0)
@@ -177,6 +178,36 @@ def test_stop_closes_every_connection(bench: Bench, data: bytes) -> None:
         bench.sent(line, 1)
     bench.loop.run_until_complete(bench.door.stop())
     assert line.closed
+
+
+@pytest.mark.parametrize("data", [b"", PLAIN, written("GET", "/v1/models/m")], ids=["new", "lane", "road"])
+def test_nothing_is_left_of_a_connection(bench: Bench, data: bytes) -> None:
+    """When it has ended, no timer holds it, and the door has forgotten it."""
+    line = bench.connect()
+    if data:
+        bench.feed(line, data)
+        bench.sent(line, 1)
+    line.protocol.connection_lost(None)
+    bench.turn()
+    assert bench.loop.timers
+    assert all(timer.cancelled() for timer in bench.loop.timers)
+    assert bench.traffic.connections == set()
+
+
+def test_idle_is_when_nothing_has_begun_again(bench: Bench) -> None:
+    """A connection may go from one request to the next in one turn of the loop; a drain goes on waiting."""
+    traffic = bench.traffic
+    traffic.draining = True
+    traffic.began()
+    waiting = bench.loop.create_task(traffic.wait_idle(IDLE_SECONDS))
+    bench.turn()
+    traffic.ended()
+    traffic.began()
+    bench.turn()
+    assert not waiting.done()
+    traffic.ended()
+    bench.turn()
+    assert waiting.done()
 
 
 @pytest.mark.parametrize(
