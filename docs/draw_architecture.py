@@ -1,16 +1,26 @@
 """Writes docs/architecture.svg, the rooms of ``serving/``; run it as ``python docs/draw_architecture.py``.
 
 Places are chosen by hand. ``tests/unit/test_architecture.py`` holds that each room is here and that each arrow is an
-import.
+import. Into docs/architecture.md it writes the states of a connection on the lane, from their table.
 """
 
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
 
-PICTURE = Path(__file__).resolve().parent / "architecture.svg"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a clone in which nothing was installed will do
+
+from serving.rest.connection.lane_states import TRANSITIONS, Event, State  # noqa: E402 - after the line that lets it be found
+
+PICTURE = ROOT / "docs" / "architecture.svg"
+PAGE = ROOT / "docs" / "architecture.md"
+
+_STATES = re.compile("(?<=```mermaid\n)stateDiagram-v2\n.*?(?=```\n)", re.DOTALL)
 
 WIDTH, HEIGHT = 800, 716
 _HEIGHT_OF_BOX = 52
@@ -221,6 +231,25 @@ def _legend() -> Iterator[str]:
     yield f'<text class="note" x="620" y="{y}">not ours</text>'
 
 
+def with_states(page: str) -> str:
+    """``page`` with its diagram of the lane's states drawn anew."""
+    return _STATES.sub("\n".join(_states()), page)
+
+
+def _states() -> Iterator[str]:
+    """Mermaid's lines, one for each pair of states; without what leaves a state as it is, and without CLOSE."""
+    moves: dict[tuple[State, State], list[str]] = {}
+    for (before, event), after in TRANSITIONS.items():
+        if after is not before and event is not Event.CLOSE:
+            moves.setdefault((before, after), []).append(event.name)
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {State.READING.name}"
+    for (before, after), events in moves.items():
+        yield f"    {before.name} --> {after.name}: {', '.join(events)}"
+    yield ""
+
+
 if __name__ == "__main__":
     PICTURE.write_text(picture(), encoding="utf-8")
+    PAGE.write_text(with_states(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"{PICTURE.name}: {sum(not box.outside for box in BOXES)} rooms, {len(ARROWS)} imports")

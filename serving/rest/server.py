@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 from serving.rest.app import LARGE_BODY_BYTES, RestApp
 from serving.rest.connection.heads import Heads
 from serving.rest.connection.lane import Lane
-from serving.rest.connection.road import Response, Road
+from serving.rest.connection.road import KEEPALIVE_SECONDS, Response, Road
 from serving.rest.connection.traffic import Traffic
 from serving.telemetry.log import logger
 
@@ -30,29 +32,25 @@ _LAME_DUCK_SECONDS = 0.3
 
 
 class _Server(web.Server):
-    """Makes connections, on the lane if there are ``heads``, and requests whose body may be as large as allowed."""
+    """Makes connections on the road, and requests whose body may be as large as allowed."""
 
-    def __init__(self, door: "RestDoor", app: RestApp, traffic: Traffic, max_request_bytes: int, *, lane: bool) -> None:
-        super().__init__(door.handle, request_factory=self._request, handler_cancellation=True)
-        self._app = app
-        self._traffic = traffic
-        self._heads = Heads(app.small_route, min(max_request_bytes, LARGE_BODY_BYTES - 1)) if lane else None
-        self._largest = max_request_bytes
+    def __init__(self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], largest: int) -> None:
+        super().__init__(handle, request_factory=self._request, handler_cancellation=True)
+        self._largest = largest
         self._running = asyncio.get_running_loop()
 
-    def __call__(self) -> RequestHandler:
-        options: dict[str, Any] = {
-            "loop": self._running,
-            "access_log": None,  # aiohttp's way to have no access log
-            "auto_decompress": False,
-            "max_line_size": _LONGEST_LINE,
-            "max_field_size": _LONGEST_LINE,
-            "max_headers": _MOST_HEADERS,
-            "read_bufsize": _BUFFER_BYTES,
-        }
-        if self._heads is None:
-            return Road(self, **options)
-        return Lane(self, self._app, self._heads, self._traffic, **options)
+    def __call__(self) -> Road:
+        return Road(
+            self,
+            loop=self._running,
+            access_log=None,  # type: ignore[arg-type] # aiohttp's way to have no access log
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            max_headers=_MOST_HEADERS,
+            read_bufsize=_BUFFER_BYTES,
+        )
 
     def _request(
         self,
@@ -81,9 +79,11 @@ class RestDoor:
         self._tls = tls
         self._wanted_port = port
         self._max_request_bytes = max_request_bytes
-        self._small_request_lane = small_request_lane
+        largest = min(max_request_bytes, LARGE_BODY_BYTES - 1)
+        self._heads = Heads(app.small_route, largest) if small_request_lane else None
         self._traffic = Traffic()
-        self.server: _Server | None = None
+        self._server: _Server | None = None
+        self.connection: Callable[[], asyncio.Protocol] | None = None  # makes each, once started
         self._listener: asyncio.Server | None = None
 
     @property
@@ -105,10 +105,12 @@ class RestDoor:
 
     async def start(self) -> None:
         """Listen on IPv6 and IPv4 alike, or on IPv4 where there is no IPv6. Raises OSError if the port is taken."""
-        self.server = _Server(self, self._app, self._traffic, self._max_request_bytes, lane=self._small_request_lane)
         loop = asyncio.get_running_loop()
+        self.connection = self._server = _Server(self.handle, self._max_request_bytes)
+        if self._heads is not None:
+            self.connection = partial(Lane, loop, self._app, self._heads, self._traffic, self._server)
         self._listener = await loop.create_server(
-            self.server, sock=_listen(self._wanted_port), backlog=1024, ssl=self._tls
+            self.connection, sock=_listen(self._wanted_port), backlog=1024, ssl=self._tls
         )
 
     async def drain(self, grace_seconds: float) -> None:
@@ -128,9 +130,11 @@ class RestDoor:
 
     async def stop(self) -> None:
         """Close every connection, whatever is under way: who wants to wait has drained before."""
-        if self.server is not None:
-            self.server.pre_shutdown()
-            await self.server.shutdown(timeout=_CLOSE_SECONDS)
+        for close in list(self._traffic.connections):
+            close()
+        if self._server is not None:
+            self._server.pre_shutdown()
+            await self._server.shutdown(timeout=_CLOSE_SECONDS)
 
 
 def _listen(port: int) -> socket.socket:
@@ -142,6 +146,7 @@ def _listen(port: int) -> socket.socket:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         address = ("0.0.0.0", port)  # noqa: S104 - a server's port is for everybody; containers publish it
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # its connections have it, too
     try:
         listener.bind(address)
     except OSError:

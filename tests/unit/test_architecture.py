@@ -108,6 +108,13 @@ def test_picture_is_as_drawn(drawing: ModuleType) -> None:
     assert (DOCS / "architecture.svg").read_text() == drawing.picture()
 
 
+def test_states_are_as_in_their_table(drawing: ModuleType) -> None:
+    """docs/architecture.md has the lane's states as docs/draw_architecture.py draws them."""
+    page = (DOCS / "architecture.md").read_text()
+    assert page == drawing.with_states(page)
+    assert page.count("```mermaid\nstateDiagram-v2\n    [*] --> READING\n") == 1
+
+
 def test_every_room_is_in_the_picture(picture: ElementTree.Element) -> None:
     """The rooms of the picture are those of serving/, each once."""
     rooms = {name.split(".")[1] for name in read_tree(ROOT) if name.startswith("serving.")}

@@ -4,7 +4,8 @@ Not an HTTP parser: a head that is in any way unusual is left to aiohttp's.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from serving.rest import media, routes
@@ -33,12 +34,13 @@ _CONNECTION = {b"": True, b"keep-alive": True, b"close": False}
 
 
 class Head(NamedTuple):
-    """What a head asks for: the path as sent, its route, the size of the body in bytes."""
+    """What a head asks for: the path as sent, its route, the size of the body in bytes, fields by lower-case name."""
 
     path: str
     route: Route
     length: int
     keep_alive: bool
+    headers: Mapping[str, str]
 
 
 class Heads:
@@ -65,7 +67,8 @@ class Heads:
             return None
         if len(self.known) >= _MOST_KNOWN:
             self.known.clear()  # the heads in use are back at once
-        self.known[data] = head = Head(match[1].decode(), route, length, keep_alive)
+        headers = MappingProxyType({name.decode(): value.decode("latin-1") for name, value in fields.items()})
+        self.known[data] = head = Head(match[1].decode(), route, length, keep_alive, headers)
         return head
 
     def _plain_route(self, target: str) -> Route | None:

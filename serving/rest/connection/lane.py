@@ -5,13 +5,15 @@ and all, to aiohttp's road, for good. Answers are the same on both, and so are l
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import cast
 
 from serving.rest.answer import Answer, wire
 from serving.rest.app import RestApp
 from serving.rest.connection.heads import BLANK_LINE, Head, Heads, may_become_plain
-from serving.rest.connection.road import Road
+from serving.rest.connection.lane_states import BUSY, GATHERING, TRANSITIONS, Event, State
+from serving.rest.connection.road import KEEPALIVE_SECONDS, Road, peer_of, report_unsent
 from serving.rest.connection.traffic import Traffic
 
 _BURST = 32
@@ -26,75 +28,85 @@ _MOST_HELD = 2**18
 _MOST_PIECES = 8
 """How many pieces a head may come in; each is looked at from its beginning."""
 
+# What most requests need; in Python 3.11 it takes an Enum ten times as long to find a member as a module.
+_READING, _CLOSED = State.READING, State.CLOSED
+_PART_OF_BODY, _MORE, _AWAIT, _SETTLED = Event.PART_OF_BODY, Event.MORE, Event.AWAIT, Event.SETTLED
 
-class Lane(Road):
-    """One connection. ``app`` answers, ``heads`` reads, ``traffic`` counts what is under way across loop turns."""
+
+class Lane(asyncio.Protocol):
+    """One connection. ``app`` answers, ``heads`` reads, ``traffic`` counts what is under way across loop turns.
+
+    ``road`` makes what takes over; ``state`` says what is waited for, by the table in ``lane_states``.
+    """
 
     __slots__ = (
         "_app",
         "_awaited",
-        "_busy",
-        "_deferred",
-        "_free",
+        "_expires_at",
         "_heads",
         "_held",
-        "_left",
+        "_loop",
+        "_peer",
         "_pieces",
-        "_stopped",
+        "_road",
+        "_timer",
         "_traffic",
+        "_transport",
         "_wanted",
+        "state",
     )
+    _transport: asyncio.Transport
+    _timer: asyncio.TimerHandle
 
-    def __init__(self, server: Any, app: RestApp, heads: Heads, traffic: Traffic, **options: Any) -> None:
-        super().__init__(server, **options)
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, app: RestApp, heads: Heads, traffic: Traffic, road: Callable[[], Road]
+    ) -> None:
+        self.state = _READING
+        self._loop = loop
         self._app = app
         self._heads = heads
         self._traffic = traffic
-        self._free = True  # on the lane, with nothing held, awaited or unsent
-        self._left = False  # for the road
-        self._busy = False  # counted by ``traffic``
+        self._road = road
+        self._peer: str | None = None
         self._held = bytearray()  # arrived, but not answered yet
         self._wanted = 0  # the size of the request that ``_held`` is the beginning of, once that is known
         self._pieces = 0  # of a head
         self._awaited: asyncio.Future[bytes] | None = None
-        self._deferred = False  # until others had their turn
-        self._stopped = False  # reading, for too much is held
+        self._expires_at = 0.0
 
-    def data_received(self, data: bytes) -> None:
-        """Answer what can be answered at once, keep or hand over the rest."""
-        if self._left:
-            super().data_received(data)
-        elif self._close or self._force_close:
-            return
-        elif self._free:
-            self._serve(data)
-        else:
-            self._hold(data)
+    @property
+    def peer(self) -> str:
+        """The client's address; empty if it has none."""
+        if self._peer is None:
+            self._peer = peer_of(self._transport)
+        return self._peer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to read."""
+        self._transport = cast("asyncio.Transport", transport)
+        report_unsent(self._transport)
+        self._traffic.connections.add(self.close)
+        self._expires_at = self._loop.time() + KEEPALIVE_SECONDS
+        self._timer = self._loop.call_at(self._expires_at, self._expire)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give up what is awaited: nobody is there to take it."""
-        awaited, self._awaited = self._awaited, None
-        if awaited is not None:
-            awaited.cancel()
-        self._free = False
-        self._held.clear()
-        super().connection_lost(exc)
-        self._count(busy=False)
+        self.close()
+        self._traffic.connections.discard(self.close)
+
+    def pause_writing(self) -> None:
+        """The client does not take what was written."""
+        self.take(Event.PAUSED)
 
     def resume_writing(self) -> None:
         """The client has taken everything."""
-        super().resume_writing()
-        if not self._left:
-            self._go_on()
+        self._go_on(Event.TAKEN)
 
-    def _process_keepalive(self) -> None:
-        if self._busy:  # the time begins when the answer has been given
-            self._keepalive_handle = self._loop.call_later(self._keepalive_timeout, self._process_keepalive)
-        else:
-            super()._process_keepalive()
-
-    def _serve(self, data: bytes) -> None:
-        """Answer the requests in ``data``, as far as they are complete and plain, in their order."""
+    def data_received(self, data: bytes) -> None:
+        """Answer the requests in ``data``, as far as they are complete and plain, in their order; hold the rest."""
+        if self.state is not _READING:
+            self._hold(data)
+            return
         app, known, draining = self._app, self._heads.known, self._traffic.draining
         answers: list[bytes] = []
         unsent = start = 0
@@ -110,17 +122,21 @@ class Lane(Road):
                 return
             end = body + head.length
             if end > len(data):
-                self._gather_body(answers, data[start:], end - start)
+                self._wait(_PART_OF_BODY, answers, data[start:])
+                self._wanted = end - start
                 return
             reply = app.small(head.path, head.route, data[body:end])
             start = end
             if not isinstance(reply, Answer):
-                self._await(answers, data[start:], reply, head)
+                self._wait(_AWAIT, answers, data[start:])
+                self._awaited = reply
+                reply.add_done_callback(partial(self._answered, head))
                 return
             keep_alive = head.keep_alive and not draining
             answers.append(wire(reply, keep_alive=keep_alive))
             if not keep_alive:
-                self._finish(answers)
+                self._send(answers)
+                self.close()
                 return
             unsent += len(answers[-1])
             if len(answers) >= _BURST or unsent >= _MOST_UNSENT:
@@ -128,113 +144,106 @@ class Lane(Road):
                 return
         self._send(answers)
 
-    def _send(self, answers: list[bytes]) -> None:
-        """Write what was answered; while the client does not take it all, nothing more is answered."""
-        transport = self.transport
-        if not answers or transport is None or transport.is_closing():
-            return
-        transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self._pieces = 0
-        if self._paused:
-            self._hold_back(b"", busy=True)
-
-    def _finish(self, answers: list[bytes]) -> None:
-        """Write the last answers and close; what the client sent behind them is not read."""
-        self._send(answers)
-        self._free = False
+    def close(self) -> None:
+        """End the connection. Answers that were written still leave; what the client sent behind them is not read."""
+        self.take(Event.CLOSE)
+        self._timer.cancel()
         self._held.clear()
-        self.force_close()
+        if self._awaited is not None:
+            self._awaited.cancel()
+        self._transport.close()
+
+    def take(self, event: Event) -> State:
+        """Move to the next state, and let a drain wait for this connection, or no longer."""
+        before = self.state
+        self.state = after = TRANSITIONS[before, event]
+        if after not in BUSY:
+            if before in BUSY:
+                self._traffic.ended()
+        elif before not in BUSY:
+            self._traffic.began()
+        return after
+
+    def _send(self, answers: list[bytes]) -> None:
+        """Write what was answered; the transport says if the client does not take it all."""
+        transport = self._transport
+        if answers and not transport.is_closing():
+            self._expires_at = self._loop.time() + KEEPALIVE_SECONDS
+            self._pieces = 0
+            transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+
+    def _wait(self, event: Event, answers: list[bytes], rest: bytes) -> State:
+        """Write the answers; ``rest`` has to wait, and ``event`` says for what."""
+        if answers:
+            self._send(answers)
+        self._held += rest
+        return self.take(event)
 
     def _gather_head(self, answers: list[bytes], rest: bytes) -> None:
         """``rest`` is a head without its end."""
         if self._pieces < _MOST_PIECES and may_become_plain(rest):
-            self._send(answers)
+            self._wait(Event.PART_OF_HEAD, answers, rest)
             self._pieces += 1
-            self._hold_back(rest, busy=self._paused)
         else:
             self._leave(answers, rest)
 
-    def _gather_body(self, answers: list[bytes], rest: bytes, wanted: int) -> None:
-        """``rest`` is a plain head and the beginning of its body; the request is ``wanted`` bytes long."""
-        self._send(answers)
-        self._wanted = wanted
-        self._hold_back(rest, busy=True)
-
     def _defer(self, answers: list[bytes], rest: bytes) -> None:
-        """Go on with ``rest`` when other connections have had their turn."""
-        self._send(answers)
-        self._deferred = True
-        self._hold_back(rest, busy=True)
-        self._loop.call_soon(self._undefer)
-
-    def _undefer(self) -> None:
-        self._deferred = False
-        self._go_on()
-
-    def _await(self, answers: list[bytes], rest: bytes, reply: "asyncio.Future[bytes]", head: Head) -> None:
-        """Go on with ``rest`` when ``reply`` is there."""
-        self._send(answers)
-        self._awaited = reply
-        self._hold_back(rest, busy=True)
-        reply.add_done_callback(partial(self._answered, head))
+        if self._wait(Event.DEFER, answers, rest) is State.DEFERRED:
+            self._loop.call_soon(self._go_on, Event.TURN)
 
     def _answered(self, head: Head, reply: "asyncio.Future[bytes]") -> None:
         self._awaited = None
         if reply.cancelled():  # the client has gone, or the threads have been shut down
-            self.force_close()
+            self.close()
             return
         answer = self._app.settled(head.path, reply)
-        if head.keep_alive and not self._traffic.draining:
-            self._send([wire(answer, keep_alive=True)])
-            self._go_on()
+        keep_alive = head.keep_alive and not self._traffic.draining
+        self._send([wire(answer, keep_alive=keep_alive)])
+        if keep_alive:
+            self._go_on(_SETTLED)
         else:
-            self._finish([wire(answer, keep_alive=False)])
+            self.close()
 
     def _leave(self, answers: list[bytes], rest: bytes) -> None:
         """Take ``rest``, and all that comes, to the road; but not before every answer so far has been sent."""
         self._send(answers)
-        if self._paused:
-            self._hold_back(rest, busy=True)
-            return
-        self._left = True
-        self._hold_back(b"", busy=False)
-        super().data_received(rest)
-
-    def _hold_back(self, rest: bytes, *, busy: bool) -> None:
-        self._free = False
-        self._held += rest
-        self._count(busy=busy)
+        if self._transport.is_closing():  # a road cannot be made on a socket that may be gone
+            self.close()
+        elif self.take(Event.LEAVE) is State.LEFT:
+            self._timer.cancel()
+            self._traffic.connections.discard(self.close)
+            self._road().take_over(self._transport, rest, self._expires_at)
+        else:
+            self._held += rest
 
     def _hold(self, data: bytes) -> None:
         """Keep what arrives behind a request that is not complete, or not answered."""
-        self._held += data
-        if self._awaited is None and not self._deferred and not self._paused:
-            if len(self._held) >= self._wanted:
-                self._go_on()
-        elif len(self._held) > _MOST_HELD and self.transport is not None and not self._stopped:
-            self._stopped = True
-            self.transport.pause_reading()
-
-    def _go_on(self) -> None:
-        """Go on with what is held, unless there is something left to wait for."""
-        if self._awaited is not None or self._deferred or self._paused or self.transport is None:
+        state, held = self.state, self._held
+        if state is _CLOSED:
             return
-        if self._stopped:
-            self._stopped = False
-            self.transport.resume_reading()
-        held = bytes(self._held)
-        self._held.clear()
-        self._wanted = 0
-        self._free = True
-        self._serve(held)
-        if self._free:
-            self._count(busy=False)
+        held += data
+        if state in GATHERING:
+            if len(held) >= self._wanted:
+                self._go_on(_MORE)
+        elif len(held) > _MOST_HELD:
+            self._transport.pause_reading()
 
-    def _count(self, *, busy: bool) -> None:
-        """Let a drain wait for this connection, or no longer."""
-        if busy and not self._busy:
-            self._traffic.began()
-        elif self._busy and not busy:
-            self._traffic.ended()
-        self._busy = busy
+    def _go_on(self, event: Event) -> None:
+        """Look at what is held, unless there is still something to wait for after ``event``."""
+        if self.take(event) is _READING:
+            held = bytes(self._held)
+            self._held.clear()
+            self._wanted = 0
+            if len(held) > _MOST_HELD:
+                self._transport.resume_reading()  # if it was paused
+            self.data_received(held)
+
+    def _expire(self) -> None:
+        """The time of the answer that was the last one when the timer was set is over."""
+        now = self._loop.time()
+        if now >= self._expires_at:
+            if self.take(Event.EXPIRED) is _CLOSED:
+                self.close()
+                return
+            self._expires_at = now + KEEPALIVE_SECONDS
+        self._timer = self._loop.call_at(self._expires_at, self._expire)

@@ -1,4 +1,10 @@
-"""One connection on aiohttp's road, which takes every request that HTTP allows; the lane is in front of it."""
+"""One connection on aiohttp's road, which takes every request that HTTP allows; the lane is in front of it.
+
+It needs private attributes of aiohttp's that have no public twin, so pyproject.toml caps aiohttp's minor version:
+``_current_request`` and ``_messages`` tell that bytes begin a request, ``_reading_paused`` and ``_buffer_paused`` that
+reading is paused; ``_keepalive_handle``, ``_next_keepalive_close_time`` and ``_process_keepalive`` are its timer, which
+goes on where the lane's was; ``_loop`` runs it.
+"""
 
 import asyncio
 import re
@@ -10,6 +16,9 @@ from aiohttp.web_protocol import RequestHandler
 
 from serving.rest import errors, routes
 from serving.rest.answer import Answer, wire
+
+KEEPALIVE_SECONDS = 3630.0
+"""How long a connection may be idle, on the lane, too: aiohttp's default, longer than that of proxies in front."""
 
 _HTTP_1_1 = (1, 1)
 
@@ -66,8 +75,16 @@ class Road(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to read."""
         super().connection_made(transport)
-        # Writing is over when nothing is left in the process, which may be about to end.
-        cast("asyncio.Transport", transport).set_write_buffer_limits(0)
+        report_unsent(cast("asyncio.Transport", transport))
+
+    def take_over(self, transport: asyncio.Transport, data: bytes, expires_at: float) -> None:
+        """Go on with a connection of the lane, which begins with ``data`` here and may be idle until ``expires_at``."""
+        transport.set_protocol(self)
+        self.connection_made(transport)
+        self.keep_alive(val=True)  # stops the timer
+        self._next_keepalive_close_time = expires_at
+        self._keepalive_handle = self._loop.call_at(expires_at, self._process_keepalive)
+        self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of the client."""
@@ -93,6 +110,20 @@ class Road(RequestHandler):
         elif isinstance(exc, InvalidURLError) and _is_relative(exc):
             status = 404
         return Response(errors.page(status), keep_alive=False, unparsed=True)
+
+
+def report_unsent(transport: asyncio.Transport) -> None:
+    """Make ``transport`` say that writing is paused while anything is left in the process, which may be about to end.
+
+    Under TLS a limit of 0 would be reached by 0 bytes, and writing be paused or not by chance.
+    """
+    transport.set_write_buffer_limits(0 if transport.get_extra_info("sslcontext") is None else 1)
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """The client's IP address, IPv4 as such though the listener is IPv6; empty if it has none or is gone."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]).removeprefix("::ffff:") if isinstance(peer, tuple) else ""
 
 
 def _with_host(data: bytes) -> bytes:

@@ -1,17 +1,22 @@
-"""Requests in flight at the REST door, and the wait for their end. It stops nothing itself."""
+"""Requests in flight at the REST door, the wait for their end, and the connections of the lane."""
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 
 class Traffic:
-    """Counts requests; belongs to the event loop. ``draining`` makes every answer the last one of its connection."""
+    """Counts requests; belongs to the event loop. ``draining`` makes every answer the last one of its connection.
 
-    __slots__ = ("_idle", "draining", "in_flight")
+    ``connections`` has what closes each connection of the lane; aiohttp's server has those of the road.
+    """
+
+    __slots__ = ("_idle", "connections", "draining", "in_flight")
 
     def __init__(self) -> None:
         self.draining = False
         self.in_flight = 0
+        self.connections: set[Callable[[], None]] = set()
         self._idle = asyncio.Event()
 
     def began(self) -> None:
@@ -26,6 +31,10 @@ class Traffic:
 
     async def wait_idle(self, seconds: float) -> None:
         """Wait until the last request in flight ends, or for ``seconds``."""
-        self._idle.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                idle = False
+                while not idle:
+                    self._idle.clear()
+                    await self._idle.wait()
+                    idle = not self.in_flight  # what ended may have given way to another at once

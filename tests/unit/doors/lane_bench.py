@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass
+from typing import TypeVarTuple
 
 import pytest
 
+from serving.rest.connection.traffic import Traffic
 from serving.rest.server import RestDoor
 from tests.support import ManualClock
 from tests.support.raw import request as written
@@ -19,13 +22,23 @@ BODY = b'{"instances": [1.0]}'
 PLAIN = written("POST", PREDICT, BODY)
 MOST_TURNS = 5000
 
+Options = TypeVarTuple("Options")
+
 
 class ManualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only when told to."""
+    """An event loop whose time passes only when told to; ``timers`` are those that were ever set."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._manual = clock
+        self.timers: list[asyncio.TimerHandle] = []
         super().__init__()
+
+    def call_at(
+        self, when: float, callback: Callable[[*Options], object], *args: *Options, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = super().call_at(when, callback, *args, context=context)
+        self.timers.append(timer)
+        return timer
 
     def time(self) -> float:
         return self._manual()
@@ -40,9 +53,14 @@ class Bench:
     service: Service
     door: RestDoor
 
+    @property
+    def traffic(self) -> Traffic:
+        """What the door counts."""
+        return self.door._traffic
+
     def connect(self) -> Line:
-        assert self.door.server is not None
-        line = Line(self.door.server())
+        assert self.door.connection is not None
+        line = Line(self.door.connection())
         self.turn()
         return line
 

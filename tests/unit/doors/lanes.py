@@ -3,11 +3,12 @@
 import asyncio
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, NamedTuple
 
 import uvloop
 from aiohttp import web
@@ -22,6 +23,7 @@ from serving.rest.handlers import Handlers
 from serving.rest.routes import Route
 from serving.rest.server import RestDoor
 from serving.telemetry.serving_metrics import ServingMetrics
+from tests.server.doors.certificates import HOST
 from tests.support import TIMEOUT_SECONDS, FakeServable, loads, settle
 
 MAX_REQUEST_BYTES = 50_000
@@ -126,20 +128,31 @@ class Service:
         return sorted(_COUNTS.findall(self.metrics.page()))
 
 
+class Tls(NamedTuple):
+    """What both ends of a connection need."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
 class Running:
     """A door that is open, and the service behind it."""
 
-    def __init__(self, service: Service, door: RestDoor) -> None:
+    def __init__(self, service: Service, door: RestDoor, tls: Tls | None) -> None:
         self.service = service
         self.door = door
+        self._tls = tls
 
     def exchange(self, steps: Sequence[tuple[Sequence[bytes], int]]) -> bytes:
         """What one connection gets, dates masked: each step sends pieces and waits for so many responses.
 
         A number below zero waits for the end of the connection.
         """
-        with socket.create_connection(("127.0.0.1", self.door.port), TIMEOUT_SECONDS) as client:
+        with ExitStack() as stack:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", self.door.port), TIMEOUT_SECONDS))
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                client = stack.enter_context(self._tls.client.wrap_socket(client, server_hostname=HOST))
             received = b"".join(_step(client, pieces, responses) for pieces, responses in steps)
         return _DATE.sub(b"\r\nDate: -\r\n", received)
 
@@ -171,7 +184,7 @@ def _complete(received: bytes) -> int:
 
 
 @contextmanager
-def running(*, lane: bool, cors: bool = False, opened: bool = True) -> Iterator[Running]:
+def running(*, lane: bool, cors: bool = False, opened: bool = True, tls: Tls | None = None) -> Iterator[Running]:
     """A door in a thread of its own, on uvloop as in the server."""
     started: Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -181,9 +194,9 @@ def running(*, lane: bool, cors: bool = False, opened: bool = True) -> Iterator[
             service = Service(executor, cors=cors)
             if opened:
                 service.app.open()
-            door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, small_request_lane=lane)
+            door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, tls and tls.server, small_request_lane=lane)
             await door.start()
-            started.set_result((Running(service, door), asyncio.get_running_loop(), stop))
+            started.set_result((Running(service, door, tls), asyncio.get_running_loop(), stop))
             await stop.wait()
             await door.drain(0)
             await door.stop()
@@ -205,14 +218,15 @@ def running(*, lane: bool, cors: bool = False, opened: bool = True) -> Iterator[
 class Line(asyncio.Transport):
     """A transport in memory. While ``choked`` it keeps what is written, and says so to its protocol."""
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
-        super().__init__()
+    def __init__(self, protocol: asyncio.Protocol, extra: Mapping[str, Any] | None = None) -> None:
+        super().__init__(extra)
         self.sent = b""
         self.writes = 0
         self.asked: list[str] = []
         self.closed = False
         self.choked = False
         self._unsent = b""
+        self._paused = False
         self.protocol = protocol
         protocol.connection_made(self)
 
@@ -221,15 +235,32 @@ class Line(asyncio.Transport):
         if not self.choked:
             self.sent += data
             return
-        if not self._unsent:
-            self.protocol.pause_writing()
         self._unsent += data
+        self.pause()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written, but not taken."""
+        return len(self._unsent)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self.protocol = protocol
+
+    def pause(self) -> None:
+        """The client does not read, and there is something that it ought to."""
+        self.choked = True
+        if not self._paused:
+            self._paused = True
+            self.protocol.pause_writing()
 
     def flow(self) -> None:
         """The client reads again."""
         self.choked = False
         self.sent, self._unsent = self.sent + self._unsent, b""
-        self.protocol.resume_writing()
+        if self._paused:
+            self._paused = False
+            self.protocol.resume_writing()
 
     def close(self) -> None:
         self.closed = True

@@ -2,9 +2,11 @@
 
 import pytest
 
+from serving.rest.connection.lane import Lane
 from tests.support import TIMEOUT_SECONDS
 from tests.support.raw import request as written
 from tests.unit.doors.lane_bench import BODY, PLAIN, PREDICT, SLOW, Bench
+from tests.unit.doors.lanes import Line
 
 IDLE_SECONDS = 3630
 
@@ -46,6 +48,19 @@ def test_what_is_held_is_bounded(bench: Bench) -> None:
     bench.service.slow.gate.set()
     assert bench.sent(line, 8) == [b"200 OK"] * 8
     assert line.asked == ["pause", "resume"]
+
+
+def test_unsent_answers_are_bounded(bench: Bench) -> None:
+    """A client that asks for much in one piece and does not read costs the server some answers, not all of them."""
+    numbers = b", ".join([b"1.0"] * 4000)
+    line = bench.connect()
+    line.choked = True
+    bench.feed(line, written("POST", PREDICT, b'{"instances": [%b]}' % numbers) * 16)
+    answer = line.unsent // bench.service.app.on_lane
+    assert answer > len(numbers)
+    assert line.unsent < 2**16 + answer
+    line.flow()
+    assert bench.sent(line, 16) == [b"200 OK"] * 16
 
 
 def test_close_is_granted(bench: Bench) -> None:
@@ -126,6 +141,90 @@ def test_busy_connection_is_not_idle(bench: Bench, data: bytes) -> None:
     bench.clock.advance(IDLE_SECONDS)
     bench.turn()
     assert line.closed
+
+
+def test_time_goes_on_when_a_connection_leaves(bench: Bench) -> None:
+    """The road closes a connection that the lane would have closed, and at the same time."""
+    line = bench.connect()
+    bench.clock.advance(10)
+    bench.feed(line, PLAIN)
+    bench.clock.advance(IDLE_SECONDS - 1)
+    bench.feed(line, b"GET /v1/models/m HTTP/1.1\r\n")
+    bench.turn()
+    assert not line.closed
+    bench.clock.advance(1)
+    bench.turn()
+    assert line.closed
+
+
+def test_connection_that_breaks_does_not_leave(bench: Bench) -> None:
+    """When an answer cannot be written, what is behind it is for nobody."""
+    line = bench.connect()
+    line.closed = True
+    bench.feed(line, PLAIN + written("GET", "/v1/models/m"))
+    assert isinstance(line.protocol, Lane)
+    line.protocol.connection_lost(None)
+    bench.turn(10)
+    assert (bench.service.app.on_lane, bench.service.app.on_road) == (1, 0)
+    assert bench.traffic.connections == set()
+
+
+@pytest.mark.parametrize("data", [b"", PLAIN, written("GET", "/v1/models/m")], ids=["new", "lane", "road"])
+def test_stop_closes_every_connection(bench: Bench, data: bytes) -> None:
+    """Those on the lane and those that have left it are known to the door, until they end."""
+    line = bench.connect()
+    if data:
+        bench.feed(line, data)
+        bench.sent(line, 1)
+    bench.loop.run_until_complete(bench.door.stop())
+    assert line.closed
+
+
+@pytest.mark.parametrize("data", [b"", PLAIN, written("GET", "/v1/models/m")], ids=["new", "lane", "road"])
+def test_nothing_is_left_of_a_connection(bench: Bench, data: bytes) -> None:
+    """When it has ended, no timer holds it, and the door has forgotten it."""
+    line = bench.connect()
+    if data:
+        bench.feed(line, data)
+        bench.sent(line, 1)
+    line.protocol.connection_lost(None)
+    bench.turn()
+    assert bench.loop.timers
+    assert all(timer.cancelled() for timer in bench.loop.timers)
+    assert bench.traffic.connections == set()
+
+
+def test_idle_is_when_nothing_has_begun_again(bench: Bench) -> None:
+    """A connection may go from one request to the next in one turn of the loop; a drain goes on waiting."""
+    traffic = bench.traffic
+    traffic.draining = True
+    traffic.began()
+    waiting = bench.loop.create_task(traffic.wait_idle(IDLE_SECONDS))
+    bench.turn()
+    traffic.ended()
+    traffic.began()
+    bench.turn()
+    assert not waiting.done()
+    traffic.ended()
+    bench.turn()
+    assert waiting.done()
+
+
+@pytest.mark.parametrize(
+    ("name", "peer"),
+    [
+        pytest.param(("::ffff:192.0.2.7", 5000, 0, 0), "192.0.2.7", id="IPv4"),
+        pytest.param(("2001:db8::7", 5000, 0, 0), "2001:db8::7", id="IPv6"),
+        pytest.param("", "", id="UNIX socket"),
+        pytest.param(None, "", id="gone"),
+    ],
+)
+def test_peer(bench: Bench, name: object, peer: str) -> None:
+    """A connection knows the address of its client, without the port."""
+    assert bench.door.connection is not None
+    lane = Line(bench.door.connection(), {"peername": name}).protocol
+    assert isinstance(lane, Lane)
+    assert (lane.peer, lane.peer) == (peer, peer)
 
 
 def test_stop_drops_what_is_under_way(bench: Bench) -> None:

@@ -80,12 +80,13 @@ def written(draw: st.DrawFn) -> bytes:
 @settings(max_examples=500)
 @given(data=written())
 def test_aiohttp_reads_the_same(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
-    """Target, length and the wish to close are those that aiohttp's parser finds, and it finds one request."""
+    """Target, length, fields and the wish to close are those that aiohttp's parser finds, and it finds one request."""
     head = heads().read(data)
     if head is not None:
         ((message, _),) = parsed(loop, data)
         assert (message.method, message.path, message.version) == ("POST", head.path, (1, 1))
         assert int(message.headers["Content-Length"]) == head.length
+        assert {name.lower(): value for name, value in message.headers.items()} == head.headers
         assert (message.should_close, message.chunked, message.upgrade) == (not head.keep_alive, False, False)
 
 
@@ -126,7 +127,11 @@ def test_heads_are_remembered() -> None:
     made = heads()
     data = b"POST /v1/models/m/versions/7:predict HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
     expected = Head(
-        "/v1/models/m/versions/7:predict", Route(name="m", version=7, label=None, method="predict"), 5, True
+        "/v1/models/m/versions/7:predict",
+        Route(name="m", version=7, label=None, method="predict"),
+        5,
+        True,
+        {"host": "h", "content-length": "5"},
     )
     assert made.read(data) == expected
     assert made.known == {data: expected}
