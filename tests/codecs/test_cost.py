@@ -34,6 +34,8 @@ def request(dtype: DataType, count: int, **fields: Any) -> bytes:
         pytest.param(request(DataType.FLOAT, 100_000, float_val=[1] * 100_000), id="100,000 numbers"),
         pytest.param(request(DataType.UINT8, 150_528, tensor_content=bytes(150_528)), id="an image"),
         pytest.param(request(DataType.STRING, 10, string_val=[b"text"] * 10), id="ten strings"),
+        pytest.param(request(DataType.INT64, 10_000, int64_val=[1] * 10_000), id="10,000 varints"),
+        pytest.param(request(DataType.STRING, 1, string_val=[bytes(200_000)]), id="a long string"),
         pytest.param(request(DataType.FLOAT, 2**31), id="so many that it is refused"),
         pytest.param(b"\xff" * 100, id="no message"),
         pytest.param(b"", id="nothing"),

@@ -28,10 +28,11 @@ def encode(
     parts: list[tensor_proto.Part] = []
     join: Callable[[list[tensor_proto.Part]], bytes] = b"".join
     for alias, (dtype, array) in zip(aliases, outputs, strict=True):
-        if array.nbytes > STEP:
+        size = array.nbytes
+        if size > STEP:
             join = joined
         if dtype in tensor_proto.RAW:
-            parts += (_before(alias, dtype, array.shape, array.nbytes, as_content), tensor_proto.raw(array))
+            parts += (_before(alias, dtype, array.shape, size, as_content), tensor_proto.raw(array))
         else:
             value = tensor_proto.encode(Tensor(dtype, array), as_content=as_content)
             parts += (_entry(alias, len(value)), value)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from serving.codecs.protobuf import string_content
 from serving.codecs.protobuf.tensor_fields import WIRE_TYPES, LongFields
-from serving.codecs.protobuf.wire import joined, varint, varints
+from serving.codecs.protobuf.wire import STEP, joined, varint, varints
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
 from serving.protos import TensorProto
 
@@ -149,13 +149,16 @@ def encode(tensor: Tensor, *, as_content: bool = False) -> bytes:
         return start
     if dtype is DataType.STRING and not as_content:
         flat = array.ravel()
+        if len(flat) <= _MOST_STRINGS:
+            return start + _string_values(flat)
         slices = [flat[at : at + _MOST_STRINGS] for at in range(0, len(flat), _MOST_STRINGS)]
         return joined([start, *map(_string_values, slices)])
     if as_content:
         tag, data = _CONTENT, string_content.encode(array) if dtype is DataType.STRING else raw(array)
     else:
         tag, data = _VARINTS[FIELDS[dtype]], varints(array.view(np.uint16) if dtype is DataType.HALF else array)
-    return joined((start, tag, varint(memoryview(data).nbytes), data))
+    parts = (start, tag, varint(memoryview(data).nbytes), data)
+    return joined(parts) if array.nbytes > STEP else b"".join(parts)
 
 
 def head(dtype: DataType, shape: tuple[int, ...], size: int, *, as_content: bool) -> bytes:

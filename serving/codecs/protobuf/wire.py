@@ -54,7 +54,8 @@ def numbers(data: bytes | memoryview, kind: DTypeLike = np.uint64, most: int = M
     array = np.frombuffer(data, np.uint8)
     if len(array) and array[-1] > 127:
         raise ValueError("the last number is cut off")
-    found, at = [np.empty(0, kind)], 0
+    found: list[NDArray[Any]] = []
+    at = 0
     while at < len(array):
         piece = array[at : at + STEP]
         last = piece < 128
@@ -63,7 +64,7 @@ def numbers(data: bytes | memoryview, kind: DTypeLike = np.uint64, most: int = M
         whole = len(piece) - int(last[::-1].argmax())
         found.append(_numbers(piece[:whole], last[:whole], most).astype(kind))
         at += whole
-    return np.concatenate(found)
+    return found[0] if len(found) == 1 else np.concatenate([np.empty(0, kind), *found])
 
 
 def _numbers(piece: NDArray[np.uint8], last: NDArray[np.bool_], most: int) -> NDArray[Any]:
