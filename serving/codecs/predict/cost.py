@@ -13,7 +13,7 @@ _MOST_FIELDS = 24
 
 _CALL = 20e-6
 _BYTE, _VARINT_BYTE, _STRING_BYTE, _DEAREST_BYTE = 1e-9, 3e-8, 6e-8, 2e-7
-"""Of numbers as they lie, and of a string; of varints; of strings in ``tensor_content``; of fields of two bytes each."""
+"""Of numbers as they lie and of a string; of varints; of strings in ``tensor_content``; of fields of two bytes each."""
 _MADE_BYTE = 2e-9
 """Of what a shape declares beyond what there is: it is filled, and copied on its way in, out and into the answer."""
 _MOST_MADE = 2**27
