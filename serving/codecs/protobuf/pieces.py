@@ -69,7 +69,7 @@ def _pieces(message: bytes, start: int, stop: int) -> Iterator[tuple[int, int, i
         if position < stop and position - start < _PIECE:
             tag, value, end = wire.field_at(message, position, stop)
             end = _group_end(message, end, stop, tag) if tag & 7 == _GROUP else end
-            if end - position > _PIECE:
+            if end - position > _PIECE and tag & 7 in (_LENGTH, _GROUP):
                 if start < position:
                     yield 0, start, position
                 yield tag, value, end
