@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.codecs.protobuf.wire import STEP, joined
 from serving.core.tensor import REF, STORAGE, DataType, Tensor
 from serving.errors import Code, ServingError
 from serving.servables.libtensorflow import Deallocator, Library, load
@@ -21,6 +22,9 @@ _STRING_SIZE = 24
 _INLINE_BYTES = 22
 _KIND_MASK, _INLINE_KIND = 0b11, 0
 _LARGEST_OUTPUT = 2**31 - 1  # no message is larger, and ctypes takes no larger sizes
+
+_FEW, _MOST_STRINGS = 64, 2**14
+"""Up to so many strings are moved one by one faster than by numpy; and by numpy in one go."""
 
 _SMALL_BYTES = 16 * 1024
 """Up to here a second copy costs less than asking numpy for an address."""
@@ -38,10 +42,10 @@ _owned: dict[int, NDArray[np.uint8]] = {}
 
 
 def _free_strings(data: int, length: int, _: object) -> None:
-    library = load()
-    for address in range(data, data + length, _STRING_SIZE):
-        library.StringDealloc(address)
-    _owned.pop(data, None)
+    library, block, count = load(), _owned.pop(data), length // _STRING_SIZE
+    own_memory = range(count) if count <= _FEW else np.flatnonzero(block[::_STRING_SIZE] & _KIND_MASK).tolist()
+    for index in own_memory:
+        library.StringDealloc(data + index * _STRING_SIZE)
 
 
 _FREE_STRINGS = Deallocator(_free_strings)
@@ -73,17 +77,41 @@ def _layout(dtype: DataType, shape: tuple[int, ...], size: int) -> tuple[Any, ..
 def _strings_to_tensorflow(library: Library, array: NDArray[Any]) -> int:
     rank = array.ndim
     dims = (c_int64 * rank)(*array.shape)
-    values = array.ravel().tolist()
-    if not values:
+    if not array.size:
         return int(library.AllocateTensor(DataType.STRING, dims, rank, 0))
-    block = np.frombuffer(bytearray(b"".join(map(_inline_string, values))), np.uint8)
+    if array.size <= _FEW:
+        values: list[bytes] = array.ravel().tolist()
+        block = np.frombuffer(bytearray(b"".join(map(_inline_string, values))), np.uint8)
+        _write_long(library, block.ctypes.data, values)
+    else:
+        block = _written(library, array.ravel())
     address = block.ctypes.data
-    for index, value in enumerate(values):
-        if len(value) > _INLINE_BYTES:
-            library.StringCopy(address + index * _STRING_SIZE, value, len(value))
     _owned[address] = block
     handle = library.NewTensor(DataType.STRING, dims, rank, address, block.nbytes, _FREE_STRINGS, None)
     return int(handle)
+
+
+def _write_long(library: Library, address: int, values: list[bytes]) -> None:
+    for index, value in enumerate(values):
+        if len(value) > _INLINE_BYTES:
+            library.StringCopy(address + index * _STRING_SIZE, value, len(value))
+
+
+def _written(library: Library, array: NDArray[Any]) -> NDArray[np.uint8]:
+    """The structures of many strings; the short ones of a slice are written in bulk."""
+    block = np.zeros((len(array), _STRING_SIZE), np.uint8)
+    for at in range(0, len(array), _MOST_STRINGS):
+        few: list[bytes] = array[at : at + _MOST_STRINGS].tolist()
+        lengths = np.fromiter(map(len, few), np.int64, len(few))
+        if not lengths.any():
+            continue  # zeros are empty strings
+        short, rows = lengths <= _INLINE_BYTES, block[at : at + len(few)]
+        rows[:, 0] = np.where(short, lengths << 2, 0)
+        texts = np.array(few, f"S{_INLINE_BYTES}").view(np.uint8).reshape(-1, _INLINE_BYTES)
+        rows[:, 1 : 1 + _INLINE_BYTES] = np.where(short[:, np.newaxis], texts, 0)
+        if not short.all():
+            _write_long(library, rows.ctypes.data, few)
+    return block.ravel()
 
 
 def _inline_string(value: bytes) -> bytes:
@@ -112,21 +140,38 @@ def from_tensorflow(library: Library, handle: int) -> Tensor:
     if dtype is DataType.STRING:
         values = _strings_from_tensorflow(library, data, size // _STRING_SIZE)
     else:
-        values = np.frombuffer(ctypes.string_at(data, size) if size else b"", storage)
+        values = np.frombuffer(_copied(data, size), storage)
     if rank == 1:  # as the values lie
         return Tensor(dtype, values)
     return Tensor(dtype, values.reshape([library.Dim(handle, axis) for axis in range(rank)]))
 
 
+def _copied(data: int, size: int) -> bytes:
+    if size <= STEP:
+        return ctypes.string_at(data, size) if size else b""
+    return joined(((ctypes.c_ubyte * size).from_address(data),))  # string_at would keep all threads waiting
+
+
 def _strings_from_tensorflow(library: Library, data: int, count: int) -> NDArray[Any]:
     values = np.empty(count, object)
-    raw = ctypes.string_at(data, count * _STRING_SIZE) if count else b""
-    for index in range(count):
-        start = index * _STRING_SIZE
-        head = raw[start]
-        if head & _KIND_MASK == _INLINE_KIND:
-            values[index] = raw[start + 1 : start + 1 + (head >> 2)]
-        else:
-            address = data + start
-            values[index] = ctypes.string_at(library.StringGetDataPointer(address), library.StringGetSize(address))
+    for at in range(0, count, _MOST_STRINGS):
+        few, address = values[at : at + _MOST_STRINGS], data + at * _STRING_SIZE
+        raw = ctypes.string_at(address, len(few) * _STRING_SIZE)
+        for index in range(count) if count <= _FEW else _read_short(few, raw):
+            start = index * _STRING_SIZE
+            head = raw[start]
+            if head & _KIND_MASK == _INLINE_KIND:
+                few[index] = raw[start + 1 : start + 1 + (head >> 2)]
+            else:
+                one = address + start
+                few[index] = ctypes.string_at(library.StringGetDataPointer(one), library.StringGetSize(one))
     return values
+
+
+def _read_short(values: NDArray[Any], raw: bytes) -> list[int]:
+    """Set the short strings in bulk; the indices of what is left: long ones, and those that end in NUL."""
+    block = np.frombuffer(raw, np.uint8).reshape(-1, _STRING_SIZE)
+    texts = block[:, 1 : 1 + _INLINE_BYTES].copy().view(f"S{_INLINE_BYTES}")[:, 0]
+    values[:] = texts
+    # The head of an inline string is four times its length, that of any other kind is odd or twice an odd number.
+    return np.flatnonzero(np.strings.str_len(texts) << 2 != block[:, 0]).tolist()

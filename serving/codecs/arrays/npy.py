@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from serving.codecs.protobuf.wire import joined
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
 from serving.errors import Code, ServingError, invalid_argument
 
@@ -134,7 +135,7 @@ def write(alias: str, tensor: Tensor) -> bytes:
     """
     array = _fixed_width(alias, tensor.array) if tensor.dtype is DataType.STRING else tensor.array
     descr = array.dtype.str if tensor.dtype is DataType.STRING else _descr(tensor.dtype)
-    return b"".join((_header(descr, array.shape), np.ascontiguousarray(array).data))
+    return joined((_header(descr, array.shape), np.ascontiguousarray(array).data))
 
 
 @lru_cache(maxsize=256)

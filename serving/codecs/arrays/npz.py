@@ -12,6 +12,7 @@ from zipfile import ZipFile, ZipInfo
 
 from serving.codecs.arrays import npy
 from serving.codecs.arrays.npy import NpyArray
+from serving.codecs.protobuf.wire import STEP
 from serving.core.tensor import Tensor
 from serving.errors import ServingError, invalid_argument
 
@@ -114,5 +115,9 @@ def write(outputs: Mapping[str, Tensor]) -> bytes:
     file = BytesIO()
     with ZipFile(file, "w") as archive:
         for alias, tensor in outputs.items():
-            archive.writestr(ZipInfo(alias + _SUFFIX), npy.write(alias, tensor))
+            data, member = memoryview(npy.write(alias, tensor)), ZipInfo(alias + _SUFFIX)
+            member.file_size = len(data)
+            with archive.open(member, "w") as to:
+                for at in range(0, len(data), STEP):
+                    to.write(data[at : at + STEP])
     return file.getvalue()

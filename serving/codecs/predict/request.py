@@ -6,13 +6,14 @@ and a ``Reader`` without any form gives the same answers.
 """
 
 from collections.abc import Callable
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.codecs.protobuf import model_spec, tensor_proto, wire
+from serving.codecs.predict.large import LargeRequest
+from serving.codecs.protobuf import model_spec, pieces, tensor_proto, wire
 from serving.core.model_spec import ModelSpec
 from serving.core.tensor import DataType, Tensor
 from serving.protos import PredictRequest as Message
@@ -21,6 +22,7 @@ _MOST_FORMS = 256
 _MOST_OF_A_LENGTH = 4
 _LARGEST_FRAME = 4096
 """Bytes that are kept of a request: names, sizes, filters. Together with the other two: a megabyte at most."""
+_MOST_FIELDS = 256
 _LEARN_EVERY = 8
 """One in so many requests of no known form is learned: it costs as much as answering, and clients repeat themselves."""
 
@@ -61,6 +63,16 @@ def of_message(message: Any) -> PredictRequest:
     )
 
 
+def _of_large(message: LargeRequest) -> PredictRequest:
+    inputs = message.inputs
+    return PredictRequest(
+        None if message.spec is None else model_spec.decode_spec(message.spec),
+        tuple(inputs),
+        tuple(message.output_filter),
+        lambda alias: tensor_proto.decode(*inputs[alias]),
+    )
+
+
 class Reader:
     """Reads serialised requests and learns their forms, one in ``learn_every`` that it does not know. Thread-safe."""
 
@@ -69,14 +81,24 @@ class Reader:
         self._learn_every = learn_every
         self._unknown = count()
 
+    def known(self, payload: bytes) -> PredictRequest | None:
+        """The request if its form is known, which takes microseconds at any size."""
+        for form in self._forms.get(len(payload), ()):
+            request = form.read(payload)
+            if request is not None:
+                return request
+        return None
+
     def read(self, payload: bytes) -> PredictRequest:
         """The request. Raises protobuf's DecodeError if the bytes are none."""
         for form in self._forms.get(len(payload), ()):
             request = form.read(payload)
             if request is not None:
                 return request
-        message = Message.FromString(payload)
-        request = of_message(message)
+        if len(payload) < pieces.LARGE:
+            request = of_message(Message.FromString(payload))
+        else:
+            request = _of_large(LargeRequest(payload))
         if next(self._unknown) % self._learn_every == 0:
             self._learn(payload, request)
         return request
@@ -84,7 +106,7 @@ class Reader:
     def _learn(self, payload: bytes, request: PredictRequest) -> None:
         try:
             form = _form(payload, request)
-        except ValueError:  # a group, in what is no field of ours
+        except ValueError:  # a group, in what is no field of ours; or fields without end
             form = None
         if form is None:
             return
@@ -138,7 +160,7 @@ class _Form:
 def _form(payload: bytes, request: PredictRequest) -> _Form | None:
     """The form of a request, None if it has none: strings, odd messages, nothing but names, names without end."""
     numbers = []
-    for tag, start, end in wire.fields(payload, 0, len(payload)):
+    for tag, start, end in _few_fields(payload, 0, len(payload)):
         if tag >> 3 == _INPUTS_NUMBER:
             found = _numbers(payload, request, start, end) if tag == _INPUTS else None
             if found is None:
@@ -152,16 +174,26 @@ def _form(payload: bytes, request: PredictRequest) -> _Form | None:
 
 def _numbers(payload: bytes, request: PredictRequest, start: int, end: int) -> _Numbers | None:
     """The elements of the map entry between ``start`` and ``end``, if its TensorProto is as clients write it."""
-    entry = wire.fields(payload, start, end)
+    entry = _few_fields(payload, start, end)
     if [tag for tag, *_ in entry] != _ENTRY:
         return None
     (_, *key), (_, *value) = entry
-    parts = wire.fields(payload, *value)
+    parts = _few_fields(payload, *value)
+    if [tag for tag, *_ in parts[:-1]] != _DTYPE_AND_SHAPE or payload[parts[0][1]] == DataType.STRING:
+        return None
     alias = payload[slice(*key)].decode()
     tensor = request.tensor(alias)
-    if tensor is None or [tag for tag, *_ in parts[:-1]] != _DTYPE_AND_SHAPE:
+    if tensor is None:
         return None
     (tag, first, last), (dtype, array) = parts[-1], tensor
-    if tag not in (_CONTENT, _PACKED.get(dtype)) or dtype is DataType.STRING or not array.nbytes == last - first > 0:
+    if tag not in (_CONTENT, _PACKED.get(dtype)) or not array.nbytes == last - first > 0:
         return None
     return _Numbers(alias, dtype, array.dtype, array.shape, array.size, first, last)
+
+
+def _few_fields(payload: bytes, start: int, stop: int) -> list[tuple[int, int, int]]:
+    """The fields of what may be part of a form. Raises ValueError if they are more than any form has."""
+    fields = list(islice(wire.fields(payload, start, stop), _MOST_FIELDS + 1))
+    if len(fields) > _MOST_FIELDS:
+        raise ValueError(f"more than {_MOST_FIELDS} fields")
+    return fields

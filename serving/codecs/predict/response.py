@@ -3,11 +3,11 @@
 What is around the numbers depends on dtypes and shapes only, and is worked out once for each combination.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from serving.codecs.protobuf import model_spec, tensor_proto
-from serving.codecs.protobuf.wire import field, varint
+from serving.codecs.protobuf.wire import STEP, field, joined, varint
 from serving.core.servable import ServableId
 from serving.core.tensor import DataType, Tensor
 
@@ -26,14 +26,18 @@ def encode(
 ) -> bytes:
     """The serialised response; ``aliases`` and ``outputs`` correspond, ``as_content`` as ``tensor_proto.encode``."""
     parts: list[tensor_proto.Part] = []
+    join: Callable[[list[tensor_proto.Part]], bytes] = b"".join
     for alias, (dtype, array) in zip(aliases, outputs, strict=True):
+        size = array.nbytes
+        if size > STEP:
+            join = joined
         if dtype in tensor_proto.RAW:
-            parts += (_before(alias, dtype, array.shape, array.nbytes, as_content), tensor_proto.raw(array))
+            parts += (_before(alias, dtype, array.shape, size, as_content), tensor_proto.raw(array))
         else:
             value = tensor_proto.encode(Tensor(dtype, array), as_content=as_content)
             parts += (_entry(alias, len(value)), value)
     parts.append(_model_spec(servable_id.name, servable_id.version, signature_name))
-    return b"".join(parts)
+    return join(parts)
 
 
 @lru_cache(_KEPT)

@@ -7,13 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.codecs.protobuf.wire import field, varint, varints
+from serving.codecs.protobuf import string_content
+from serving.codecs.protobuf.tensor_fields import WIRE_TYPES, LongFields
+from serving.codecs.protobuf.wire import STEP, joined, varint, varints
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
 from serving.protos import TensorProto
 
 _LARGEST_EXPANSION = 2**27
 """Bytes that a tensor may ask for beyond what it carries ("the last is repeated"): it is copied several times on its
 way, and a message of 50 bytes must not take all memory."""
+
+_MOST_STRINGS = 2**14
+"""Strings that are moved in one go."""
 
 _STRING_BYTES = 32
 """What an empty string takes: a pointer here, a structure of 24 bytes in TensorFlow."""
@@ -57,17 +62,18 @@ FIELDS: Mapping[DataType, str] = MappingProxyType(
 
 _DATA_TYPES = MappingProxyType({int(dtype): dtype for dtype in FIELDS})
 
-_COMPLEX_PARTS = MappingProxyType({DataType.COMPLEX64: np.float32, DataType.COMPLEX128: np.float64})
+_COMPLEX = frozenset((DataType.COMPLEX64, DataType.COMPLEX128))
 _FLOAT8 = frozenset(dtype for dtype, field in FIELDS.items() if field == "float8_val")
 
 
-def decode(proto: Any) -> Tensor | None:
+def decode(proto: Any, long: LongFields | None = None) -> Tensor | None:
     """The tensor that a TensorProto stands for, or None where TensorFlow cannot parse it either.
 
     Either form is taken. Fewer values than elements: the last is repeated, none at all are zeros; surplus is ignored.
+    ``long`` is what was read beside the message.
     """
     dtype = _DATA_TYPES.get(proto.dtype)
-    if dtype is None or proto.tensor_shape.unknown_rank:
+    if dtype is None or proto.tensor_shape.unknown_rank or len(proto.tensor_shape.dim) > MAX_DIMENSIONS:
         return None
     shape = tuple([dim.size for dim in proto.tensor_shape.dim])
     count = 1
@@ -75,9 +81,8 @@ def decode(proto: Any) -> Tensor | None:
         count *= size
         if size < 0 or count >= 2**63:  # as TensorFlow, also when a later dimension is 0
             return None
-    if len(shape) > MAX_DIMENSIONS:
-        return None
-    flat = _content(dtype, proto.tensor_content, count) if proto.tensor_content else _values(dtype, proto, count)
+    content = proto.tensor_content if long is None or long.content is None else long.content
+    flat = _content(dtype, content, count) if content else _values(dtype, _given(dtype, proto, long), count)
     if flat is None:
         return None
     try:
@@ -86,19 +91,18 @@ def decode(proto: Any) -> Tensor | None:
         return None
 
 
-def _content(dtype: DataType, content: bytes, count: int) -> NDArray[Any] | None:
+def _content(dtype: DataType, content: Part, count: int) -> NDArray[Any] | None:
     if count == 0:
         return np.empty(0, STORAGE[dtype])
     if dtype is DataType.STRING:
-        return _string_content(content, count)
+        return string_content.decode(content, count)
     if len(content) != count * STORAGE[dtype].itemsize:
         return None
     return np.frombuffer(content, STORAGE[dtype])
 
 
-def _values(dtype: DataType, proto: Any, count: int) -> NDArray[Any] | None:
+def _values(dtype: DataType, given: NDArray[Any], count: int) -> NDArray[Any] | None:
     storage = STORAGE[dtype]
-    given = _given(dtype, getattr(proto, FIELDS[dtype]))
     if len(given) >= count:
         return given[:count]
     last = given[-1] if len(given) else (b"" if dtype is DataType.STRING else storage.type(0))
@@ -111,45 +115,24 @@ def _values(dtype: DataType, proto: Any, count: int) -> NDArray[Any] | None:
     return flat
 
 
-def _given(dtype: DataType, field: Any) -> NDArray[Any]:
+def _given(dtype: DataType, proto: Any, long: LongFields | None) -> NDArray[Any]:
     """The values of a typed field, in the storage of the dtype; narrow integers wrap as a C cast does."""
-    storage = STORAGE[dtype]
-    if dtype is DataType.STRING:
-        values = np.empty(len(field), object)
-        values[:] = field
-        return values
-    if dtype in _COMPLEX_PARTS:
-        parts = np.array(field, _COMPLEX_PARTS[dtype])
-        return parts[: len(parts) // 2 * 2].view(storage)
+    storage, name = STORAGE[dtype], FIELDS[dtype]
+    field = getattr(proto, name)
     if dtype in _FLOAT8:
         return np.frombuffer(field, np.uint8)
-    if storage.itemsize < 4 and dtype is not DataType.BOOL:
-        wide = np.array(field, np.int32)
-        return wide.astype(np.uint16).view(np.float16) if dtype is DataType.HALF else wide.astype(storage)
-    return np.array(field, storage)
+    values = _strings(field) if dtype is DataType.STRING else np.array(field, WIRE_TYPES[name])
+    if long is not None:
+        values = long.inserted(name, values)
+    if dtype in _COMPLEX:
+        return values[: len(values) // 2 * 2].view(storage)
+    return values.astype(np.uint16).view(np.float16) if dtype is DataType.HALF else values.astype(storage, copy=False)
 
 
-def _string_content(content: bytes, count: int) -> NDArray[Any] | None:
-    """TensorFlow's string list: ``count`` varint lengths, then the bytes one after the other."""
-    lengths, position = [], 0
-    for _ in range(count):
-        length, shift = 0, 0
-        while True:
-            if position >= len(content) or shift > 28:
-                return None
-            byte = content[position]
-            position += 1
-            length |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                break
-        lengths.append(length)
-    if position + sum(lengths) != len(content):
-        return None
-    values = np.empty(count, object)
-    for index, length in enumerate(lengths):
-        values[index] = content[position : position + length]
-        position += length
+def _strings(field: Any) -> NDArray[Any]:
+    values = np.empty(len(field), object)
+    for at in range(0, len(values), _MOST_STRINGS):
+        values[at : at + _MOST_STRINGS] = field[at : at + _MOST_STRINGS]
     return values
 
 
@@ -160,16 +143,22 @@ def encode(tensor: Tensor, *, as_content: bool = False) -> bytes:
     """
     dtype, array = tensor
     if dtype in RAW:
-        return b"".join((head(dtype, array.shape, array.nbytes, as_content=as_content), raw(array)))
+        return joined((head(dtype, array.shape, array.nbytes, as_content=as_content), raw(array)))
     start = _head(dtype, array.shape)
     if not array.size:
         return start
+    if dtype is DataType.STRING and not as_content:
+        flat = array.ravel()
+        if len(flat) <= _MOST_STRINGS:
+            return start + _string_values(flat)
+        slices = [flat[at : at + _MOST_STRINGS] for at in range(0, len(flat), _MOST_STRINGS)]
+        return joined([start, *map(_string_values, slices)])
     if as_content:
-        content = _as_string_content(array) if dtype is DataType.STRING else array.tobytes()
-        return start + field(_CONTENT, content)
-    if dtype is DataType.STRING:
-        return start + bytes(TensorProto(string_val=array.ravel().tolist()).SerializeToString())
-    return start + field(_VARINTS[FIELDS[dtype]], varints(array.view(np.uint16) if dtype is DataType.HALF else array))
+        tag, data = _CONTENT, string_content.encode(array) if dtype is DataType.STRING else raw(array)
+    else:
+        tag, data = _VARINTS[FIELDS[dtype]], varints(array.view(np.uint16) if dtype is DataType.HALF else array)
+    parts = (start, tag, varint(memoryview(data).nbytes), data)
+    return joined(parts) if array.nbytes > STEP else b"".join(parts)
 
 
 def head(dtype: DataType, shape: tuple[int, ...], size: int, *, as_content: bool) -> bytes:
@@ -180,7 +169,7 @@ def head(dtype: DataType, shape: tuple[int, ...], size: int, *, as_content: bool
 
 def raw(array: NDArray[Any]) -> Part:
     """The elements as they lie in memory, in the order in which they read."""
-    return array.data if array.flags.c_contiguous else array.tobytes()
+    return array.data if array.flags.c_contiguous else np.ascontiguousarray(array).data
 
 
 def _head(dtype: DataType, shape: tuple[int, ...]) -> bytes:
@@ -213,9 +202,8 @@ _VARINTS = MappingProxyType(
 _CONTENT = b"\x22"
 
 
-def _as_string_content(array: NDArray[Any]) -> bytes:
-    values = array.ravel().tolist()
-    return b"".join([varint(len(value)) for value in values] + values)
+def _string_values(array: NDArray[Any]) -> bytes:
+    return bytes(TensorProto(string_val=array.tolist()).SerializeToString())
 
 
 def _shape(shape: tuple[int, ...]) -> bytes:

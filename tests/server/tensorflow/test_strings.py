@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.tensor import DataType, Tensor
+from serving.servables import tensors
 from serving.servables.libtensorflow import load
 from serving.servables.tensors import from_tensorflow, to_tensorflow
 from tests.support.models import NO_LIMIT, call, loaded, resolve, strings, write_string_variable
@@ -62,6 +63,22 @@ def test_any_bytes_pass(values: list[bytes]) -> None:
     assert passed(strings(*values)).array.tolist() == values
 
 
+@given(st.lists(st.binary(max_size=40) | st.sampled_from((b"", b"a\0", b"\0" * 22)), min_size=1, max_size=8))
+def test_many_strings_pass(values: list[bytes]) -> None:
+    """So many that they are moved in bulk: short and long, empty, ending in NUL, in more than one slice."""
+    many = (values * 300)[:300]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensors, "_MOST_STRINGS", 100)
+        assert passed(strings(*many)).array.tolist() == many
+        assert passed(strings(*[b""] * 300)).array.tolist() == [b""] * 300
+
+
+def test_many_bytes_pass() -> None:
+    """Megabytes of numbers, copied another way."""
+    array = np.arange(2**19, dtype=np.float32).reshape(2, -1)
+    assert np.array_equal(passed(Tensor(DataType.FLOAT, array)).array, array)
+
+
 def test_kept_outputs_stay_while_others_run(models: Path) -> None:
     """Answers are copies: hundreds of later calls that reuse the freed memory do not change them."""
     with loaded(models / "strings" / "1") as servable:
@@ -98,9 +115,8 @@ def test_threads_do_not_mix_strings(models: Path) -> None:
 
 def test_no_block_is_left_when_all_tensors_are_gone() -> None:
     """The memory of string tensors is given back with the last reference to them."""
-    from serving.servables import tensors
-
     before = len(tensors._owned)
     for seed in range(100):
         passed(strings(text(10, seed), text(1000, seed)))
+        passed(strings(*[text(10, seed), text(1000, seed)] * 50))
     assert len(tensors._owned) == before

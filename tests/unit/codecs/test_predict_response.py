@@ -58,6 +58,25 @@ def test_bytes_are_protobufs_own(outputs: dict[str, list[float]], name: str, ver
     assert data == response.SerializeToString(deterministic=True)
 
 
+@pytest.mark.parametrize("as_content", [False, True], ids=["fields", "content"])
+def test_megabytes(as_content: bool) -> None:
+    """Large outputs, which are put together another way: numbers as they lie, varints, complex numbers, strings."""
+    outputs = {
+        "floats": Tensor(DataType.FLOAT, np.arange(300_000, dtype=np.float32).reshape(3, -1)),
+        "turned": Tensor(DataType.FLOAT, np.arange(300_000, dtype=np.float32).reshape(3, -1).T),
+        "ints": Tensor(DataType.INT64, np.arange(-150_000, 150_000)),
+        "complex": Tensor(DataType.COMPLEX64, np.arange(300_000, dtype=np.complex64).reshape(3, -1)),
+        "strings": Tensor(DataType.STRING, np.array([b"a", b"", b"bc"] * 60_000, object)),
+    }
+    data = predict_response.encode(tuple(outputs), tuple(outputs.values()), VERSION_3, "s", as_content=as_content)
+    response = PredictResponse.FromString(data)
+    for alias, (dtype, array) in outputs.items():
+        tensor = tensor_proto.decode(response.outputs[alias])
+        assert tensor is not None
+        assert (tensor.dtype, tensor.array.shape) == (dtype, array.shape)
+        assert bool((tensor.array == array).all())
+
+
 def test_lists_of_different_lengths_are_a_defect() -> None:
     """An output is never left out in silence."""
     with pytest.raises(ValueError, match="shorter"):

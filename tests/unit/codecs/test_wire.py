@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -70,3 +71,62 @@ def test_only_field_refuses_what_is_no_message() -> None:
     """Groups, which no message here has, are named with their place."""
     with pytest.raises(ValueError, match="wire type 3 at byte 0"):
         wire.only_field(b"\x0b", 1)
+
+
+@pytest.mark.parametrize("step", [10, 2**20], ids=["small steps", "one step"])
+@given(values=st.lists(st.integers(0, 300) | st.integers(0, 2**64 - 1), max_size=20))
+def test_numbers_are_what_was_written(step: int, values: list[int]) -> None:
+    """Varints of any length, also where a step ends within one."""
+    data = b"".join(map(wire.varint, values))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "STEP", step)
+        assert wire.numbers(data).tolist() == values
+        assert wire.numbers(data, np.int32).tolist() == np.array(values, np.uint64).astype(np.int32).tolist()
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        pytest.param(b"\1\x80", "cut off", id="cut off"),
+        pytest.param(b"\1" + b"\x80" * 10 + b"\1", "more than 10 bytes", id="too long"),
+        pytest.param(b"\x80" * 40 + b"\1", "more than 10 bytes", id="beyond a step"),
+    ],
+)
+def test_no_numbers(data: bytes, text: str) -> None:
+    """What protobuf refuses is refused."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "STEP", 20)
+        with pytest.raises(ValueError, match=text):
+            wire.numbers(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x0a\5abc", id="longer than there is"),
+        pytest.param(b"\x08\x80", id="number cut off"),
+        pytest.param(b"\x08" + b"\x80" * 10 + b"\1", id="number too long"),
+        pytest.param(b"\x8a\x80\x80\x80\x80\0\0", id="tag too long"),
+        pytest.param(b"\x0a\x81\x80\x80\x80\x80\0a", id="length too long"),
+        pytest.param(b"\2\0", id="field 0"),
+        pytest.param(b"\x0d\0\0", id="32 bits cut off"),
+        pytest.param(b"\x0e", id="wire type 6"),
+    ],
+)
+def test_no_field(data: bytes) -> None:
+    """protobuf refuses them as well."""
+    with pytest.raises(ValueError, match="byte"):
+        wire.field_at(data, 0, len(data))
+    with pytest.raises(DecodeError):
+        TensorProto.FromString(data)
+
+
+@given(st.lists(st.binary(max_size=20) | hnp.arrays(np.complex64, hnp.array_shapes(min_side=0)), max_size=5))
+def test_joined(parts: list[Any]) -> None:
+    """Bytes and arrays of any shape, whether they are few bytes or many."""
+    buffers = [part if isinstance(part, bytes) else part.data for part in parts]
+    expected = b"".join(bytes(part) for part in buffers)
+    assert wire.joined(buffers) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "STEP", 0)
+        assert wire.joined(buffers) == expected
