@@ -33,8 +33,10 @@ _NEXT_ROW = re.compile(rb"%b,%b\{" % (_SPACE, _SPACE))
 _LAST_ROW = re.compile(rb"%b\]" % _SPACE)
 _DELIMITER = re.compile(rb"%b([,}])" % _SPACE)
 _UNNAMED = b""
-_MOST_NAMES = 256
+_MOST_NAMES = 16
 """Beyond it the exact road is cheaper: each name costs a parser, and its memory."""
+_FEW_ROWS, _SHORT_ROW = 16, 256
+"""More rows of fewer bytes than these are cheaper on the exact road, which reads them all at once."""
 
 _LAYOUTS = {layout.value.encode(): layout for layout in Layout}
 
@@ -131,7 +133,7 @@ def _members(body: bytes, start: int) -> _Texts | None:
 def _rows(body: bytes, start: int) -> _Texts | None:
     """The members of a list of objects whose first one opened before ``start``; all have the same keys."""
     by_name: dict[bytes, list[bytes]] = {}
-    count = 0
+    count, begin = 0, start
     while True:
         row = _members(body, start)
         if row is None:
@@ -140,6 +142,8 @@ def _rows(body: bytes, start: int) -> _Texts | None:
         for name, texts in row[0].items():
             by_name.setdefault(name, []).extend(texts)
         following = _NEXT_ROW.match(body, row[1])
+        if count == _FEW_ROWS and row[1] - begin < count * _SHORT_ROW:
+            return None
         if following is None:
             break
         start = following.end()

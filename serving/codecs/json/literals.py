@@ -13,9 +13,8 @@ import numpy as np
 import simdjson
 from numpy.typing import NDArray
 
-from serving.codecs.json.numbers import scan, to_float32
-from serving.codecs.json.tensor import MAX_DIMENSIONS
-from serving.core.tensor import STORAGE, DataType
+from serving.codecs.json.numbers import BLOCK, BOUNDED_DIGITS, EXACT_DIGITS, SHORT_TEXT, has_digits, scan, to_float32
+from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType
 
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
 _NOT_NUMBERS = b"[] \t\r\n"
@@ -23,10 +22,6 @@ _NOT_NUMBERS = b"[] \t\r\n"
 # A zero with such an exponent is a number for the bulk parser and an error for the exact road.
 _LONG_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
 
-# Up to 15 digits and no exponent, both roads divide one exact double by another: the results are equal.
-_EXACT_DIGITS = 16
-# Up to this many digits in a row the exact road is off by less than _UNSURE_UNITS in the last place.
-_BOUNDED_DIGITS = 25
 _UNSURE_UNITS = 32
 
 _LOW_BITS = np.uint64(2**29 - 1)
@@ -88,7 +83,7 @@ class Literals:
         values = self._wide()
         if self._is_exact():
             return values.astype(np.float32)
-        if _has_digits(self.text, _BOUNDED_DIGITS):
+        if has_digits(self.text, BOUNDED_DIGITS):
             return None
         unsure = _near_ties(values)
         if unsure:
@@ -101,13 +96,13 @@ class Literals:
             return values
         literals = self._literals()
         unsure = [
-            index for index, literal in enumerate(literals) if len(literal) >= _EXACT_DIGITS or b"e" in literal.lower()
+            index for index, literal in enumerate(literals) if len(literal) >= EXACT_DIGITS or b"e" in literal.lower()
         ]
         return _corrected(values, literals, unsure)
 
     def _is_exact(self) -> bool:
         text = self.text
-        return not (b"e" in text or b"E" in text or _has_digits(text, _EXACT_DIGITS))
+        return not (b"e" in text or b"E" in text or has_digits(text, EXACT_DIGITS))
 
     def _literals(self) -> list[bytes]:
         text = self.text.translate(None, _NOT_NUMBERS)
@@ -161,8 +156,8 @@ def _corrected(values: NDArray[np.float64], literals: list[bytes], unsure: list[
 def _near_ties(values: NDArray[np.float64]) -> list[int]:
     """The indices of doubles so near to the middle between two floats that their last bits decide."""
     found: list[int] = []
-    for start in range(0, values.size, _BLOCK // 8):
-        bits = values[start : start + _BLOCK // 8].view(np.uint64)
+    for start in range(0, values.size, BLOCK // 8):
+        bits = values[start : start + BLOCK // 8].view(np.uint64)
         near = np.flatnonzero(((bits & _LOW_BITS) - _FIRST_UNSURE) <= _UNSURE_WIDTH)
         found.extend((near + start).tolist())
     return found
@@ -171,12 +166,12 @@ def _near_ties(values: NDArray[np.float64]) -> list[int]:
 def _has_long_exponent(text: bytes) -> bool:
     if b"e" not in text and b"E" not in text:
         return False
-    if len(text) < _SHORT_TEXT:
+    if len(text) < SHORT_TEXT:
         return _LONG_EXPONENT.search(text) is not None
     characters = np.frombuffer(text, dtype=np.uint8)
     current, following = characters[:-1], characters[1:]
-    for start in range(0, current.size, _BLOCK):
-        marks = np.flatnonzero((current[start : start + _BLOCK] | 0x20) == ord("e"))
+    for start in range(0, current.size, BLOCK):
+        marks = np.flatnonzero((current[start : start + BLOCK] | 0x20) == ord("e"))
         if (following[marks + start] != ord("-")).any():
             return _LONG_EXPONENT.search(text) is not None
     return False
@@ -186,29 +181,3 @@ def _within(integers: NDArray[Any], low: int, high: int, dtype: DataType) -> NDA
     if integers.size and (int(integers.min()) < low or int(integers.max()) > high):
         return None
     return integers.astype(STORAGE[dtype], copy=False)
-
-
-_DIGIT_RUNS = {length: re.compile(rb"[0-9./]{%d}" % length) for length in (_EXACT_DIGITS, _BOUNDED_DIGITS)}
-_SHORT_TEXT = 512
-# Scratch arrays of a block come from the heap; larger ones are mapped anew each time, which costs more than the work.
-_BLOCK = 1 << 16
-
-
-def _has_digits(text: bytes, length: int) -> bool:
-    """Whether ``length`` digits or points follow one another somewhere."""
-    if len(text) < _SHORT_TEXT:
-        return _DIGIT_RUNS[length].search(text) is not None
-    characters = np.frombuffer(text, dtype=np.uint8)
-    return any(
-        _has_run(characters[start : start + _BLOCK + length - 1], length) for start in range(0, len(text), _BLOCK)
-    )
-
-
-def _has_run(characters: NDArray[np.uint8], length: int) -> bool:
-    run = (characters - np.uint8(ord("."))) <= ord("9") - ord(".")
-    known = 1
-    while known < length:
-        step = min(known, length - known)
-        run = run[:-step] & run[step:]
-        known += step
-    return bool(run.any())
