@@ -15,6 +15,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from serving.codecs.json.numbers import BLOCK, BOUNDED_DIGITS, EXACT_DIGITS, SHORT_TEXT, has_digits, scan, to_float32
+from serving.codecs.json.strings import PIECE
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType
 
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
@@ -26,8 +27,6 @@ _LONG_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
 
 _UNSURE_UNITS = 32
 
-_PIECE = 1 << 20
-"""Bytes that parsers are given at once: none of them lets another thread run before it is done."""
 _MOST_KEPT = 4
 
 _LOW_BITS = np.uint64(2**29 - 1)
@@ -141,7 +140,7 @@ def read_literals(body: bytes, spans: list[Span], *, stacked: bool) -> Literals 
         return None
     parsed = []
     for text in _pieces(body, spans):
-        if len(text) > 2 * _PIECE or _has_long_exponent(text):
+        if len(text) > 2 * PIECE or _has_long_exponent(text):
             return None
         try:
             parsed.append(simdjson.Parser().parse(text))
@@ -158,13 +157,13 @@ def _pieces(body: bytes, spans: list[Span]) -> Iterator[bytes]:
     short: list[bytes] = []
     size = 0
     for start, end in spans:
-        if end - start <= _PIECE:
+        if end - start <= PIECE:
             short.append(body[start:end])
             size += end - start
-        if short and (size > _PIECE or end - start > _PIECE):
+        if short and (size > PIECE or end - start > PIECE):
             yield b"[%b]" % b",".join(short)
             short, size = [], 0
-        if end - start > _PIECE:
+        if end - start > PIECE:
             yield from _cut(body, start, end)
     if short:
         yield b"[%b]" % b",".join(short)
@@ -173,7 +172,7 @@ def _pieces(body: bytes, spans: list[Span]) -> Iterator[bytes]:
 def _cut(body: bytes, start: int, end: int) -> Iterator[bytes]:
     depth = 0
     while start < end:
-        comma = body.find(b",", start + _PIECE, end)
+        comma = body.find(b",", start + PIECE, end)
         text = body[start : comma if comma >= 0 else end]
         inside = text.strip(_SPACE)
         if inside[:1] in (b"", b"]") or inside.endswith(b"["):
@@ -187,11 +186,11 @@ def _cut(body: bytes, start: int, end: int) -> Iterator[bytes]:
 def _structure(body: bytes, span: Span) -> bytes | bytearray:
     """The brackets and commas of a value, with whatever is no part of numbers."""
     start, end = span
-    if end - start <= _PIECE:
+    if end - start <= PIECE:
         return body[start:end].translate(None, _NOT_STRUCTURE)
     found = bytearray()
-    for begin in range(start, end, _PIECE):
-        found += body[begin : min(begin + _PIECE, end)].translate(None, _NOT_STRUCTURE)
+    for begin in range(start, end, PIECE):
+        found += body[begin : min(begin + PIECE, end)].translate(None, _NOT_STRUCTURE)
     return found
 
 
@@ -219,8 +218,8 @@ def _shape(structure: bytes | bytearray) -> tuple[int, ...] | None:
 
 
 def _find(structure: bytes | bytearray, brackets: bytes) -> int:
-    for start in range(0, len(structure), _PIECE):
-        found = structure.find(brackets, start, start + _PIECE + len(brackets))
+    for start in range(0, len(structure), PIECE):
+        found = structure.find(brackets, start, start + PIECE + len(brackets))
         if found >= 0:
             return found
     return -1
@@ -231,9 +230,9 @@ def _repeats(characters: NDArray[np.uint8], period: int) -> bool:
     if characters.size >= period and characters[period - 1] != ord(","):
         return False
     return all(
-        np.array_equal(characters[start : start + _PIECE][: characters.size - start - period], other)
-        for start in range(0, characters.size - period, _PIECE)
-        if (other := characters[start + period : start + period + _PIECE]).size
+        np.array_equal(characters[start : start + PIECE][: characters.size - start - period], other)
+        for start in range(0, characters.size - period, PIECE)
+        if (other := characters[start + period : start + period + PIECE]).size
     )
 
 

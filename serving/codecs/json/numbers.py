@@ -85,9 +85,21 @@ def may_be_inexact(text: bytes) -> bool:
 
     Up to 15 digits, the point included, and an exponent of one digit, the original too computes with two exact doubles.
     """
-    return has_digits(text, EXACT_DIGITS) or (
-        (b"e" in text or b"E" in text) and _LONG_EXPONENT.search(text) is not None
-    )
+    return has_digits(text, EXACT_DIGITS) or ((b"e" in text or b"E" in text) and _has_long_exponent(text))
+
+
+def _has_long_exponent(text: bytes) -> bool:
+    if len(text) < SHORT_TEXT:
+        return _LONG_EXPONENT.search(text) is not None
+    characters = np.frombuffer(text + b"...", dtype=np.uint8)
+    for start in range(0, len(text), BLOCK):
+        block = characters[start : start + BLOCK + 3]
+        marks = np.flatnonzero((block[:-3] | 0x20) == ord("e"))
+        first, second, third = (block[marks + behind] - np.uint8(ord("0")) <= 9 for behind in (1, 2, 3))
+        sign = np.isin(block[marks + 1], (ord("+"), ord("-")))
+        if (second & (first | sign & third)).any():
+            return True
+    return False
 
 
 def has_digits(text: bytes, length: int) -> bool:
