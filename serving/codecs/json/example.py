@@ -16,6 +16,8 @@ from serving.errors import invalid_argument
 from serving.protos import Example
 
 _LARGEST_INT64 = 2**63 - 1
+# Few floats between these need no help to be narrowed.
+_MANY, _SMALL, _LARGE = 32, 1e-37, 3e38
 _LISTS = {"bytes": "bytes_list", "float": "float_list", "int64": "int64_list"}
 
 
@@ -65,17 +67,32 @@ def _fill(feature: Any, name: str, elements: list[JsonValue]) -> None:
     The kind is given where the feature was named before: its values are appended.
     """
     kind = (feature.WhichOneof("kind") or "").removesuffix("_list")
-    values: list[Any] = []
-    for element in elements:
-        own, value = _element(name, element)
-        if kind and own != kind:
-            raise invalid_argument(f"Unexpected element type in feature: {name} expecting type: {kind}")
-        kind = own
-        values.append(value)
-    if kind == "float":
+    own, values = _alike(elements)
+    if not own or kind not in ("", own):
+        values = []
+        for element in elements:
+            own, value = _element(name, element)
+            if kind and own != kind:
+                raise invalid_argument(f"Unexpected element type in feature: {name} expecting type: {kind}")
+            kind = own
+            values.append(value)
+    kind = kind or own
+    if kind == "float" and not (len(values) < _MANY and all(_SMALL <= abs(value) <= _LARGE for value in values)):
         values = to_float32(np.array(values, np.float64)).tolist()
     if kind:
         getattr(feature, _LISTS[kind]).value.extend(values)
+
+
+def _alike(elements: list[Any]) -> tuple[str, list[Any]]:
+    """The kind and values of scalars of one type, or no kind."""
+    kinds = set(map(type, elements))
+    if kinds == {float}:
+        return "float", elements
+    if kinds == {str}:
+        return "bytes", list(map(encoded, elements))
+    if kinds and kinds <= {int, bool} and max(elements) <= _LARGEST_INT64:
+        return "int64", list(map(int, elements))
+    return "", []
 
 
 def _element(name: str, element: JsonValue) -> tuple[str, Any]:

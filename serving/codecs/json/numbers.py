@@ -36,6 +36,8 @@ _DIGITS_KEPT = 17
 # Doubles below this round to a float that is subnormal, which the original flushes to zero.
 _SMALLEST_NORMAL_FLOAT = 2.0**-126 - 2.0**-151
 
+_TINY = np.finfo(np.float32).tiny
+
 
 class TooBigError(Exception):
     """A literal beyond the largest double."""
@@ -124,7 +126,7 @@ def to_float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Narrow a vector as the original does: beyond the range infinite, subnormal results zero; signs are kept."""
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
-    small = np.flatnonzero(np.abs(narrow) <= np.finfo(np.float32).tiny)
+    small = np.flatnonzero(np.abs(narrow) <= _TINY)
     if small.size:
         tiny = small[np.abs(values[small]) < _SMALLEST_NORMAL_FLOAT]
         narrow[tiny] = np.copysign(np.float32(0), narrow[tiny])

@@ -3,6 +3,7 @@
 Elements are values, or objects with one member per input; the first element decides which.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from operator import itemgetter
 from typing import Any
 
 from serving.codecs.json.echo import echo
-from serving.codecs.json.tensor import elements, is_base64, leaves, tensor
+from serving.codecs.json.tensor import elements, is_base64, leaves, parts, shape, tensor
 from serving.codecs.json.text import JsonValue
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType, Tensor
 from serving.errors import ServingError, invalid_argument
+
+_ROWS = 1024
+"""Instances that are looked at together."""
 
 
 @dataclass(slots=True)
@@ -40,17 +44,19 @@ def tensors(instances: list[JsonValue], inputs: Mapping[str, TensorInfo]) -> dic
             "tensorinfo_map"
         )
     named = _is_named(first)
-    columns: dict[str, _Column] = {}
+    columns = _columns_of(first, inputs, named=named)
     add, add_all = (_add_members, _add_rows) if named else (_add_plain, _add_values)
-    index, chunks = 0, [instances[1:], instances[:1]]
+    chunks = [instances[start : start + _ROWS] for start in range(0, len(instances), _ROWS)][::-1]
+    index = 0
     while chunks:
         chunk = chunks.pop()
-        if len(chunk) == 1:
+        if not add_all(columns, inputs, chunk):
+            if len(chunk) > 1:
+                chunks += parts(chunk)
+                continue
+            if index == 0:
+                columns.clear()
             add(columns, inputs, index, chunk[0])
-        elif chunk and not add_all(columns, inputs, chunk):
-            half = len(chunk) // 2
-            chunks += [chunk[half:], chunk[:half]]
-            continue
         index += len(chunk)
     count = len(instances)
     return {
@@ -58,6 +64,13 @@ def tensors(instances: list[JsonValue], inputs: Mapping[str, TensorInfo]) -> dic
         for name in inputs
         if (column := columns.get(name)) is not None
     }
+
+
+def _columns_of(first: JsonValue, inputs: Mapping[str, TensorInfo], *, named: bool) -> dict[str, _Column]:
+    """An empty column for every input that the first instance has."""
+    values = dict(reversed(first)) if named and isinstance(first, tuple) else {next(iter(inputs)): first}
+    shapes = {name: shape(value) for name, value in values.items() if name in inputs}
+    return {name: _Column(inputs[name].dtype, found, math.prod(found), []) for name, found in shapes.items()}
 
 
 def _is_named(instance: JsonValue) -> bool:
@@ -78,7 +91,7 @@ def _add_rows(columns: dict[str, _Column], inputs: Mapping[str, TensorInfo], row
     if set(map(type, rows)) - {tuple} or any(map(is_base64, rows) if len(inputs) == 1 else ()):
         return False
     columns_of_values = _alike(rows) or _unlike(rows)
-    if {name for name, _ in columns_of_values} != inputs.keys():
+    if {name for name, _ in columns_of_values} != inputs.keys() or columns.keys() != inputs.keys():
         return False
     found: dict[str, list[Any]] = {}
     for name, values in columns_of_values:

@@ -39,9 +39,9 @@ def elements(value: JsonValue, dtype: DataType) -> Elements:
     Raises ServingError: INVALID_ARGUMENT for wrong types and irregular nesting, UNIMPLEMENTED for types that JSON
     requests cannot carry.
     """
-    shape = _shape(value)
-    found = leaves([value], shape, dtype)
-    return Elements(shape=shape, leaves=_leaf_by_leaf(value, shape, dtype) if found is None else found)
+    nesting = shape(value)
+    found = leaves([value], nesting, dtype)
+    return Elements(shape=nesting, leaves=_leaf_by_leaf(value, nesting, dtype) if found is None else found)
 
 
 def leaves(values: list[Any], shape: tuple[int, ...], dtype: DataType) -> list[Any] | None:
@@ -85,7 +85,7 @@ def _strings(values: list[Any], kinds: set[type]) -> list[bytes] | None:
 
 
 def _leaf_by_leaf(value: JsonValue, shape: tuple[int, ...], dtype: DataType) -> list[Any]:
-    """The same for one value, which halves what is refused until it has the first leaf or list that is wrong."""
+    """The same for one value, which divides what is refused until it has the first leaf or list that is wrong."""
     found: list[Any] = []
     stack: list[tuple[list[JsonValue], int]] = [([value], 0)]
     while stack:
@@ -93,8 +93,7 @@ def _leaf_by_leaf(value: JsonValue, shape: tuple[int, ...], dtype: DataType) -> 
         if len(values) > 1:
             accepted = leaves(values, shape[level:], dtype)
             if accepted is None:
-                half = len(values) // 2
-                stack += [(values[half:], level), (values[:half], level)]
+                stack += [(part, level) for part in parts(values)]
             else:
                 found += accepted
         elif isinstance(child := values[0], list):
@@ -110,6 +109,12 @@ def _leaf_by_leaf(value: JsonValue, shape: tuple[int, ...], dtype: DataType) -> 
     return found
 
 
+def parts(values: list[Any]) -> list[list[Any]]:
+    """Some sixteen parts of a list, the first one last."""
+    step = max(1, len(values) // 16)
+    return [values[start : start + step] for start in range(0, len(values), step)][::-1]
+
+
 def tensor(alias: str, dtype: DataType, shape: tuple[int, ...], leaves: list[Any]) -> Tensor:
     """The tensor of ``shape`` with ``leaves``, row-major.
 
@@ -120,13 +125,13 @@ def tensor(alias: str, dtype: DataType, shape: tuple[int, ...], leaves: list[Any
     return Tensor(dtype, _array(dtype, leaves).reshape(shape))
 
 
-def _shape(value: JsonValue) -> tuple[int, ...]:
+def shape(value: JsonValue) -> tuple[int, ...]:
     """The lengths met by following first elements."""
-    shape = []
+    sizes: list[int] = []
     while type(value) is list:
-        shape.append(len(value))
+        sizes.append(len(value))
         value = value[0] if value else None
-    return tuple(shape)
+    return tuple(sizes)
 
 
 def _check_list(value: list[JsonValue], level: int, shape: tuple[int, ...]) -> None:
