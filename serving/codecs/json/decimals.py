@@ -5,7 +5,7 @@ an exponent (docs/compatibility.md, "Numbers in answers"). Not the digits of mes
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
@@ -57,20 +57,31 @@ def text(array: NDArray[Any], *, exact_digits: bool) -> bytes:
     Floats have TensorFlow Serving's digits if ``exact_digits``, or if there are at most ``MOST_EXACT``; else the
     shortest that give the value back. What is not finite is ``NaN``, ``Infinity`` or ``-Infinity``.
     """
-    return joined(texts(array, exact_digits=exact_digits))
-
-
-def texts(array: NDArray[Any], *, exact_digits: bool) -> Iterator[bytes]:
-    """The same in pieces that none takes long to write; each ends in a number, the last one is all the brackets."""
+    if array.size > _PIECE:
+        return joined(texts(array, exact_digits=exact_digits))
     if array.ndim == 0:
-        return iter((text(array.reshape(1), exact_digits=exact_digits)[1:-1],))
-    if not array.flags.c_contiguous:
-        array = np.ascontiguousarray(array)
-    write = _dumps
-    if array.dtype.kind == "f":
-        shortest = array.size > MOST_EXACT and not exact_digits
-        write = _shortest if shortest else _few if array.size < _MANY or array.dtype != np.float32 else _many
-    return _to_numbers(_pieces(array, write))
+        return text(array.reshape(1), exact_digits=exact_digits)[1:-1]
+    return _writer(array, exact_digits)(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+
+
+def texts(array: NDArray[Any], *, exact_digits: bool) -> Iterable[bytes]:
+    """The same in pieces that none takes long to write; each ends in a number, the last one is all the brackets."""
+    if array.size <= _PIECE:
+        whole = text(array, exact_digits=exact_digits)
+        end = len(whole) - array.ndim
+        return whole[:end], whole[end:]
+    array = np.ascontiguousarray(array)
+    return _to_numbers(_pieces(array, _writer(array, exact_digits)))
+
+
+def _writer(array: NDArray[Any], exact_digits: bool) -> Callable[[NDArray[Any]], bytes]:
+    if array.dtype.kind != "f":
+        return _dumps
+    if array.size < _MANY:
+        return _few
+    if array.size > MOST_EXACT and not exact_digits:
+        return _shortest
+    return _many if array.dtype == np.float32 else _few
 
 
 def _to_numbers(texts: Iterator[bytes]) -> Iterator[bytes]:

@@ -15,7 +15,6 @@ import simdjson
 from numpy.typing import NDArray
 
 from serving.codecs.json.numbers import BLOCK, BOUNDED_DIGITS, EXACT_DIGITS, SHORT_TEXT, has_digits, scan, to_float32
-from serving.codecs.json.strings import PIECE
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType
 
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
@@ -27,7 +26,9 @@ _LONG_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
 
 _UNSURE_UNITS = 32
 
-_MOST_KEPT = 4
+_PIECE = 4 << 20
+"""Bytes that parsers are given at once: none of them lets another thread run before it is done."""
+_MOST_KEPT = 2
 
 _LOW_BITS = np.uint64(2**29 - 1)
 _FIRST_UNSURE = np.uint64(2**28 - _UNSURE_UNITS)
@@ -54,21 +55,21 @@ Span: TypeAlias = tuple[int, int]
 class Literals:
     """Valid JSON arrays of numbers, nested like ``shape`` unless lists in them are empty, in pieces.
 
-    ``parsed`` is the same, or nothing where there are so many pieces that it would take much memory.
+    ``kept`` are texts and what was parsed of them, or nothing where there are so many that it would take much memory.
     """
 
     body: bytes
     spans: list[Span]
-    parsed: list[Any]
+    kept: list[tuple[bytes, Any]]
     shape: tuple[int, ...]
 
     def array(self, dtype: DataType) -> NDArray[Any] | None:
         """The values in the storage of ``dtype``, or None if the exact road must decide."""
         size, filled = math.prod(self.shape), 0
         found: NDArray[Any] | None = None
-        parsed = iter(self.parsed)
-        for text in _pieces(self.body, self.spans):
-            values = _values(text, next(parsed, None) or simdjson.Parser().parse(text), dtype)
+        pieces = self.kept or ((text, simdjson.Parser().parse(text)) for text in _pieces(self.body, self.spans))
+        for text, parsed in pieces:
+            values = _values(text, parsed, dtype)
             if values is None or filled + values.size > size:
                 return None
             if values.size == size:
@@ -138,18 +139,16 @@ def read_literals(body: bytes, spans: list[Span], *, stacked: bool) -> Literals 
         return None
     if any(_structure(body, span) != structure for span in spans[1:]):
         return None
-    parsed = []
+    kept: list[tuple[bytes, Any]] | None = []
     for text in _pieces(body, spans):
-        if len(text) > 2 * PIECE or _has_long_exponent(text):
+        if len(text) > 2 * _PIECE or _has_long_exponent(text):
             return None
         try:
-            parsed.append(simdjson.Parser().parse(text))
+            parsed = simdjson.Parser().parse(text)
         except _REFUSALS:
             return None
-        if len(parsed) > _MOST_KEPT:
-            # Kept up to here only, and parsed again for what is beyond.
-            parsed.pop()
-    return Literals(body=body, spans=spans, parsed=parsed, shape=(len(spans), *shape) if stacked else shape)
+        kept = [*kept, (text, parsed)] if kept is not None and len(kept) < _MOST_KEPT else None
+    return Literals(body=body, spans=spans, kept=kept or [], shape=(len(spans), *shape) if stacked else shape)
 
 
 def _pieces(body: bytes, spans: list[Span]) -> Iterator[bytes]:
@@ -157,22 +156,26 @@ def _pieces(body: bytes, spans: list[Span]) -> Iterator[bytes]:
     short: list[bytes] = []
     size = 0
     for start, end in spans:
-        if end - start <= PIECE:
+        if end - start <= _PIECE:
             short.append(body[start:end])
             size += end - start
-        if short and (size > PIECE or end - start > PIECE):
-            yield b"[%b]" % b",".join(short)
+        if short and (size > _PIECE or end - start > _PIECE):
+            yield _array(short)
             short, size = [], 0
-        if end - start > PIECE:
+        if end - start > _PIECE:
             yield from _cut(body, start, end)
     if short:
-        yield b"[%b]" % b",".join(short)
+        yield _array(short)
+
+
+def _array(texts: list[bytes]) -> bytes:
+    return texts[0] if len(texts) == 1 and texts[0].startswith(b"[") else b"[%b]" % b",".join(texts)
 
 
 def _cut(body: bytes, start: int, end: int) -> Iterator[bytes]:
     depth = 0
     while start < end:
-        comma = body.find(b",", start + PIECE, end)
+        comma = body.find(b",", start + _PIECE, end)
         text = body[start : comma if comma >= 0 else end]
         inside = text.strip(_SPACE)
         if inside[:1] in (b"", b"]") or inside.endswith(b"["):
@@ -186,11 +189,11 @@ def _cut(body: bytes, start: int, end: int) -> Iterator[bytes]:
 def _structure(body: bytes, span: Span) -> bytes | bytearray:
     """The brackets and commas of a value, with whatever is no part of numbers."""
     start, end = span
-    if end - start <= PIECE:
+    if end - start <= _PIECE:
         return body[start:end].translate(None, _NOT_STRUCTURE)
     found = bytearray()
-    for begin in range(start, end, PIECE):
-        found += body[begin : min(begin + PIECE, end)].translate(None, _NOT_STRUCTURE)
+    for begin in range(start, end, _PIECE):
+        found += body[begin : min(begin + _PIECE, end)].translate(None, _NOT_STRUCTURE)
     return found
 
 
@@ -218,8 +221,8 @@ def _shape(structure: bytes | bytearray) -> tuple[int, ...] | None:
 
 
 def _find(structure: bytes | bytearray, brackets: bytes) -> int:
-    for start in range(0, len(structure), PIECE):
-        found = structure.find(brackets, start, start + PIECE + len(brackets))
+    for start in range(0, len(structure), _PIECE):
+        found = structure.find(brackets, start, start + _PIECE + len(brackets))
         if found >= 0:
             return found
     return -1
@@ -230,9 +233,9 @@ def _repeats(characters: NDArray[np.uint8], period: int) -> bool:
     if characters.size >= period and characters[period - 1] != ord(","):
         return False
     return all(
-        np.array_equal(characters[start : start + PIECE][: characters.size - start - period], other)
-        for start in range(0, characters.size - period, PIECE)
-        if (other := characters[start + period : start + period + PIECE]).size
+        np.array_equal(characters[start : start + _PIECE][: characters.size - start - period], other)
+        for start in range(0, characters.size - period, _PIECE)
+        if (other := characters[start + period : start + period + _PIECE]).size
     )
 
 

@@ -27,9 +27,10 @@ def predictions(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> 
     if len(outputs) == 1:  # the usual case, in as few steps as there can be
         ((dtype, array),) = outputs.values()
         if dtype in json_decimals.NUMBERS and array.ndim and len(array):
-            texts = json_decimals.texts(array, exact_digits=exact_digits)
             if array.size <= json_decimals.MOST_EXACT:
-                return b'{\n    "predictions": %b\n    ]\n}' % b"".join(texts).replace(b",", b", ")[:-1]
+                line = json_decimals.text(array, exact_digits=exact_digits).replace(b",", b", ")
+                return b'{\n    "predictions": %b\n    ]\n}' % line[:-1]
+            texts = json_decimals.texts(array, exact_digits=exact_digits)
             lines = (text.replace(b",", b", ") for text in texts)
             return joined(chain([b'{\n    "predictions": '], _before_last(lines), [b"\n    ]\n}"]))
     count = _batch_size(outputs)
