@@ -77,6 +77,11 @@ def scan(body: bytes, start: int) -> tuple[int | float, int]:
 def literal_value(text: str) -> int | float:
     """The number of a whole literal. Raises ``TooBigError``."""
     try:
+        if len(text) < EXACT_DIGITS:
+            if text.isdigit():
+                return int(text)
+            if "e" not in text and "E" not in text and "." in text:
+                return float(text)
         return scan(text.encode(), 0)[0]
     except ServingError:
         raise TooBigError(text) from None

@@ -9,12 +9,12 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from itertools import accumulate, zip_longest
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from serving.codecs.json.nesting import deep_value
 from serving.codecs.json.numbers import TooBigError, literal_value, may_be_inexact
 from serving.codecs.json.refusals import SPACE, refuse
-from serving.codecs.json.strings import decoded, encoded, outside_strings, without_surrogates
+from serving.codecs.json.strings import PIECE, decoded, encoded, outside_strings, without_surrogates
 from serving.errors import invalid_argument
 
 JsonObject: TypeAlias = "tuple[tuple[str, JsonValue], ...]"
@@ -87,9 +87,19 @@ def _read(text: bytes, plain: str, constant: Callable[[str], JsonValue] | None =
     """The value that ``text`` starts with, its numbers read with as little of Python as their digits allow."""
     number: Callable[[str], int | float] | None = literal_value if may_be_inexact(text) else None
     decimal = _maybe_infinite if _INFINITY in text else number
-    decoder = json.JSONDecoder(object_pairs_hook=tuple, parse_float=decimal, parse_int=number, parse_constant=constant)
+    members: Callable[[list[tuple[str, Any]]], JsonObject] = tuple
+    if len(text) > PIECE:
+        # The scanner lets other threads run only where it calls Python.
+        number, decimal, members = literal_value, decimal or literal_value, _members
+    decoder = json.JSONDecoder(
+        object_pairs_hook=members, parse_float=decimal, parse_int=number, parse_constant=constant
+    )
     value: JsonValue = decoder.raw_decode(plain)[0]
     return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> JsonObject:
+    return tuple(pairs)
 
 
 def _maybe_infinite(literal: str) -> int | float:
