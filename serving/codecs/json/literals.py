@@ -14,7 +14,15 @@ import numpy as np
 import simdjson
 from numpy.typing import NDArray
 
-from serving.codecs.json.numbers import BLOCK, BOUNDED_DIGITS, EXACT_DIGITS, SHORT_TEXT, has_digits, scan, to_float32
+from serving.codecs.json.numbers import (
+    BLOCK,
+    BOUNDED_DIGITS,
+    EXACT_DIGITS,
+    SHORT_TEXT,
+    has_digits,
+    literal_value,
+    to_float32,
+)
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType
 
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
@@ -244,7 +252,7 @@ def _corrected(values: NDArray[np.float64], literals: list[bytes], unsure: list[
         # There are empty lists, and values and literals cannot be matched.
         raise ValueError(values.size)
     values = values.copy()
-    values[unsure] = [scan(literals[index], 0)[0] for index in unsure]
+    values[unsure] = [literal_value(literals[index].decode()) for index in unsure]
     return values
 
 

@@ -80,7 +80,10 @@ def literal_value(text: str) -> int | float:
         if len(text) < EXACT_DIGITS:
             if text.isdigit():
                 return int(text)
-            if "e" not in text and "E" not in text and "." in text:
+            digits, _, exponent = text.partition("e")
+            if exponent and digits.isdigit() and -308 <= (scale := int(exponent)) <= 308:
+                return _scaled(float(digits), scale)
+            if "." in digits and not exponent and "E" not in digits:
                 return float(text)
         return scan(text.encode(), 0)[0]
     except ServingError:
