@@ -36,7 +36,7 @@ _UNSURE_UNITS = 32
 
 _PIECE = 4 << 20
 """Bytes that parsers are given at once: none of them lets another thread run before it is done."""
-_MOST_KEPT = 2
+_MOST_KEPT = 4
 
 _LOW_BITS = np.uint64(2**29 - 1)
 _FIRST_UNSURE = np.uint64(2**28 - _UNSURE_UNITS)
@@ -183,7 +183,7 @@ def _array(texts: list[bytes]) -> bytes:
 def _cut(body: bytes, start: int, end: int) -> Iterator[bytes]:
     depth = 0
     while start < end:
-        comma = body.find(b",", start + _PIECE, end)
+        comma = body.find(b",", start + _PIECE // 4, end)
         text = body[start : comma if comma >= 0 else end]
         inside = text.strip(_SPACE)
         if inside[:1] in (b"", b"]") or inside.endswith(b"["):
