@@ -5,6 +5,7 @@ an exponent (docs/compatibility.md, "Numbers in answers"). Not the digits of mes
 """
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from serving.codecs.json import decades as json_decades
+from serving.codecs.json.strings import joined
 from serving.core.tensor import DataType
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
@@ -44,6 +46,7 @@ _DIGITS = bytes.maketrans(b"123456789.", b"0" * 10)
 _EIGHT = b"0" * 8
 _NOT_DIGITS = b"-.[]"
 
+_PIECE = 1 << 14
 # Fewer floats are formatted faster one by one.
 _MANY = 48
 
@@ -54,17 +57,60 @@ def text(array: NDArray[Any], *, exact_digits: bool) -> bytes:
     Floats have TensorFlow Serving's digits if ``exact_digits``, or if there are at most ``MOST_EXACT``; else the
     shortest that give the value back. What is not finite is ``NaN``, ``Infinity`` or ``-Infinity``.
     """
+    if array.size > _PIECE:
+        return joined(texts(array, exact_digits=exact_digits))
     if array.ndim == 0:
         return text(array.reshape(1), exact_digits=exact_digits)[1:-1]
-    if not array.flags.c_contiguous:
-        array = np.ascontiguousarray(array)
-    if array.size < _MANY and array.dtype.kind == "f":
-        return _few(array)
+    return _writer(array, exact_digits)(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+
+
+def texts(array: NDArray[Any], *, exact_digits: bool) -> Iterable[bytes]:
+    """The same in pieces that none takes long to write; each ends in a number, the last one is all the brackets."""
+    if array.size <= _PIECE:
+        whole = text(array, exact_digits=exact_digits)
+        end = len(whole) - array.ndim
+        return whole[:end], whole[end:]
+    array = np.ascontiguousarray(array)
+    return _to_numbers(_pieces(array, _writer(array, exact_digits)))
+
+
+def _writer(array: NDArray[Any], exact_digits: bool) -> Callable[[NDArray[Any]], bytes]:
     if array.dtype.kind != "f":
-        return _dumps(array)
+        return _dumps
+    if array.size < _MANY:
+        return _few
     if array.size > MOST_EXACT and not exact_digits:
-        return _shortest(array)
-    return _many(array.view(np.float32)) if array.dtype == np.float32 else _few(array)
+        return _shortest
+    return _many if array.dtype == np.float32 else _few
+
+
+def _to_numbers(texts: Iterator[bytes]) -> Iterator[bytes]:
+    """The brackets and commas behind the last number of each text moved to the next one."""
+    behind = b""
+    for text in texts:
+        numbers = text.rstrip(b"[,]")
+        if numbers:
+            yield behind + numbers
+            behind = text[len(numbers) :]
+        else:
+            behind += text
+    yield behind
+
+
+def _pieces(array: NDArray[Any], write: Callable[[NDArray[Any]], bytes]) -> Iterator[bytes]:
+    if array.size <= _PIECE:
+        yield write(array)
+        return
+    rows = max(1, _PIECE * len(array) // array.size)
+    yield b"["
+    for start in range(0, len(array), rows):
+        if start:
+            yield b","
+        if rows == 1:
+            yield from _pieces(array[start], write)
+        else:
+            yield write(array[start : start + rows])[1:-1]
+    yield b"]"
 
 
 def float_texts(values: Floats) -> list[bytes]:

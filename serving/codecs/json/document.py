@@ -1,8 +1,7 @@
 """The outermost part that every inference request in JSON shares: an object, and the signature it names."""
 
 from serving.codecs.json.echo import echo
-from serving.codecs.json.strings import decoded
-from serving.codecs.json.text import JsonObject, parse
+from serving.codecs.json.text import JsonObject, member, parse
 from serving.errors import invalid_argument
 
 
@@ -12,11 +11,11 @@ def read(body: bytes) -> tuple[JsonObject, str]:
     Raises ServingError, INVALID_ARGUMENT: not JSON, not an object, or ``signature_name`` not a string.
     """
     document = parse(body)
-    if not isinstance(document, JsonObject):
+    if not isinstance(document, tuple):
         raise invalid_argument(f"JSON Value: {echo(document)} Is not object")
-    name = document.get(b"signature_name", b"")
-    if not isinstance(name, bytes):
+    name = member(document, "signature_name", "")
+    if not isinstance(name, str):
         raise invalid_argument(
             f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value."
         )
-    return document, decoded(name)
+    return document, name

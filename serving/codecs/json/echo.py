@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from serving.codecs.json.digits import double_text
-from serving.codecs.json.strings import decoded, quoted
-from serving.codecs.json.text import JsonObject, JsonValue
+from serving.codecs.json.strings import decoded, encoded, quoted
+from serving.codecs.json.text import JsonValue
 
 LIMIT_BYTES = 256
 _INDENT = b"    "
@@ -35,7 +35,7 @@ def echo(value: JsonValue) -> str:
         _separate(out, level, len(levels))
         key, child = item
         if key is not None:
-            out += quoted(key)
+            out += quoted(encoded(key))
             if len(out) >= LIMIT_BYTES:
                 break
             out += b": "
@@ -48,16 +48,16 @@ def echo(value: JsonValue) -> str:
 class _Level:
     """An open container: what is left to write, its closing bracket, and whether anything was written."""
 
-    items: Iterator[tuple[bytes | None, JsonValue]]
+    items: Iterator[tuple[str | None, JsonValue]]
     close: bytes
     empty: bool = True
 
 
 def _write(out: bytearray, levels: list[_Level], value: JsonValue) -> bool:
     """Write a scalar or open a container; False if the text ends here."""
-    if isinstance(value, JsonObject):
+    if isinstance(value, tuple):
         out += b"{"
-        levels.append(_Level(iter(value.members), b"}"))
+        levels.append(_Level(iter(value), b"}"))
     elif isinstance(value, list):
         out += b"["
         levels.append(_Level(((None, child) for child in value), b"]"))
@@ -68,13 +68,13 @@ def _write(out: bytearray, levels: list[_Level], value: JsonValue) -> bool:
     return True
 
 
-def _scalar(value: bool | int | float | bytes | None) -> bytes:
+def _scalar(value: bool | int | float | str | None) -> bytes:
     if value is None:
         return b"null"
     if isinstance(value, bool):
         return b"true" if value else b"false"
-    if isinstance(value, bytes):
-        return quoted(value)
+    if isinstance(value, str):
+        return quoted(encoded(value))
     if isinstance(value, int):
         return b"%d" % value
     return double_text(value).encode() if math.isfinite(value) else b""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from serving.codecs.json.literals import Literals, read_literals
+from serving.codecs.json.literals import Literals, Span, read_literals
 from serving.codecs.json.strings import encoded
 from serving.core.signature import TensorInfo
 from serving.core.tensor import Tensor
@@ -33,8 +33,10 @@ _NEXT_ROW = re.compile(rb"%b,%b\{" % (_SPACE, _SPACE))
 _LAST_ROW = re.compile(rb"%b\]" % _SPACE)
 _DELIMITER = re.compile(rb"%b([,}])" % _SPACE)
 _UNNAMED = b""
-_MOST_NAMES = 256
+_MOST_NAMES = 16
 """Beyond it the exact road is cheaper: each name costs a parser, and its memory."""
+_FEW_ROWS, _SHORT_ROW = 16, 256
+"""More rows of fewer bytes than these are cheaper on the exact road, which reads them all at once."""
 
 _LAYOUTS = {layout.value.encode(): layout for layout in Layout}
 
@@ -68,8 +70,8 @@ class FastDocument:
         return found
 
 
-_Texts = tuple[dict[bytes, list[bytes]], int]
-"""The texts of every value by name, one per row, and the offset behind the last one."""
+_Texts = tuple[dict[bytes, list[Span]], int]
+"""Where every value is by name, one per row, and the offset behind the last one."""
 
 
 def scan(body: bytes) -> FastDocument | None:
@@ -85,14 +87,14 @@ def scan(body: bytes) -> FastDocument | None:
     elif named:
         texts = _members(body, start + 1)
     else:
-        text, end = _value(body, start)
-        texts = {_UNNAMED: [text]}, end
+        span = _value(body, start)
+        texts = {_UNNAMED: [span]}, span[1]
     tail = _TAIL.match(body, texts[1]) if texts is not None else None
     if texts is None or tail is None:
         return None
     values = {}
     for name, found in texts[0].items():
-        literals = read_literals(found, stacked=rows is not None)
+        literals = read_literals(body, found, stacked=rows is not None)
         if literals is None:
             return None
         values[name] = literals
@@ -100,27 +102,27 @@ def scan(body: bytes) -> FastDocument | None:
     return FastDocument(signature_name=signature_name, layout=layout, named=named, values=values)
 
 
-def _value(body: bytes, start: int) -> tuple[bytes, int]:
-    """The text from ``start`` to the next key or closing brace, without the comma, and the offset behind it."""
+def _value(body: bytes, start: int) -> Span:
+    """From ``start`` to the next key or closing brace, without the comma."""
     # The quote first: only the last value has none behind it, so that no stretch of the body is searched often.
     quote = body.find(b'"', start)
     brace = body.find(b"}", start, quote if quote >= 0 else len(body))
-    text = body[start : brace if brace >= 0 else quote].rstrip(b" \n\r\t")
-    if brace < 0:
-        text = text.removesuffix(b",")
-    return text, start + len(text)
+    if brace >= 0 or quote < 0:
+        return start, max(brace, start)
+    comma = body.rfind(b",", start, quote)
+    return start, quote if comma < 0 or body[comma + 1 : quote].strip(b" \n\r\t") else comma
 
 
 def _members(body: bytes, start: int) -> _Texts | None:
     """The members of the object that opened before ``start``, each one value; None if a key comes twice."""
-    by_name: dict[bytes, list[bytes]] = {}
+    by_name: dict[bytes, list[Span]] = {}
     while True:
         key = _KEY.match(body, start)
         if key is None or key[1] in by_name:
             return None
-        text, end = _value(body, key.end())
-        by_name[key[1]] = [text]
-        delimiter = _DELIMITER.match(body, end)
+        span = _value(body, key.end())
+        by_name[key[1]] = [span]
+        delimiter = _DELIMITER.match(body, span[1])
         if delimiter is None or len(by_name) > _MOST_NAMES:
             return None
         start = delimiter.end()
@@ -130,8 +132,8 @@ def _members(body: bytes, start: int) -> _Texts | None:
 
 def _rows(body: bytes, start: int) -> _Texts | None:
     """The members of a list of objects whose first one opened before ``start``; all have the same keys."""
-    by_name: dict[bytes, list[bytes]] = {}
-    count = 0
+    by_name: dict[bytes, list[Span]] = {}
+    count, begin = 0, start
     while True:
         row = _members(body, start)
         if row is None:
@@ -140,6 +142,8 @@ def _rows(body: bytes, start: int) -> _Texts | None:
         for name, texts in row[0].items():
             by_name.setdefault(name, []).extend(texts)
         following = _NEXT_ROW.match(body, row[1])
+        if count == _FEW_ROWS and row[1] - begin < count * _SHORT_ROW:
+            return None
         if following is None:
             break
         start = following.end()

@@ -3,6 +3,8 @@
 For lists of numbers that are nested regularly, without empty ones, and have no blanks.
 """
 
+from collections.abc import Iterable, Iterator
+
 INDENT = b"    "
 
 
@@ -18,16 +20,26 @@ def rows(text: bytes, dimensions: int) -> list[bytes]:
     return line(text).split(b"\n")
 
 
-def lines(text: bytes, dimensions: int, depth: int) -> bytes:
-    """A list, or a number of no dimensions, with every number on a line of its own; ``depth`` containers are around."""
+def lines(texts: Iterable[bytes], dimensions: int, depth: int) -> Iterator[bytes]:
+    """A list, or a number of no dimensions, with every number on a line of its own; ``depth`` containers are around.
+
+    The texts end in numbers, but for the last one, which is all brackets.
+    """
     breaks = [b"\n" + INDENT * (depth + axis) for axis in range(dimensions + 1)]
-    text = text[dimensions : len(text) - dimensions]
+    separators = []
     for brackets in range(dimensions - 1, -1, -1):
         outer = breaks[dimensions - brackets : dimensions]
         closing = b"".join([indent + b"]" for indent in reversed(outer)])
         opening = b"".join([indent + b"[" for indent in outer])
         # The commas come last, so that those placed here are not found again.
-        text = text.replace(b"]" * brackets + b"," + b"[" * brackets, closing + b";" + opening + breaks[-1])
-    first = b"".join([b"[" + indent for indent in breaks[1:]])
-    last = b"".join([indent + b"]" for indent in reversed(breaks[:-1])])
-    return first + text.replace(b";", b",") + last
+        separators.append((b"]" * brackets + b"," + b"[" * brackets, closing + b";" + opening + breaks[-1]))
+    yield b"".join([b"[" + indent for indent in breaks[1:]])
+    opened = dimensions
+    for text in texts:
+        if not text.startswith(b"]") or b"," in text:
+            text = text[opened:]
+            opened = 0
+            for separator, laid_out in separators:
+                text = text.replace(separator, laid_out)
+            yield text.replace(b";", b",")
+    yield b"".join([indent + b"]" for indent in reversed(breaks[:-1])])

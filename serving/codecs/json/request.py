@@ -14,9 +14,9 @@ from serving.codecs.json import short as json_short
 from serving.codecs.json.echo import echo
 from serving.codecs.json.fast import Layout
 from serving.codecs.json.short import Document as PredictDocument
-from serving.codecs.json.strings import decoded, encoded
+from serving.codecs.json.strings import decoded
 from serving.codecs.json.tensor import elements, is_base64, tensor
-from serving.codecs.json.text import JsonObject, JsonValue
+from serving.codecs.json.text import JsonObject, JsonValue, has_member, member
 from serving.core.signature import TensorInfo
 from serving.core.tensor import Tensor
 from serving.errors import invalid_argument
@@ -29,11 +29,11 @@ class _LongDocument(NamedTuple):
 
     signature_name: str
     body: bytes
-    parsed: json_fast.FastDocument | JsonObject
+    parsed: "json_fast.FastDocument | JsonObject"
 
     def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
         """As ``Document``."""
-        if isinstance(self.parsed, JsonObject):
+        if isinstance(self.parsed, tuple):
             return _tensors(self.parsed, inputs)
         found = self.parsed.tensors(inputs)
         if found is not None:
@@ -64,20 +64,20 @@ def read_exactly(body: bytes) -> PredictDocument:
 
 
 def _tensors(document: JsonObject, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
-    if b"instances" in document:
+    if has_member(document, "instances"):
         return Layout.ROW, json_rows.tensors(_instances(document), inputs)
-    if b"inputs" in document:
-        return Layout.COLUMNAR, _columns(document.get(b"inputs"), inputs)
+    if has_member(document, "inputs"):
+        return Layout.COLUMNAR, _columns(member(document, "inputs"), inputs)
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
 def _instances(document: JsonObject) -> list[JsonValue]:
-    if b"inputs" in document:
+    if has_member(document, "inputs"):
         raise invalid_argument(
             f"JSON Value: {echo(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys "
             "to exist "
         )
-    instances = document.get(b"instances")
+    instances = member(document, "instances")
     if not isinstance(instances, list):
         raise invalid_argument(f"JSON Value: {echo(document)} Expecting 'instances' to be an list/array")
     if not instances:
@@ -87,8 +87,8 @@ def _instances(document: JsonObject) -> list[JsonValue]:
 
 def _columns(value: JsonValue, inputs: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
     """One value for the only input, or an object with a member for every input; other members are ignored."""
-    if isinstance(value, JsonObject) and not is_base64(value):
-        members = dict(reversed(value.members))  # of members with the same name the first counts
+    if isinstance(value, tuple) and not is_base64(value):
+        members = dict(reversed(value))  # of members with the same name the first counts
         found = {name: elements(_member(members, name), info.dtype) for name, info in inputs.items()}
     elif len(inputs) > 1:
         raise invalid_argument(
@@ -100,8 +100,7 @@ def _columns(value: JsonValue, inputs: Mapping[str, TensorInfo]) -> dict[str, Te
     return {name: tensor(name, inputs[name].dtype, values.shape, values.leaves) for name, values in found.items()}
 
 
-def _member(members: Mapping[bytes, JsonValue], name: str) -> JsonValue:
-    key = encoded(name)
-    if key not in members:
+def _member(members: Mapping[str, JsonValue], name: str) -> JsonValue:
+    if name not in members:
         raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
-    return members[key]
+    return members[name]

@@ -4,13 +4,14 @@ Not the choice between the layouts: a request in rows is answered by ``predictio
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 from serving.codecs.json import decimals as json_decimals
 from serving.codecs.json import layout as json_layout
 from serving.codecs.json.layout import INDENT
-from serving.codecs.json.strings import base64_encoded, encoded, quoted
+from serving.codecs.json.strings import base64_encoded, encoded, joined, quoted
 from serving.core.tensor import DataType, Tensor
 from serving.errors import invalid_argument
 
@@ -26,8 +27,12 @@ def predictions(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> 
     if len(outputs) == 1:  # the usual case, in as few steps as there can be
         ((dtype, array),) = outputs.values()
         if dtype in json_decimals.NUMBERS and array.ndim and len(array):
-            text = json_decimals.text(array, exact_digits=exact_digits).replace(b",", b", ")
-            return b'{\n    "predictions": %b\n    ]\n}' % text[:-1]
+            if array.size <= json_decimals.MOST_EXACT:
+                line = json_decimals.text(array, exact_digits=exact_digits).replace(b",", b", ")
+                return b'{\n    "predictions": %b\n    ]\n}' % line[:-1]
+            texts = json_decimals.texts(array, exact_digits=exact_digits)
+            lines = (text.replace(b",", b", ") for text in texts)
+            return joined(chain([b'{\n    "predictions": '], _before_last(lines), [b"\n    ]\n}"]))
     count = _batch_size(outputs)
     depth = 2 if len(outputs) == 1 else 3
     columns = [_rows(name, tensor, depth, exact_digits) for name, tensor in outputs.items()]
@@ -48,15 +53,26 @@ def outputs(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> byte
     """
     _require_some(outputs)
     depth = 1 if len(outputs) == 1 else 2
-    values = [_column(name, tensor, depth, exact_digits) for name, tensor in outputs.items()]
-    if len(values) == 1:
-        return _body(b"outputs", values[0])
-    return _body(b"outputs", _object([quoted(encoded(name)) for name in outputs], values, 1))
+    columns = [_column(name, tensor, depth, exact_digits) for name, tensor in outputs.items()]
+    if len(columns) == 1:
+        return joined(chain([b'{\n    "outputs": '], columns[0], [b"\n}"]))
+    keys = [b"\n        %b: " % quoted(encoded(name)) for name in outputs]
+    members = chain.from_iterable(chain((b",", key), column) for key, column in zip(keys, columns, strict=True))
+    return joined(chain([b'{\n    "outputs": {'], islice(members, 1, None), [b"\n    }\n}"]))
 
 
 def error(message: str) -> bytes:
     """The body of every failed request; surrogate-escaped bytes of the message come out as they came in."""
     return _body(b"error", quoted(encoded(message)))
+
+
+def _before_last(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """All but the last byte."""
+    previous = b""
+    for text in texts:
+        yield previous
+        previous = text
+    yield previous[:-1]
 
 
 def _body(key: bytes, value: bytes) -> bytes:
@@ -94,17 +110,17 @@ def _rows(name: str, tensor: Tensor, depth: int, exact_digits: bool) -> list[byt
     return texts
 
 
-def _column(name: str, tensor: Tensor, depth: int, exact_digits: bool) -> bytes:
+def _column(name: str, tensor: Tensor, depth: int, exact_digits: bool) -> Iterable[bytes]:
     """The whole tensor, every element on a line of its own."""
     dtype, array = tensor
     shape = array.shape
     if array.size and dtype in json_decimals.NUMBERS:
-        return json_layout.lines(json_decimals.text(array, exact_digits=exact_digits), array.ndim, depth)
+        return json_layout.lines(json_decimals.texts(array, exact_digits=exact_digits), array.ndim, depth)
     texts = _elements(name, tensor, depth + len(shape))
     for axis in range(len(shape) - 1, -1, -1):
         groups = _grouped(texts, shape[axis], math.prod(shape[:axis]))
         texts = [_list(group, depth + axis) for group in groups]
-    return texts[0]
+    return texts[:1]
 
 
 def _elements(name: str, tensor: Tensor, depth: int) -> list[bytes]:
