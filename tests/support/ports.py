@@ -1,5 +1,6 @@
 """Ports for programs that must be told theirs before they start."""
 
+import os
 import random
 import socket
 from pathlib import Path
@@ -14,10 +15,13 @@ def free_port() -> int:
     """A TCP port that nothing listens on, another one with every call.
 
     It is none that the kernel gives to connections, and to listeners that ask for any, if there are others: one of
-    those is now and then taken by somebody's connection before the program gets to bind it.
+    those is now and then taken by somebody's connection before the program gets to bind it. Workers of one test run
+    have a slice each.
     """
     first, last = (int(word) for word in _RANGE_OF_KERNEL.read_text().split())
     others: list[int] = [*range(10_000, first), *range(last + 1, 65_536)] or list(range(first, last + 1))
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    others = others[int(worker.removeprefix("gw")) :: int(workers)]
     for port in random.sample(others, len(others)):
         if port not in _given and _is_free(port):
             _given.add(port)

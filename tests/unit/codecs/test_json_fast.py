@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.codecs.json import fast as json_fast
@@ -10,6 +10,7 @@ from serving.codecs.json.request import read, read_exactly, read_longer
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from tests.support.json_outcomes import infos, outcome
+from tests.support.properties import examples
 
 X = infos(x=DataType.FLOAT)
 XY = infos(x=DataType.FLOAT, y=DataType.INT32)
@@ -202,7 +203,7 @@ def body_text(draw: st.DrawFn) -> bytes:
 DTYPES = st.sampled_from([*DataType])
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(body_text(), DTYPES | st.sampled_from([DataType.FLOAT, DataType.DOUBLE]), DTYPES, st.booleans())
 def test_no_body_tells_the_roads_apart(body: bytes, x: DataType, y: DataType, both: bool) -> None:
     """Whatever the body and the dtypes: same names, same bits, same errors, raised by the same step."""

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.codecs.json import short as json_short
@@ -12,6 +12,7 @@ from serving.codecs.json.request import PredictDocument, read, read_exactly
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from tests.support.json_outcomes import infos, outcome
+from tests.support.properties import examples
 
 X = infos(x=DataType.FLOAT)
 XY = infos(x=DataType.FLOAT, y=DataType.INT32)
@@ -169,7 +170,7 @@ def body_text(draw: st.DrawFn) -> bytes:
 DTYPES = st.sampled_from([DataType.STRING, DataType.STRING, DataType.BOOL, DataType.FLOAT, DataType.INT8])
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(body_text(), DTYPES, DTYPES, st.sampled_from([("x",), ("x", "y"), ("b64",), ("b64", "x")]))
 def test_no_short_body_tells_the_roads_apart(body: bytes, x: DataType, y: DataType, names: tuple[str, ...]) -> None:
     """Strings, booleans, base64 and members that come twice: same names, same bits, same errors."""
