@@ -25,7 +25,7 @@ for _name in ("no_proxy", "NO_PROXY"):
 
 HERE = Path(__file__).parent
 SAVED_MODELS = HERE / "parity" / "make_models.py"
-OTHER_KINDS = HERE / "tensorflow" / "make_models.py"
+OTHER_KINDS = HERE / "server" / "tensorflow" / "make_models.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
