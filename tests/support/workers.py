@@ -7,14 +7,19 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """Hands out a profile of recordings, a folder of server tests, or a file of others at a time."""
+    """Hands out all tests of a scope to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path, _, test = nodeid.partition("::")
-        folder = PurePath(path).parent
-        if folder.match("tests/parity"):
-            return _profiles().get(test.partition("[")[2].removesuffix("]"), path)
-        return str(folder) if folder.match("tests/server/*") else path
+        return scope(nodeid)
+
+
+def scope(nodeid: str) -> str:
+    """The profile of a recording, the folder of a test of the server, the file of any other."""
+    path, _, test = nodeid.partition("::")
+    folder = PurePath(path).parent
+    if folder.match("tests/parity"):
+        return _profiles().get(test.partition("[")[2].removesuffix("]"), path)
+    return str(folder) if folder.match("tests/server/*") else path
 
 
 @cache
