@@ -2,7 +2,7 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check bench bench-smoke docs lock check-gpu-lock devel image test-image
+.PHONY: help install serve unit test walks test-all check bench bench-smoke docs lock check-gpu-lock devel image test-image
 
 # The first of these that is suitable makes the environment.
 PYTHON ?= python3 python3.13 python3.12 python3.11
@@ -13,6 +13,9 @@ BASE_IMAGE ?=
 VARIANT ?= cpu-avx2
 # Passed on: make test ARGS="-k predict -x"
 ARGS ?=
+# What `make test` runs, and in how many processes; the tests of one started server stay in one.
+TESTS ?= tests/server tests/parity tests/unit
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,16 +26,25 @@ help: ## Print this list
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables of serve: MODEL_NAME MODEL_BASE_PATH MODEL_CONFIG_FILE GRPC_PORT REST_PORT FLAGS="--name=value ..."'
-	@echo 'of the others: PYTHON (install), ARGS (test, bench, bench-smoke, devel, image, test-image), VARIANT (devel),'
-	@echo '  IMAGE (image, test-image), BASE_IMAGE (devel, image, test-image)'
+	@echo 'of the others: PYTHON (install), ARGS (all tests, bench, bench-smoke, devel, image), TESTS (test),'
+	@echo '  WORKERS (all tests but test-image), VARIANT (devel), IMAGE (image, test-image), BASE_IMAGE (devel, image, test-image)'
 
 install: $(STAMP) ## Make .venv with everything in it; does nothing when nothing changed
 
 serve: $(STAMP) ## Serve two demo models, or yours: MODEL_NAME=name MODEL_BASE_PATH=/dir make serve
 	@exec sh examples/demo_models/serve.sh
 
-test: $(STAMP) ## Run every test that needs no Docker; ARGS="-k name" for some of them
-	$(BIN)/python -m pytest -m "not docker" $(ARGS)
+unit: $(STAMP) ## Run the tests that need no server and no TensorFlow, in half a minute
+	$(PYTEST) tests/unit $(ARGS)
+
+test: $(STAMP) ## Run the tests of the server, all but walks through pages; ARGS="-k name" for some of them
+	$(PYTEST) $(TESTS) $(ARGS)
+
+walks: $(STAMP) ## Run the README, the examples and a clean clone as their readers would, and the benchmark's own tests
+	$(PYTEST) tests/walks tests/bench $(ARGS)
+
+test-all: $(STAMP) ## Run every test that needs no Docker, with all examples of the properties
+	TEST_PROFILE=large $(PYTEST) tests/walks tests/bench $(TESTS) $(ARGS)
 
 check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of the import directions
 	$(BIN)/ruff check .
@@ -77,7 +89,9 @@ image: ## Build the runtime image; BASE_IMAGE=name builds on another base, ARGS=
 
 test-image: $(STAMP) ## Build the runtime image and test it running; IMAGE=name tests that image as it is
 	$(if $(filter file,$(origin IMAGE)),@$(MAKE) --no-print-directory image ARGS=)
-	IMAGE=$(IMAGE) $(BIN)/python -m pytest -m docker $(ARGS)
+	IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/image $(ARGS)
+
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 # From here on: how the environment is made.
 

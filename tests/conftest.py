@@ -1,5 +1,9 @@
-"""The models that tests run on: written once by the scripts that make them, then kept between test runs."""
+"""What holds for all tests: their tiers, which of them stay together, and the models that they run on.
 
+The models are written once by the scripts that make them, then kept between test runs.
+"""
+
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -7,20 +11,33 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-# On a busy machine an example may take any time; whether it is right does not depend on that.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tests")
+from tests.support import properties, workers
+
+properties.load_profile(os.environ)
 
 # gRPC and curl would ask a proxy for servers of this machine. Before anything reads them, for children too.
 for _name in ("no_proxy", "NO_PROXY"):
     os.environ[_name] = ",".join(filter(None, [os.environ.get(_name), "localhost", "127.0.0.1"]))
 
-SAVED_MODELS = Path(__file__).parent / "parity" / "make_models.py"
-OTHER_KINDS = Path(__file__).parent / "tensorflow" / "make_models.py"
+HERE = Path(__file__).parent
+SAVED_MODELS = HERE / "parity" / "make_models.py"
+OTHER_KINDS = HERE / "server" / "tensorflow" / "make_models.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tier, which is the folder that it is in."""
+    for item in items:
+        item.add_marker(item.path.relative_to(HERE).parts[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> workers.Together:
+    """Tests that share a server run on the same worker."""
+    return workers.Together(config, log)
 
 
 def key(script: Path) -> str:
@@ -34,16 +51,13 @@ def key(script: Path) -> str:
 
 
 def make(script: Path, directory: Path) -> None:
-    """Fill ``directory``, all of it or not at all, for another test run may be looking."""
+    """Fill ``directory``, all of it or not at all, for a test run may end in between."""
     with tempfile.TemporaryDirectory(dir=directory.parent) as unfinished:
         result = subprocess.run(
             [sys.executable, str(script), f"{unfinished}/models"], capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, result.stderr
-        try:
-            Path(unfinished, "models").rename(directory)
-        except OSError:
-            assert directory.is_dir()  # another run was first
+        Path(unfinished, "models").rename(directory)
 
 
 def made_by(script: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -51,8 +65,10 @@ def made_by(script: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.
     cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)  # absent with -p no:cacheprovider
     parent = tmp_path_factory.mktemp("models") if cache is None else cache.mkdir("models")
     directory = parent / key(script)
-    if not directory.is_dir():
-        make(script, directory)
+    with (parent / f"{directory.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers wait instead of making them too
+        if not directory.is_dir():
+            make(script, directory)
     return directory
 
 

@@ -1,1 +1,1 @@
-"""Tests of what goes into the image, and (marker ``docker``) of the image itself, running."""
+"""Tests of the image, running on a Docker engine."""

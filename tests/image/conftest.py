@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("docker"):
+        if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.timeout(DOCKER_TEST_SECONDS))
 
 

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from tests.image import grpc_client
 from tests.image.containers import RunContainer, TrackedContainer, http, wait_until
 
-pytestmark = pytest.mark.docker
-
 Answer = tuple[NDArray[Any], NDArray[Any]]
 """Classes and probabilities, a row for each image."""
 

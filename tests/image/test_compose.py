@@ -1,4 +1,4 @@
-"""compose.yaml and what it mounts: their words agree, and its server runs, limits and metrics included."""
+"""The server of compose.yaml, running, limits and metrics included."""
 
 import json
 import os
@@ -94,59 +94,6 @@ def queried() -> set[str]:
     return {name for text in texts for name in re.findall(r":[a-z][a-z_:]+", text)}
 
 
-@pytest.mark.parametrize("name", ["prometheus", "grafana"])
-def test_images_have_tag_and_digest(name: str) -> None:
-    """What is not built here is the same everywhere."""
-    image = rf"^  {name}:\n    profiles: \[monitoring\]\n    image: [a-z/]+:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{{64}}$"
-    assert re.search(image, COMPOSE.read_text(), re.MULTILINE)
-
-
-def test_mounted_files_are_there() -> None:
-    """For a file that is missing Docker makes a directory, which its reader then cannot read."""
-    files = re.findall(r"^ +- \./(examples/[^:]+):", COMPOSE.read_text(), re.MULTILINE)
-    assert len(files) == 5
-    assert [file for file in files if not (ROOT / file).is_file()] == []
-
-
-def test_prometheus_asks_the_name_that_the_servers_have() -> None:
-    """The server's alias in the network, its REST port and its metrics page are those that Prometheus asks."""
-    text = COMPOSE.read_text()
-    config = (MONITORING / "monitoring.config").read_text()
-    assert f"aliases: [{prometheus('- names')}]" in text
-    assert f':{prometheus("port")}"' in text
-    assert f'path: "{prometheus("metrics_path")}"' in config
-
-
-def test_grafana_finds_its_files() -> None:
-    """The dashboard takes any Prometheus, the one that is set up at first, and lies where its provider looks."""
-    sources = (MONITORING / "grafana" / "datasources.yml").read_text()
-    folder = re.search(r"path: (.+)", (MONITORING / "grafana" / "dashboards.yml").read_text())
-    dashboard = json.loads(DASHBOARD.read_text())
-    variables = {each["name"]: each for each in dashboard["templating"]["list"]}
-    chosen = variables.pop("datasource")
-    assert (chosen["type"], chosen["query"], chosen["current"]["value"]) == ("datasource", "prometheus", "default")
-    assert "type: prometheus" in sources
-    assert "isDefault: true" in sources
-    targets = [target for panel in dashboard["panels"] for target in panel["targets"]]
-    users = [each["datasource"]["uid"] for each in [*dashboard["panels"], *targets, *variables.values()]]
-    assert set(users) == {"${datasource}"}
-    assert folder is not None
-    assert f"serving.json:{folder[1]}/serving.json:ro" in COMPOSE.read_text()
-
-
-def test_panels_do_not_overlap() -> None:
-    """Each cell of the dashboard's grid, 24 columns wide, belongs to one panel."""
-    cells = [
-        (at["x"] + column, at["y"] + row)
-        for at in (panel["gridPos"] for panel in json.loads(DASHBOARD.read_text())["panels"])
-        for column in range(at["w"])
-        for row in range(at["h"])
-    ]
-    assert len(cells) == len(set(cells))
-    assert max(column for column, _ in cells) == 23
-
-
-@pytest.mark.docker
 @pytest.mark.parametrize(
     ("profile", "services"),
     [
@@ -162,14 +109,12 @@ def test_compose_reads_each_profile(engine: None, profile: list[str], services: 
     assert services <= listed
 
 
-@pytest.mark.docker
 def test_compose_up_answers(compose: Compose) -> None:
     """`docker compose up` with a model's name and directory is all it takes."""
     status, answer = http(address(compose) + PREDICT, QUESTION)
     assert (status, json.loads(answer)) == (200, ANSWER)
 
 
-@pytest.mark.docker
 def test_compose_sets_limits_and_takes_rights_away(compose: Compose) -> None:
     """CPUs and memory are those of the variables; nothing can be written and no right is left."""
     host = json.loads(docker("inspect", compose("ps", "--quiet", "serving").strip()))[0]["HostConfig"]
@@ -177,7 +122,6 @@ def test_compose_sets_limits_and_takes_rights_away(compose: Compose) -> None:
     assert (host["ReadonlyRootfs"], host["CapDrop"]) == (True, ["ALL"])
 
 
-@pytest.mark.docker
 def test_compose_reports_health(compose: Compose) -> None:
     """The service becomes healthy."""
     container = compose("ps", "--quiet", "serving").strip()
@@ -185,7 +129,6 @@ def test_compose_reports_health(compose: Compose) -> None:
     wait_until("healthy", lambda: docker(*status).strip() == "healthy", 60)
 
 
-@pytest.mark.docker
 def test_prometheus_would_find_every_metric_of_the_dashboard(compose: Compose) -> None:
     """Inside the network, under the name, port and path of prometheus.yml, is a page with all that is queried."""
     assert http(address(compose) + PREDICT, QUESTION)[0] == 200
@@ -197,7 +140,6 @@ def test_prometheus_would_find_every_metric_of_the_dashboard(compose: Compose) -
     assert queried() - found == set()
 
 
-@pytest.mark.docker
 def test_the_gpu_service_needs_a_gpu(engine: None, image: str, models: Path) -> None:
     """With NVIDIA's runtime the service has the device that it reserves."""
     if "nvidia" not in docker("info", "--format", "{{json .Runtimes}}"):

@@ -8,8 +8,6 @@ import pytest
 from serving import __version__
 from tests.image.containers import RunContainer, TrackedContainer, docker, wait_until
 
-pytestmark = pytest.mark.docker
-
 QUESTION = {"instances": [1.0, 2.0, 5.0]}
 ANSWER = {"predictions": [2.5, 3.0, 4.5]}
 HALF_PLUS_TWO = {"MODEL_NAME": "half_plus_two"}

@@ -40,13 +40,6 @@ def derived(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     docker("rmi", name, check=False)
 
 
-def test_the_dockerfile_has_three_lines() -> None:
-    """What the page promises."""
-    words = [line.split()[0] for line in DOCKERFILE.read_text().splitlines()]
-    assert words == ["FROM", "COPY", "ENTRYPOINT"]
-
-
-@pytest.mark.docker
 def test_the_operation_is_served(derived: str, operation_models: Path) -> None:
     """A model of the operation answers, also on a read-only file system, and arguments still reach the server."""
     options = ["--read-only"]
@@ -57,7 +50,6 @@ def test_the_operation_is_served(derived: str, operation_models: Path) -> None:
         assert container.predict("renamed", QUESTION) == ANSWER
 
 
-@pytest.mark.docker
 def test_without_the_library_it_is_named(image: str, operation_models: Path) -> None:
     """The image alone does not load the model, and says which operation is missing."""
     arguments = ["--max_num_load_retries=0"]

@@ -22,8 +22,6 @@ from tests.image.containers import ROOT, TrackedContainer, docker
 from tests.unit.images.stand_in import make_repository, served
 from tests.unit.images.test_devel_pins import argument
 
-pytestmark = pytest.mark.docker
-
 NAME = "tensorflow-serving-appliance-test"
 VERSION = argument("TENSORFLOW_VERSION")
 

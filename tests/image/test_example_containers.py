@@ -9,7 +9,7 @@ from tests.image.foreground import in_foreground, skip_if_taken
 from tests.support.shell_blocks import shell_blocks
 from tests.walks.walk import EXAMPLES, Walk
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 ASKED_AGAIN = {
     "digits": "client.py --concurrency=10 --server=localhost:8500",

@@ -3,11 +3,7 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.image.containers import RunContainer, http, wait_until
-
-pytestmark = pytest.mark.docker
 
 QUESTION = {"instances": [1.0, 2.0, 5.0]}
 ANSWER = [2.5, 3.0, 4.5]

@@ -14,8 +14,6 @@ from tests.image.test_compose import TOOL
 from tests.support.clean_clone import make_clone
 from tests.support.shell_blocks import activated, run_block, shell_blocks
 
-pytestmark = pytest.mark.docker
-
 
 @pytest.fixture(scope="module")
 def clone(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -13,8 +13,6 @@ from tests.image.conftest import DEFAULT_IMAGE
 from tests.image.containers import ROOT
 from tests.support.shell_blocks import run_block, shell_blocks
 
-pytestmark = pytest.mark.docker
-
 EXAMPLE = ROOT / "examples" / "resnet"
 
 

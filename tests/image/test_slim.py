@@ -23,8 +23,6 @@ from tests.image import grpc_client
 from tests.image.containers import MOUNTED, RunContainer, TrackedContainer, docker, http, wait_until
 from tests.server.doors.certificates import HOST, Authority, write_config
 
-pytestmark = pytest.mark.docker
-
 PACKAGES = "/opt/serving/lib/python3.11/site-packages"
 QUESTION = {"instances": [1.0, 2.0, 5.0]}
 ANSWER = {"predictions": [2.5, 3.0, 4.5]}

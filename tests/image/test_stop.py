@@ -6,11 +6,7 @@ import json
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.image.containers import RunContainer, TrackedContainer, docker, wait_until
-
-pytestmark = pytest.mark.docker
 
 ESTABLISHED = "01"
 REQUESTS = 4

@@ -16,8 +16,6 @@ from build.steps import LABEL
 from tests.image.conftest import DOCKER_TEST_SECONDS
 from tests.image.containers import ROOT, docker
 
-pytestmark = pytest.mark.docker
-
 LARGEST = 5
 BEGIN, END = "<!-- report of the portable wheel: begin -->\n", "<!-- report of the portable wheel: end -->\n"
 AT_RUN_TIME = "at run time"

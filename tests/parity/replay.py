@@ -57,6 +57,12 @@ def fill(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
+def with_error(case: Case, text: str) -> Case:
+    """The case with another error text, all of which must be answered."""
+    given = {"details": text} if case["protocol"] == "grpc" else {"body": json.dumps({"error": text})}
+    return {**case, "compare": "error", "expect": {**case["expect"], **given}}
+
+
 def run_start(case: Case, models: Path, files: Path) -> tuple[Any, Answer, bool]:
     """What was expected of a server that must not start, what came, and whether they match."""
     profile = case["profile"]

@@ -1,7 +1,9 @@
 """Ports for programs that must be told theirs before they start."""
 
+import os
 import random
 import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -16,13 +18,20 @@ def free_port() -> int:
     It is none that the kernel gives to connections, and to listeners that ask for any, if there are others: one of
     those is now and then taken by somebody's connection before the program gets to bind it.
     """
-    first, last = (int(word) for word in _RANGE_OF_KERNEL.read_text().split())
-    others: list[int] = [*range(10_000, first), *range(last + 1, 65_536)] or list(range(first, last + 1))
+    others = candidates(os.environ)
     for port in random.sample(others, len(others)):
         if port not in _given and _is_free(port):
             _given.add(port)
             return port
     raise OSError(f"none of {len(others)} ports is free")
+
+
+def candidates(environment: Mapping[str, str]) -> Sequence[int]:
+    """The ports of this worker of pytest-xdist, or all of them without it."""
+    first, last = (int(word) for word in _RANGE_OF_KERNEL.read_text().split())
+    ports = [*range(10_000, first), *range(last + 1, 65_536)] or list(range(first, last + 1))
+    worker, workers = environment.get("PYTEST_XDIST_WORKER", "gw0"), environment.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    return ports[int(worker.removeprefix("gw")) :: int(workers)]
 
 
 def _is_free(port: int) -> bool:

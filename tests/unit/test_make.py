@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = {"help", "install", "serve", "test", "check", "bench", "bench-smoke", "docs"}
+TARGETS = {"help", "install", "serve", "unit", "test", "walks", "test-all", "check", "bench", "bench-smoke", "docs"}
 TARGETS |= {"lock", "devel", "image", "test-image", "check-gpu-lock"}
 PAGES = ["README.md", "CHANGELOG.md", "examples/demo_models/README.md"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]

@@ -31,9 +31,7 @@ class Newcomer(Reader):
 
     def __init__(self, clone: Path) -> None:
         # The ports are here because make would take flags for arguments of its own.
-        super().__init__(
-            clone, {**terminal(), "GRPC_PORT": "-1", "REST_PORT": "-1", "PYTEST_ADDOPTS": TESTS, "ARGS": ""}
-        )
+        super().__init__(clone, {**terminal(), "GRPC_PORT": "-1", "REST_PORT": "-1", "TESTS": TESTS, "ARGS": ""})
 
     def read(self, page: str) -> None:
         """Do what the page says."""

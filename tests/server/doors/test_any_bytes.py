@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import Code
 from tests.server.doors.clients import GrpcClient, RefusedError, Target, floats, predict_request, text
 from tests.server.doors.conftest import Servers
+from tests.support.properties import examples
 from tests.support.raw import RawConnection, request
 from tests.support.server_process import ServerProcess
 
@@ -76,7 +77,7 @@ def check_rest(server: ServerProcess) -> None:
     assert (status, json.loads(body)) == (200, {"predictions": [3.5]})
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(route=ROUTES, body=st.one_of(st.binary(max_size=200), mutated(DOCUMENTS)))
 def test_any_body(rest: ServerProcess, route: str, body: bytes) -> None:
     """A body is understood or refused in the one shape of an error, and the connection carries the next request."""
@@ -92,7 +93,7 @@ def test_any_body(rest: ServerProcess, route: str, body: bytes) -> None:
     check_rest(rest)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     data=st.one_of(
         st.binary(min_size=1, max_size=200),
@@ -110,7 +111,7 @@ def test_any_bytes_on_a_connection(rest: ServerProcess, data: bytes) -> None:
     check_rest(rest)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(method=METHODS, payload=st.one_of(st.binary(max_size=200), mutated(MESSAGES)))
 def test_any_message(client: GrpcClient, method: str, payload: bytes) -> None:
     """A message is answered or refused with a canonical code, and never by the net for bugs."""

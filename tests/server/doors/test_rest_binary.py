@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from serving.protos import message
 from tests.server.doors.clients import Arrays, Target, floats, from_proto, predict_request, text
 from tests.server.doors.conftest import Servers
+from tests.support.properties import examples
 from tests.support.raw import RawConnection, Response, request
 from tests.support.server_process import ServerProcess
 
@@ -260,7 +261,7 @@ def test_other_methods_take_json_alone(connection: RawConnection, method: str) -
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_subnormal=False), min_size=1, max_size=20))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_forms_agree_to_the_byte(connection: RawConnection, values: list[float]) -> None:
     """The same numbers in any form get the same answer."""
     given = {"x": floats(*values)}

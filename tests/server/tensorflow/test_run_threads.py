@@ -3,17 +3,27 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from serving.core.tensor import DataType
 from serving.errors import ServingError
+from tests.support import ManualClock
 from tests.support.models import NO_LIMIT, floats, loaded, resolve, tensor
 
 FAR_OFF_MS = 60_000
 
 
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call seems to take no time, however busy the machine is."""
+    monkeypatch.setattr("serving.servables.session.time", SimpleNamespace(perf_counter=ManualClock()))
+
+
+@pytest.mark.usefixtures("stopped_clock")
 def test_fast_calls_become_inline(models: Path) -> None:
     """Not before two calls, for the first one plans the step; then short calls run in the caller's thread."""
     with loaded(models / "matrix" / "1") as servable:
@@ -26,6 +36,7 @@ def test_fast_calls_become_inline(models: Path) -> None:
     assert seen[-1]
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_other_sizes_become_inline_by_themselves(models: Path) -> None:
     """A batch of a model that is fast for one row is not taken for fast before it was seen to be."""
     one, batch = floats(1), floats(*range(64))

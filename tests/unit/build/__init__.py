@@ -1,1 +1,1 @@
-"""Tests of the image builder. Those with the marker ``docker`` drive a real engine."""
+"""Tests of the image builder without an engine; those with a real one are in tests/image/build."""

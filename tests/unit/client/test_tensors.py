@@ -7,7 +7,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.client import tensors
@@ -16,6 +16,7 @@ from serving.codecs.protobuf import tensor_proto
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.protos import TensorProto as ServedTensorProto
 from tests.server.client.arrays import NAMES, arrays, same
+from tests.support.properties import examples
 
 NUMBERS = {tensors.dtype_name(number): DataType(number) for number in DATA_TYPES if number in list(DataType)}
 
@@ -37,7 +38,7 @@ def answer(dtype: DataType, shape: tuple[int, ...], **fields: Any) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=20)
+@examples(20)
 def test_server_reads_what_is_sent(name: str, data: st.DataObject) -> None:
     """Every type arrives to the bit, of any shape, strides and order of bytes."""
     array = data.draw(arrays(name))
@@ -50,7 +51,7 @@ def test_server_reads_what_is_sent(name: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("as_content", [False, True], ids=["fields", "content"])
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=20)
+@examples(20)
 def test_server_is_understood(name: str, as_content: bool, data: st.DataObject) -> None:
     """Every type comes back to the bit, in the form of typed fields and in that of contents."""
     array = data.draw(arrays(name))

@@ -3,7 +3,7 @@
 import pytest
 
 from serving.codecs.json.request import read, read_exactly
-from tests.support.json_documents import Reader
+from tests.support.json_requests import Reader
 
 
 @pytest.fixture(params=[read, read_exactly], ids=["read", "exact-road"])

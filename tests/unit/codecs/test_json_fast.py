@@ -2,97 +2,19 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.codecs.json import fast as json_fast
 from serving.codecs.json.request import read, read_exactly, read_longer
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
-from tests.support.json_outcomes import infos, outcome
-
-X = infos(x=DataType.FLOAT)
-XY = infos(x=DataType.FLOAT, y=DataType.INT32)
-
-TAKEN = [
-    ("values", X, b'{"instances": [1.0,2.0,5.0]}'),
-    ("pretty", X, b' {\n\t"instances" : [\r\n [ 1.0 , 2 ], [ -3e-1, 4 ] ]\n }\n'),
-    ("signature-first", X, b'{"signature_name": "s", "instances": [1]}'),
-    ("signature-last", X, b'{"instances": [1], "signature_name": "s"}'),
-    ("text-behind", X, b'{"instances": [1]} "}'),
-    ("columns", X, b'{"inputs": [[1], [2]]}'),
-    ("scalar", X, b'{"inputs": 3.0}'),
-    ("named-column", X, b'{"inputs": {"x": [1.0], "unknown": 7}}'),
-    ("named-columns", XY, b'{"inputs": {"y": 1 , "x": [[1.0]] } }'),
-    ("named-rows", X, b'{"instances": [{"x": 1.0}, {"x": 2.0}]}'),
-    ("rows-of-two", XY, b'{"instances": [{"x": [1, 2], "y": 3}, {"y": 4, "x": [5, 6]}], "signature_name": "s"}'),
-    ("one-row", X, b'{"instances": [ {"x": [[1, 2]]} ]}'),
-    ("int64", infos(x=DataType.INT64), b'{"instances": [-9223372036854775808]}'),
-    ("uint64", infos(x=DataType.UINT64), b'{"instances": [18446744073709551615]}'),
-    ("narrow", infos(x=DataType.UINT8), b'{"instances": [300, -1]}'),
-    ("double", infos(x=DataType.DOUBLE), b'{"instances": [0.1]}'),
-    ("long-double", infos(x=DataType.DOUBLE), b'{"instances": [0.12345678901234567, 1E-5, 1]}'),
-    ("near-a-tie", X, b'{"instances": [16777217, 1.00000005960464477, 0.5]}'),
-]
-
-DECLINED = [
-    ("escaped-name", X, b'{"signature_name": "\\u0061", "instances": [1]}'),
-    ("other-key", X, b'{"other": 1, "instances": [1]}'),
-    ("both-keys", X, b'{"instances": [1], "inputs": [1]}'),
-    ("mark", X, b'\xef\xbb\xbf{"instances": [1]}'),
-    ("nothing", X, b'{"instances": }'),
-    ("open", X, b'{"instances": [1]'),
-    ("open-before-a-key", X, b'{"inputs": {"x": [1], "y'),
-    ("trailing-comma", X, b'{"instances": [1],}'),
-    ("no-comma", X, b'{"inputs": {"x": 1 "y": 2}}'),
-    ("two-values", X, b'{"instances": 1, 2}'),
-    ("nan", X, b'{"instances": [NaN]}'),
-    ("bad-literal", X, b'{"instances": [01]}'),
-    ("letters-of-an-exponent", X, b'{"instances": [e]}'),
-    ("exponent-behind", X, b'{"instances": [1]e}'),
-    ("words", X, b'{"instances": [true]}'),
-    ("strings", infos(x=DataType.STRING), b'{"instances": ["a"]}'),
-    ("uneven", X, b'{"instances": [[1, 2], [3]]}'),
-    ("uneven-depth", X, b'{"instances": [[1], [[2]]]}'),
-    ("empty-list", X, b'{"instances": [[], [1]]}'),
-    ("deep", X, b'{"instances": ' + b"[" * 65 + b"1" + b"]" * 65 + b"}"),
-    ("deep-row", X, b'{"instances": [{"x": ' + b"[" * 64 + b"1" + b"]" * 64 + b"}]}"),
-    ("zero-with-a-long-exponent", X, b'{"instances": [0e309]}'),
-    ("zero-with-a-long-exponent-far-in", X, b'{"instances": [' + b"1e-1, " * 200 + b"0e+309]}"),
-    ("positive-exponents-far-in", infos(x=DataType.INT8), b'{"instances": [' + b"1e-1, " * 200 + b"1e+3]}"),
-    ("beyond-double", X, b'{"instances": [1.8e308]}'),
-    ("very-long-literal", X, b'{"instances": [0.1234567890123456789012345678]}'),
-    ("very-long-literal-far-in", X, b'{"instances": [' + b"0.25, " * 200 + b"0.1234567890123456789012345678]}"),
-    ("no-instances", X, b'{"instances": []}'),
-    ("number-of-instances", X, b'{"instances": 3}'),
-    ("object-of-instances", X, b'{"instances": {"x": 1}}'),
-    ("plain-for-two", XY, b'{"instances": [1]}'),
-    ("plain-columns-for-two", XY, b'{"inputs": [1]}'),
-    ("missing-key", XY, b'{"instances": [{"x": 1}]}'),
-    ("key-too-many", X, b'{"instances": [{"x": 1, "y": 1}]}'),
-    ("missing-column", XY, b'{"inputs": {"x": 1}}'),
-    ("no-columns", X, b'{"inputs": {}}'),
-    ("duplicate", X, b'{"instances": [{"x": 1, "x": 2}]}'),
-    ("other-keys", X, b'{"instances": [{"x": 1}, {"y": 2}]}'),
-    ("empty-list-in-a-row", infos(x=DataType.DOUBLE), b'{"instances": [{"x": []}, {"x": [0e5]}]}'),
-    ("empty-list-before-a-tie", X, b'{"instances": [{"x": []}, {"x": [16777217]}]}'),
-    ("other-shapes", X, b'{"instances": [{"x": [1, 2]}, {"x": 2}]}'),
-    ("lists-across-rows", X, b'{"instances": [{"x": [1,2],[3}, {"x": 4]}]}'),
-    ("value-missing-in-a-row", X, b'{"instances": [{"x": 1,2}, {"x": }]}'),
-    ("rows-not-closed", X, b'{"instances": [{"x": 1} }'),
-    ("value-among-rows", X, b'{"instances": [{"x": 1}, 2]}'),
-    ("fraction-for-int", infos(x=DataType.INT32), b'{"instances": [1.0]}'),
-    ("int32-overflow", infos(x=DataType.INT32), b'{"instances": [2147483648]}'),
-    ("int64-overflow", infos(x=DataType.INT64), b'{"instances": [9223372036854775808]}'),
-    ("negative-uint32", infos(x=DataType.UINT32), b'{"instances": [-1]}'),
-    ("uint32-overflow", infos(x=DataType.UINT32), b'{"instances": [4294967296]}'),
-    ("bool", infos(x=DataType.BOOL), b'{"instances": [1]}'),
-    ("half", infos(x=DataType.HALF), b'{"instances": [1]}'),
-    ("many-names", X, b'{"inputs": {"x": 1%b}}' % b"".join(b', "k%d": 1' % number for number in range(300))),
-]
+from tests.support.json_requests import X, infos, outcome
+from tests.support.properties import examples
+from tests.unit.codecs.json_bodies import BOTH, LONG_ALONE, NEITHER, SHORT_ALONE, cases
 
 
-@pytest.mark.parametrize(("inputs", "body"), [case[1:] for case in TAKEN], ids=[case[0] for case in TAKEN])
+@pytest.mark.parametrize(("inputs", "body"), cases(BOTH, LONG_ALONE))
 def test_the_usual_bodies_take_the_fast_road(inputs: dict[str, TensorInfo], body: bytes) -> None:
     """Numbers in the usual layouts are read without the exact parser, and to the same tensors."""
     document = json_fast.scan(body)
@@ -101,7 +23,7 @@ def test_the_usual_bodies_take_the_fast_road(inputs: dict[str, TensorInfo], body
     assert outcome(read_longer, body, inputs) == outcome(read_exactly, body, inputs)
 
 
-@pytest.mark.parametrize(("inputs", "body"), [case[1:] for case in DECLINED], ids=[case[0] for case in DECLINED])
+@pytest.mark.parametrize(("inputs", "body"), cases(SHORT_ALONE, NEITHER))
 def test_everything_doubtful_is_left_to_the_exact_road(inputs: dict[str, TensorInfo], body: bytes) -> None:
     """What is not plainly valid is declined, so that the exact road decides and words the error."""
     document = json_fast.scan(body)
@@ -202,7 +124,7 @@ def body_text(draw: st.DrawFn) -> bytes:
 DTYPES = st.sampled_from([*DataType])
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(body_text(), DTYPES | st.sampled_from([DataType.FLOAT, DataType.DOUBLE]), DTYPES, st.booleans())
 def test_no_body_tells_the_roads_apart(body: bytes, x: DataType, y: DataType, both: bool) -> None:
     """Whatever the body and the dtypes: same names, same bits, same errors, raised by the same step."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from serving.codecs.json.request import Layout
 from serving.core.signature import TensorInfo
 from serving.core.tensor import STORAGE, DataType
-from tests.support.json_documents import AB, Reader, S, X, infos
+from tests.support.json_requests import AB, Reader, S, X, infos
 
 ACCEPTED = [
     (

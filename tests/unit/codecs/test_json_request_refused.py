@@ -5,7 +5,7 @@ import pytest
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from serving.errors import Code, ServingError
-from tests.support.json_documents import AB, Reader, S, X, infos
+from tests.support.json_requests import AB, Reader, S, X, infos
 
 PLAIN = (
     "instances is a plain list, but expecting list of objects as multiple input tensors required as per tensorinfo_map"

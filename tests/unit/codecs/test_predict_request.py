@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.codecs.predict import request as predict_request
@@ -13,6 +13,7 @@ from serving.codecs.predict.request import PredictRequest, Reader
 from serving.core.model_spec import ModelSpec
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.protos import PredictRequest as Message
+from tests.support.properties import examples
 
 FIXED = sorted(set(STORAGE) - {DataType.STRING})
 
@@ -229,7 +230,7 @@ def requests(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(requests(), min_size=1, max_size=8))
 def test_what_was_read_before_changes_nothing(payloads: list[bytes]) -> None:
     """With all forms learned every request is, to the bit, what its message class makes of it."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from serving.codecs.protobuf import tensor_proto
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.protos import TensorProto
+from tests.support.properties import examples
 from tests.support.tensor_protos import decoded, proto
 
 DTYPES = [pytest.param(dtype, id=dtype.word) for dtype in STORAGE]
@@ -117,7 +118,7 @@ def test_strided_array_is_written_in_its_own_order() -> None:
 @pytest.mark.parametrize("as_content", [False, True], ids=["fields", "content"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
-@settings(max_examples=20)
+@examples(20)
 def test_round_trip(dtype: DataType, as_content: bool, data: st.DataObject) -> None:
     """Every data type in either form comes back to the bit, and is the wire that protobuf writes."""
     tensor = Tensor(dtype, data.draw(arrays(dtype)))

@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.batch_queue import BatchQueue, BatchQueues, QueueOptions
 from serving.errors import ServingError
+from tests.support.properties import examples
 
 SIZES = st.integers(1, 6)
 OPTIONS = st.builds(
@@ -112,7 +113,7 @@ class Machine:
         ]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(OPTIONS, OPERATIONS)
 def test_everything_comes_out_once_in_order(options: QueueOptions, operations: list[tuple[str, float]]) -> None:
     """Every row that was accepted and not given up is taken once, in order of arrival, in batches that are not late."""
@@ -128,7 +129,7 @@ def test_everything_comes_out_once_in_order(options: QueueOptions, operations: l
     assert list(dict.fromkeys(caller for caller, _, _ in kept)) == expected
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(OPTIONS, st.lists(st.tuples(st.integers(0, 2), st.integers(0, 14)), max_size=40))
 def test_queues_share_fairly(options: QueueOptions, puts: list[tuple[int, int]]) -> None:
     """Among queues that all have something due, none is served twice before another is served once."""

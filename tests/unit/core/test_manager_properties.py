@@ -13,6 +13,7 @@ from serving.core.manager import Manager
 from serving.core.servable import ServableId, State
 from serving.errors import Code, ServingError
 from tests.support import FakeServable, Watch, loads
+from tests.support.properties import examples
 
 VERSIONS = st.integers(min_value=1, max_value=4)
 ERRORS = st.sampled_from(
@@ -135,4 +136,4 @@ class Lifecycle(RuleBasedStateMachine):
 
 
 TestLifecycle = Lifecycle.TestCase
-TestLifecycle.settings = settings(max_examples=60, stateful_step_count=40)
+TestLifecycle.settings = settings(examples(60), stateful_step_count=40)

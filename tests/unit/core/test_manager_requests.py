@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from serving.core.handle import Lease
+from serving.core.handle import Lease, ServingMap
+from serving.core.manager import Manager
+from serving.core.servable import ServableId
 from serving.errors import ServingError
 from tests.support import aspire, servable_id, serving, settle, summary
 
@@ -54,6 +56,42 @@ def test_acquire_looks_again_when_its_map_is_old() -> None:
 
     manager.serving = replace(old, latest=ReplacedWhileRead(old.latest))
     assert manager.acquire("m").id == servable_id(2)
+
+
+class WatchedMaps(Manager):
+    """A manager that notes which versions could not be taken any more although they were in the map to the last."""
+
+    def __init__(self) -> None:
+        self.closed_too_early: list[ServableId] = []
+        self._current = ServingMap()
+        super().__init__()
+
+    @property
+    def serving(self) -> ServingMap:
+        return self._current
+
+    @serving.setter
+    def serving(self, newer: ServingMap) -> None:
+        for lease in (lease for versions in self._current.models.values() for lease in versions.values()):
+            handle = lease.take()
+            if handle is None:
+                self.closed_too_early.append(lease.id)
+            else:
+                handle.release()
+        self._current = newer
+
+
+def test_map_is_replaced_before_the_lease_is_closed() -> None:
+    """Whoever finds a lease closed finds the newer map; otherwise it would look in vain again and again."""
+    manager = WatchedMaps()
+    aspire(manager, 1)
+    settle(manager)
+    lease = manager.serving.models["m"][1]
+    manager.set_aspired("m", {})
+    settle(manager)
+    assert manager.serving.models.get("m", {}) == {}
+    assert lease.take() is None
+    assert manager.closed_too_early == []
 
 
 def test_running_request_stays_on_its_version() -> None:

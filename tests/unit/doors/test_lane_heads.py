@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpRequestParser
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import ServingError
 from serving.rest import routes
 from serving.rest.connection.heads import LARGEST_HEAD, Head, Heads, may_become_plain
 from serving.rest.routes import Route
+from tests.support.properties import examples
 
 LARGEST_BODY = 1000
 NAMES = (
@@ -77,7 +78,7 @@ def written(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(data=written())
 def test_aiohttp_reads_the_same(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
     """Target, length, fields and the wish to close are those that aiohttp's parser finds, and it finds one request."""
@@ -90,7 +91,7 @@ def test_aiohttp_reads_the_same(loop: asyncio.AbstractEventLoop, data: bytes) ->
         assert (message.should_close, message.chunked, message.upgrade) == (not head.keep_alive, False, False)
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(data=written())
 def test_beginning_that_cannot_become_plain_is_told(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
     """Every beginning of a plain head may become one; none that aiohttp refuses outright may."""

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.properties import examples
+
 ENTRYPOINT = Path(__file__).parents[3] / "build" / "images" / "entrypoint.sh"
 
 
@@ -145,7 +147,7 @@ def test_sourcing_runs_nothing(entrypoint: Entrypoint, tmp_path: Path) -> None:
 
 
 @given(name=st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=20))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_name_arrives_unchanged(entrypoint: Entrypoint, name: str) -> None:
     """Blanks, quotes, stars and line ends in MODEL_NAME are not the shell's to interpret."""
     done = entrypoint.run(name=name)

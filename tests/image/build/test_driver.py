@@ -27,8 +27,6 @@ from build.steps import CACHE_LABEL
 from build.variants import VARIANTS
 from tests.unit.build.conftest import BASE, ROOT, make_tree
 
-pytestmark = pytest.mark.docker
-
 # The CPU of whoever runs this decides whether the wheel can be tried out, and must not decide whether tests pass.
 VARIANT = VARIANTS["cpu-native"]
 NAME = "serving-build-test"

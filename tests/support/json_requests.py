@@ -1,4 +1,4 @@
-"""JSON predict requests as a caller sees them, for tests that compare two roads."""
+"""JSON predict requests: inputs of a model, and all that a caller sees of a request, to compare two roads. No tests."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,23 @@ from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
 from serving.errors import ServingError
 
+Reader = Callable[[bytes], PredictDocument]
+
 
 def infos(**dtypes: DataType) -> dict[str, TensorInfo]:
     """Declared inputs of these data types and unknown shape."""
     return {name: TensorInfo(name=f"{name}:0", dtype=dtype) for name, dtype in dtypes.items()}
 
 
-def outcome(reader: Callable[[bytes], PredictDocument], body: bytes, inputs: dict[str, TensorInfo]) -> object:
+X = infos(x=DataType.FLOAT)
+XY = infos(x=DataType.FLOAT, y=DataType.INT32)
+AB = infos(a=DataType.FLOAT, b=DataType.INT32)
+S = infos(s=DataType.STRING)
+SX = infos(s=DataType.STRING, x=DataType.FLOAT)
+B = infos(b=DataType.BOOL)
+
+
+def outcome(reader: Reader, body: bytes, inputs: dict[str, TensorInfo]) -> object:
     """Everything a caller can see of a request: the error and the step that raised it, or names and exact bits."""
     try:
         document = reader(body)

@@ -1,0 +1,1 @@
+"""The image builder on a real engine."""

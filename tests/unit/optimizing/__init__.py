@@ -1,1 +1,0 @@
-"""What may serve a version, decided without TensorFlow."""
