@@ -124,8 +124,13 @@ ARROWS = (
     Arrow(source="loading", target="sources", points=((490, _ROWS[5]), (490, _bottom(4)))),
     Arrow(source="loading", target="models", points=((_RIGHT, _centre(5)), (350, _centre(5)))),
     Arrow(source="sources", target="core", points=((_RIGHT, _centre(4)), (340, _centre(4)))),
-    Arrow(source="request_log", target="inference", points=((_RIGHT, _centre(3)), (340, _centre(3)))),
-    Arrow(source="doors", target="request_log", points=((350, 212), (395, 212), (490, _ROWS[3]))),
+    Arrow(
+        source="composition",
+        target="inference",
+        points=((460, _bottom(1)), (460, 235), (390, 235), (390, _centre(3)), (340, _centre(3))),
+    ),
+    Arrow(source="composition", target="request_log", points=((490, _bottom(1)), (490, _ROWS[3]))),
+    Arrow(source="request_log", target="core", points=((470, _bottom(3)), (340, _ROWS[4] + 10))),
     Arrow(source="doors", target="codecs", points=((90, _bottom(1) + 10), (90, _ROWS[2]))),
     Arrow(
         source="doors",

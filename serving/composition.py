@@ -1,16 +1,19 @@
-"""The parts of a server, built from its settings and connected; nothing here starts, listens or waits.
+"""Everything that a server is made of, built from its settings and connected; nothing here starts, listens or waits.
 
-``server.py`` gives them their life.
+``server.py`` gives it its life.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from serving import tls
 from serving.configuration import model_config, monitoring_config
 from serving.configuration.session_config import Sessions
 from serving.core.manager import Manager
+from serving.host import allocator
+from serving.inference.context import Admit
+from serving.inference.placement import Workers
+from serving.inference.service import Service
 from serving.inference.warmup import Warmup
 from serving.loading import batching_stage
 from serving.loading.loaders import Loaders, Stage
@@ -20,18 +23,27 @@ from serving.loading.warmup_stage import WarmupStage
 from serving.optimizing import optimize_stage
 from serving.request_log.opening import open_request_log
 from serving.rest.app import RestApp
-from serving.rest.handlers import Handlers
-from serving.rpc.model_service import ModelService
-from serving.rpc.prediction_service import PredictionService
-from serving.rpc.routes import Handler, routes
+from serving.rest.routes import apis
+from serving.rpc.handler import Handler
+from serving.rpc.routes import routes
 from serving.servables.saved_model import SavedModelOptions
+from serving.servables.threads import ModelThreads
 from serving.telemetry.serving_metrics import ServingMetrics
 
+_WORKERS = 2
+"""Threads for what is long to read or write. Most of it holds the interpreter's lock, and each thread more is one more
+for the event threads to wait for."""
 
-class Parts:
-    """Everything that lives as long as the process. Raises ConfigurationError for files that cannot be used."""
 
-    def __init__(self, sessions: Sessions, cpus: int, on_death: Callable[[BaseException], None]) -> None:
+class Composition:
+    """Everything that lives as long as the process. Raises ConfigurationError for files that cannot be used.
+
+    ``on_death`` is told when the loop that loads models dies; ``admit`` is the policy of the request layer.
+    """
+
+    def __init__(
+        self, sessions: Sessions, cpus: int, on_death: Callable[[BaseException], None], admit: Admit | None = None
+    ) -> None:
         self.settings = settings = sessions.settings
         self.grpc_tls = tls.read("ssl_config_file", settings.ssl_config_file)
         self.rest_tls = tls.read("rest_api_ssl_config_file", settings.rest_api_ssl_config_file)
@@ -40,7 +52,7 @@ class Parts:
             settings, sessions.batching_parameters, cpus, self.metrics.batching
         )
         self.request_log = open_request_log(settings, sessions.tags, self.metrics.logged)
-        self.executor = ThreadPoolExecutor(max(settings.rest_api_num_threads, 1), thread_name_prefix="model")
+        self.executor = ModelThreads(max(settings.rest_api_num_threads, 1))
         self.manager = Manager(
             max_load_retries=settings.max_num_load_retries,
             load_retry_interval_micros=settings.load_retry_interval_micros,
@@ -49,6 +61,16 @@ class Parts:
             tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString())
         )
         self.optimizing = optimize_stage.from_settings(settings, self.saved_models)
+        self.workers = Workers(_WORKERS, settings.max_long_requests, allocator.return_free_pages)
+        self.service = Service(
+            self.manager,
+            self.metrics,
+            self.request_log,
+            self.workers,
+            self._reload,
+            check_method_names=settings.enable_signature_method_name_check,
+            admit=admit,
+        )
         self.models = Models(
             self.manager,
             Loaders(self.metrics.measured(self._model_loader(sessions)), self._stages()),
@@ -60,52 +82,44 @@ class Parts:
             request_log=self.request_log,
             on_death=on_death,
         )
+        self._closing: list[Callable[[float], None]] = [
+            lambda _: self.executor.shutdown(wait=False, cancel_futures=True),
+            lambda _: self.workers.close(),
+            self.request_log.close,
+            *(part.close for part in (self.batching,) if part is not None),
+            self.models.close,
+            *(part.close for part in (self.optimizing,) if part is not None),
+        ]
+        """What is to be closed, in the order in which it begins to be used."""
         self._metrics_path = (
             monitoring_config.read_path(settings.monitoring_config_file) if settings.rest_api_port else ""
         )
 
     def rest_app(self, ready: Callable[[], bool]) -> RestApp:
-        """The REST API; ``ready`` answers its readiness probe."""
+        """The REST APIs; ``ready`` answers the readiness probe."""
         settings = self.settings
-        handlers = Handlers(
-            self.manager,
-            timeout_ms=settings.rest_api_timeout_in_ms,
-            check_method_name=settings.enable_signature_method_name_check,
-            as_content=settings.enable_serialization_as_tensor_content,
-            exact_digits=settings.rest_exact_digits,
-            metrics=self.metrics,
-            request_log=self.request_log,
-        )
         return RestApp(
-            handlers,
-            self.executor,
+            apis(
+                self.service,
+                as_content=settings.enable_serialization_as_tensor_content,
+                exact_digits=settings.rest_exact_digits,
+            ),
             ready,
+            self.metrics,
+            timeout_ms=settings.rest_api_timeout_in_ms,
             cors=settings.rest_api_enable_cors_support,
             max_request_bytes=settings.max_request_bytes,
-            metrics=self.metrics,
             metrics_path=self._metrics_path,
         )
 
-    def rpc_handlers(self) -> "dict[str, Handler]":
-        """The gRPC API's handlers by method."""
-        prediction = PredictionService(
-            self.manager,
-            as_content=self.settings.enable_serialization_as_tensor_content,
-            check_method_name=self.settings.enable_signature_method_name_check,
-            metrics=self.metrics,
-            request_log=self.request_log,
-        )
-        return dict(routes(prediction, ModelService(self.manager, self._reload, self.metrics.value)))
+    def rpc_handlers(self) -> Mapping[str, Handler]:
+        """The gRPC APIs' handlers by method."""
+        return routes(self.service, as_content=self.settings.enable_serialization_as_tensor_content)
 
     def close(self, seconds: float) -> None:
-        """Unload every model and end the threads, giving each step ``seconds``; blocks. The doors are closed by now."""
-        if self.optimizing is not None:
-            self.optimizing.close()
-        self.models.close(seconds)
-        if self.batching is not None:
-            self.batching.close(seconds)
-        self.request_log.close(seconds)
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        """End everything in the reverse order, giving each ``seconds``; blocks. The doors are closed by now."""
+        for close in reversed(self._closing):
+            close(seconds)
 
     def _model_loader(self, sessions: Sessions) -> ModelLoader:
         return ModelLoader(
@@ -120,12 +134,8 @@ class Parts:
         """What a version goes through once it is loaded; warm-up comes last, for it runs what the others wrap."""
         stages: list[Stage] = [stage for stage in (self.optimizing, self.batching) if stage is not None]
         if self.settings.enable_model_warmup:
-            warmup = Warmup(
-                iterations=self.settings.num_request_iterations_for_warmup,
-                check_method_names=self.settings.enable_signature_method_name_check,
-                observer=self.metrics,
-            )
-            stages.append(WarmupStage(warmup))
+            iterations = self.settings.num_request_iterations_for_warmup
+            stages.append(WarmupStage(Warmup(self.service.recorded, iterations=iterations, observer=self.metrics)))
         return stages
 
     def _reload(self, config: Any, timeout: float | None, gone: Callable[[], bool]) -> None:

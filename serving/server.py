@@ -6,21 +6,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import uvloop
 
 import serving
 from serving import tls, welcome
-from serving.composition import Parts
+from serving.composition import Composition
 from serving.configuration import model_config, session_config
 from serving.configuration.model_config import Configured
 from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
-from serving.errors import Code, ConfigurationError, ServingError
+from serving.errors import Code, ServingError, invalid_configuration
 from serving.host import allocator as footprint
-from serving.host.scheduling import take_short_turns
+from serving.host.scheduling import share_interpreter, take_short_turns
+from serving.inference.context import Admit
 from serving.loading import gpu_use
 from serving.loading.config_loop import ConfigLoop
 from serving.rest.app import RestApp
@@ -37,14 +39,14 @@ _COLLECTION_THRESHOLDS = (10_000, 10, 10)
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def run(settings: Settings, cpus: int) -> int:
-    """Serve until SIGTERM or SIGINT, then drain. Raises ServingError if the start fails."""
+def run(settings: Settings, cpus: int, admit: Admit | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; ``admit`` is a policy. Raises ServingError if the start fails."""
     models = configured_models(settings)
     sessions = session_config.decide(settings, cpus)
     load_custom_ops(named_by(settings.custom_op_libraries))
     sessions = gpu_use.settle(sessions)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(sessions, models, cpus).run())
+        return runner.run(Server(sessions, models, cpus, admit).run())
 
 
 def versions() -> str:
@@ -55,9 +57,11 @@ def versions() -> str:
 def configured_models(settings: Settings) -> Configured:
     """The models that the flags name. Raises ConfigurationError."""
     if settings.port == 0 and not settings.grpc_socket_path:
-        raise _invalid("At least one of server_options.grpc_port or server_options.grpc_socket_path must be set.")
+        raise invalid_configuration(
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
+        )
     if settings.use_alts_credentials and settings.ssl_config_file:
-        raise _invalid("Either use_alts_credentials must be false or ssl_config_file must be empty.")
+        raise invalid_configuration("Either use_alts_credentials must be false or ssl_config_file must be empty.")
     if settings.model_config_file:
         return model_config.read(Path(settings.model_config_file))
     if settings.model_base_path:
@@ -67,21 +71,17 @@ def configured_models(settings: Settings) -> Configured:
             settings.model_base_path,
         )
         return model_config.single(settings.model_name, settings.model_base_path)
-    raise _invalid("Both server_options.model_base_path and server_options.model_config_file are empty!")
-
-
-def _invalid(text: str) -> ConfigurationError:
-    return ConfigurationError(Code.INVALID_ARGUMENT, text)
+    raise invalid_configuration("Both server_options.model_base_path and server_options.model_config_file are empty!")
 
 
 class Server:
     """One process's life: ``run`` is all of it."""
 
-    def __init__(self, sessions: Sessions, configured: Configured, cpus: int) -> None:
+    def __init__(self, sessions: Sessions, configured: Configured, cpus: int, admit: Admit | None = None) -> None:
         self._settings = sessions.settings
         self._configured = configured
-        self._parts = Parts(sessions, cpus, self._loop_died)
-        self._models = self._parts.models
+        self._composition = Composition(sessions, cpus, self._loop_died, admit)
+        self._models = self._composition.models
         self._config_loop: ConfigLoop | None = None
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
@@ -91,27 +91,32 @@ class Server:
         """Load, open the doors, serve, drain. Raises ServingError if the start fails."""
         event_loop = asyncio.get_running_loop()
         take_short_turns()
+        share_interpreter()
         for number in _STOP_SIGNALS:
             event_loop.add_signal_handler(number, self._stop, number)
-        self._parts.manager.monitor.subscribe(self._count_state)
-        self._parts.manager.monitor.subscribe(self._tell(event_loop))
-        app = self._parts.rest_app(self._ready)
-        door = await self._open_rest(app)
-        try:
+        self._composition.manager.monitor.subscribe(self._count_state)
+        self._composition.manager.monitor.subscribe(self._tell(event_loop))
+        app = self._composition.rest_app(self._ready)
+        async with AsyncExitStack() as stop:  # backwards
+            stop.push_async_callback(asyncio.to_thread, self._composition.close, 1.0)
+            door = await self._open_rest(app)
+            if door is not None:
+                stop.push_async_callback(door.stop)
             self._models.start(self._configured)
             if await self._models_available():
                 self._follow_config_file()
                 await self._serve(app, door)
-        finally:
-            if door is not None:
-                await door.stop()
-            await asyncio.to_thread(self._parts.close, 1.0)
         return 0
 
     async def _serve(self, app: RestApp, door: RestDoor | None) -> None:
         _keep_garbage_collection_off_the_road()
         footprint.forget_start()
-        transport = open_transport(self._settings, self._parts.rpc_handlers(), self._parts.grpc_tls)
+        transport = open_transport(
+            self._settings,
+            self._composition.rpc_handlers(),
+            self._composition.service.admit,
+            self._composition.grpc_tls,
+        )
         transport.start()
         app.open()
         self._announce(transport.port, door.port if door else 0)
@@ -140,7 +145,7 @@ class Server:
                 "Skipped exporting HTTP/REST API."
             )
             return None
-        context = tls.server_context(self._parts.rest_tls) if self._parts.rest_tls else None
+        context = tls.server_context(self._composition.rest_tls) if self._composition.rest_tls else None
         if context is not None:
             logger.info("Using SSL credentials for the REST API")
         door = RestDoor(
@@ -182,13 +187,13 @@ class Server:
         if rest_port:
             logger.info("Exporting HTTP/REST API at:localhost:%d ...", rest_port)
         text = welcome.lines(
-            self._parts.manager,
+            self._composition.manager,
             self._models.names,
             rest_port,
             grpc_port,
             socket_path=socket_path,
-            https=self._parts.rest_tls is not None,
-            anybody=self._parts.rest_tls is None or not self._parts.rest_tls.verify_clients,
+            https=self._composition.rest_tls is not None,
+            anybody=self._composition.rest_tls is None or not self._composition.rest_tls.verify_clients,
         )
         print("\n".join(text), flush=True)
 
@@ -226,7 +231,7 @@ class Server:
         return tell
 
     def _count_state(self, state: ServableState) -> None:
-        self._parts.metrics.state_changed(state.id.name, state.id.version, state.state.name)
+        self._composition.metrics.state_changed(state.id.name, state.id.version, state.state.name)
 
     def _state_changed(self, state: ServableState) -> None:
         self._changed.set()
@@ -235,7 +240,7 @@ class Server:
 
     def _loop_died(self, error: BaseException) -> None:
         self._loop_ended = True
-        logger.error("The model lifecycle ended: %s. What is loaded stays served; readiness is withdrawn.", error)
+        logger.error("Readiness is withdrawn, for a loop of the server ended: %s. What is loaded stays served.", error)
 
 
 def _keep_garbage_collection_off_the_road() -> None:

@@ -17,10 +17,11 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from serving.core.version_files import SESSION_BUNDLE
 from serving.errors import ServingError
 from serving.protos import message
 from serving.servables import bundle_signatures
-from serving.servables.bundle_files import META_GRAPH, BundleFiles, read_bundle
+from serving.servables.bundle_files import BundleFiles, read_bundle
 from serving.servables.bundle_signatures import BundleSignatures, GraphTensor
 
 tf1 = tf.compat.v1
@@ -73,8 +74,8 @@ def convert(source: Path, target: Path, allow_missing_assets: bool) -> None:
 
 def read(source: Path, allow_missing_assets: bool) -> tuple[BundleFiles, dict[str, Path]]:
     """The bundle, and its asset files by the tensors that are their paths. BundleError if a part of it is missing."""
-    if not (source / META_GRAPH).is_file():
-        raise BundleError(f"{source} is no session bundle: it has no {META_GRAPH}")
+    if not (source / SESSION_BUNDLE).is_file():
+        raise BundleError(f"{source} is no session bundle: it has no {SESSION_BUNDLE}")
     try:
         bundle = read_bundle(source)
     except ServingError as error:
@@ -84,7 +85,7 @@ def read(source: Path, allow_missing_assets: bool) -> tuple[BundleFiles, dict[st
         raise BundleError(f"{source} has no checkpoint: expected export, {checkpoint} or export.index")
     missing = [path for path in bundle.assets.values() if not path.is_file()]
     if missing and not allow_missing_assets:
-        raise BundleError(f"The asset {missing[0]} is missing, which {META_GRAPH} names")
+        raise BundleError(f"The asset {missing[0]} is missing, which {SESSION_BUNDLE} names")
     return bundle, {name: path for name, path in bundle.assets.items() if path not in missing}
 
 

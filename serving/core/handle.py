@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from types import TracebackType
 
-from serving.core.predict_plan import PredictPlan
+from serving.core.plans import Plans
 from serving.core.servable import Servable, ServableId
 from serving.errors import Code, ServingError, invalid_argument
 
@@ -68,8 +68,7 @@ class Lease:
     def __init__(self, servable_id: ServableId, servable: Servable, on_idle: Callable[[], None]) -> None:
         self.id = servable_id
         self.servable = servable
-        self.plans: dict[str, PredictPlan] = {}
-        """By the signature name of requests, perhaps empty; filled by those who serve them."""
+        self.plans = Plans(servable)
         self._on_idle = on_idle
         self._lock = Lock()
         self._handles = 0

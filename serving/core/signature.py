@@ -2,21 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from serving.core.tensor import DataType, Tensor
 from serving.errors import invalid_argument
-
-_T = TypeVar("_T")
 
 DEFAULT_SIGNATURE_NAME = "serving_default"
 
 PREDICT_METHOD_NAME = "tensorflow/serving/predict"
 CLASSIFY_METHOD_NAME = "tensorflow/serving/classify"
 REGRESS_METHOD_NAME = "tensorflow/serving/regress"
-
-_KEPT = 256
-"""Resolved combinations kept per signature; clients use a handful, and a hostile one must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +57,6 @@ class Signature:
     method_name: str = PREDICT_METHOD_NAME
     defaults: Mapping[str, Tensor] = field(default_factory=dict)
     predict_instead: "Signature | None" = None
-    _feeds: dict[tuple[str, ...], Feeds] = field(default_factory=dict, repr=False, compare=False)
-    _fetches: dict[tuple[str, ...], Fetches] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def for_predict(self) -> "Signature":
@@ -72,15 +65,6 @@ class Signature:
 
     def feeds(self, sent: tuple[str, ...]) -> Feeds:
         """What to feed for a request with these input aliases; INVALID_ARGUMENT as docs/compatibility.md, "Predict"."""
-        known = self._feeds.get(sent)
-        return known if known is not None else _keep(self._feeds, sent, self._resolve_feeds(sent))
-
-    def fetches(self, output_filter: tuple[str, ...]) -> Fetches:
-        """What to fetch for this output filter, everything if it is empty; INVALID_ARGUMENT for unknown or repeated."""
-        known = self._fetches.get(output_filter)
-        return known if known is not None else _keep(self._fetches, output_filter, self._resolve_fetches(output_filter))
-
-    def _resolve_feeds(self, sent: tuple[str, ...]) -> Feeds:
         if len(sent) > len(self.inputs) or (len(sent) < len(self.inputs) and not self.defaults):
             raise invalid_argument(_size_mismatch(set(sent), set(self.inputs)))
         given = [alias for alias in self.inputs if alias in sent]
@@ -103,7 +87,8 @@ class Signature:
             names=tuple(self.inputs[alias].name for alias in (*given, *missing)),
         )
 
-    def _resolve_fetches(self, output_filter: tuple[str, ...]) -> Fetches:
+    def fetches(self, output_filter: tuple[str, ...]) -> Fetches:
+        """What to fetch for this output filter, everything if it is empty; INVALID_ARGUMENT for unknown or repeated."""
         for index, alias in enumerate(output_filter):
             if alias not in self.outputs:
                 raise invalid_argument(
@@ -114,12 +99,6 @@ class Signature:
                 raise invalid_argument(f"duplicate output tensor alias: {alias}")
         aliases = output_filter or tuple(self.outputs)
         return Fetches(aliases=aliases, names=tuple(self.outputs[alias].name for alias in aliases))
-
-
-def _keep(kept: dict[tuple[str, ...], _T], key: tuple[str, ...], value: _T) -> _T:
-    if len(kept) < _KEPT:
-        kept[key] = value
-    return value
 
 
 def _names(aliases: Iterable[str]) -> str:

@@ -15,8 +15,9 @@ _ALLOCATOR = {
     # Blocks come from heaps, none from mappings of their own: a mapping is zeroed by the kernel each time, which takes
     # as long as parsing the image that it is for, and a fifth of a step whose results are above 32 MiB.
     "M_MMAP_MAX": (-4, 0),
-    # So much of a heap's free end is kept for the next request; ``return_free_pages`` returns all of it after a load.
-    "M_TRIM_THRESHOLD": (-1, 512 * 1024 * 1024),
+    # A heap's free end is kept for the next request: giving back hundreds of megabytes takes long, and who frees
+    # the last of them would do it with the interpreter's lock. ``return_free_pages`` does it without.
+    "M_TRIM_THRESHOLD": (-1, 2**31 - 1),
     # glibc makes eight heaps per CPU, and what is free in one is of no use to the threads of another. TensorFlow's own
     # pool, which these replace, has one lock.
     "M_ARENA_MAX": (-8, 2),

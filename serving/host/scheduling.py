@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import struct
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -15,6 +16,16 @@ SLICE_NANOSECONDS = 100_000
 _SCHED_SETATTR: Mapping[str, int] = MappingProxyType({"x86_64": 314, "aarch64": 274})
 _NORMAL, _RESET_ON_FORK = 0, 1
 _ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # struct sched_attr: size, policy, flags, nice, priority, runtime, ...
+
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes in Python keeps another waiting; ten times as long unless it is set. A door's thread
+waits so up to three times for each request, and the time of a model's call is told by the clock."""
+
+
+def share_interpreter() -> None:
+    """Let threads take turns with the interpreter's lock as often as that."""
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def take_short_turns() -> bool:

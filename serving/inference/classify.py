@@ -1,48 +1,35 @@
 """Classify: Examples in, labels and scores out (docs/compatibility.md, "Classify and regress")."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.results import Classification
-from serving.core.servable import Servable
 from serving.core.signature import CLASSIFY_METHOD_NAME, Signature
 from serving.core.tensor import DataType, Tensor
 from serving.errors import invalid_argument
-from serving.inference import signature_text
+from serving.inference.operations import Ends, Operation
 
 INPUTS, CLASSES, SCORES = "inputs", "classes", "scores"
 
 
-class Plan(NamedTuple):
-    """The graph tensors of a call: one to feed with Examples, and those to fetch by their aliases."""
-
-    feed: str
-    fetches: dict[str, str]
-
-
-def plan(servable: Servable, name: str, signature: Signature, *, check_method_name: bool) -> Plan:
-    """Check that the signature classifies. INVALID_ARGUMENT if not."""
-    if check_method_name and signature.method_name != CLASSIFY_METHOD_NAME:
-        raise invalid_argument(
-            f"Expected classification signature method_name to be {CLASSIFY_METHOD_NAME}. Was: {signature.method_name}"
-        )
+def ends(signature: Signature, show: Callable[[], str]) -> Ends:
+    """The tensors of a signature that classifies; INVALID_ARGUMENT if it does not."""
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
     if len(signature.outputs) not in (1, 2):
         raise invalid_argument(f"Expected one or two output Tensors, found {len(signature.outputs)}")
     if INPUTS not in signature.inputs:
-        text = signature_text.show(servable.signature_defs[name])
-        raise invalid_argument(f"No classification inputs found in SignatureDef: {text}")
+        raise invalid_argument(f"No classification inputs found in SignatureDef: {show()}")
     fetches = {alias: signature.outputs[alias].name for alias in (CLASSES, SCORES) if alias in signature.outputs}
     if not fetches:
-        text = signature_text.show(servable.signature_defs[name])
         raise invalid_argument(
             f'Expected classification signature outputs to contain at least one of "classes" or "scores". '
-            f"Signature was: {text}"
+            f"Signature was: {show()}"
         )
-    return Plan(signature.inputs[INPUTS].name, fetches)
+    return Ends(signature.inputs[INPUTS].name, fetches)
 
 
-def result(outputs: dict[str, Tensor], examples: int) -> Classification:
+def result(outputs: Mapping[str, Tensor], examples: int) -> Classification:
     """The classes and scores of a call for ``examples`` Examples. INVALID_ARGUMENT if the graph gave anything else."""
     labels, scores = outputs.get(CLASSES), outputs.get(SCORES)
     if labels is not None:
@@ -67,3 +54,6 @@ def _check(tensor: Tensor, what: str, dtype: DataType, examples: int) -> None:
         raise invalid_argument(f"Expected {what} Tensor of DT_{dtype.name}. Got: DT_{tensor.dtype.name}")
     if shape[0] != examples:
         raise invalid_argument(f"Expected {what} output batch size of {examples}. Got: {shape[0]}")
+
+
+CLASSIFY = Operation("classification", CLASSIFY_METHOD_NAME, LogType.CLASSIFY, ends, result)

@@ -3,18 +3,19 @@
 Not available over REST (docs/compatibility.md, "MultiInference").
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from serving.core.model_spec import ModelSpec
-from serving.core.predict_plan import Prediction
-from serving.core.results import Classification, Regression
-from serving.core.servable import Servable
+from serving.core.plans import Plan, Plans
 from serving.core.signature import CLASSIFY_METHOD_NAME, REGRESS_METHOD_NAME
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError, invalid_argument
-from serving.inference import classify, examples, regress
-from serving.inference.classify import Plan
+from serving.inference.classify import CLASSIFY
+from serving.inference.operations import Ends, Result
+from serving.inference.regress import REGRESS
+
+_OPERATIONS = {CLASSIFY_METHOD_NAME: CLASSIFY, REGRESS_METHOD_NAME: REGRESS}
 
 
 class Task(NamedTuple):
@@ -24,30 +25,6 @@ class Task(NamedTuple):
     method_name: str
 
 
-class PlannedTask(NamedTuple):
-    """A task whose signature fits it; ``result`` makes its answer of its outputs."""
-
-    signature_name: str
-    plan: Plan
-    result: Callable[[dict[str, Tensor], int], Classification | Regression]
-
-
-class PlannedRun(NamedTuple):
-    """The one call for all tasks: its fetches are ``aliases``, pairs of a task's index and an output's alias."""
-
-    prediction: Prediction
-    tasks: list[PlannedTask]
-    aliases: list[tuple[int, str]]
-
-    def results(self, outputs: Sequence[Tensor]) -> list[Classification | Regression]:
-        """The tasks' answers, in their order."""
-        count = len(self.prediction.tensors[0].array)
-        by_task: list[dict[str, Tensor]] = [{} for _ in self.tasks]
-        for (index, alias), tensor in zip(self.aliases, outputs, strict=True):
-            by_task[index][alias] = tensor
-        return [task.result(named, count) for task, named in zip(self.tasks, by_task, strict=True)]
-
-
 def model_of(tasks: Sequence[Task]) -> ModelSpec:
     """The spec that resolves the model: the first task's. INVALID_ARGUMENT if there is none."""
     if not tasks or not tasks[0].spec.name:
@@ -55,42 +32,45 @@ def model_of(tasks: Sequence[Task]) -> ModelSpec:
     return tasks[0].spec
 
 
-def bind(servable: Servable, tasks: Sequence[Task], serialized: list[bytes], *, check_method_names: bool) -> PlannedRun:
-    """Check every task against the model and resolve the one call."""
-    planned = _plan(servable, tasks, check_method_names)
-    # Sorted, as TensorFlow Serving feeds them: messages count arguments in this order.
-    feeds = tuple(sorted({task.plan.feed for task in planned}))
-    aliases = [(index, alias) for index, task in enumerate(planned) for alias in task.plan.fetches]
-    fetches = tuple(planned[index].plan.fetches[alias] for index, alias in aliases)
-    tensor = examples.tensor(serialized)
-    prediction = Prediction(servable.resolve(feeds, fetches), [tensor] * len(feeds), ())
-    return PlannedRun(prediction, planned, aliases)
+def plan(plans: Plans, tasks: Sequence[Task], *, check_method_names: bool) -> Plan:
+    """The one call for all tasks. Its outputs are pairs of a task's index and an alias; every input takes the Examples.
+
+    INVALID_ARGUMENT, or UNIMPLEMENTED, for the first task that does not fit the model.
+    """
+
+    def work_out() -> Plan:
+        model, seen = tasks[0].spec.name, set[str]()
+        ends = [_ends(plans, task, model, seen, check_method_names) for task in tasks]
+        # Sorted, as TensorFlow Serving feeds them: messages count arguments in this order.
+        feeds = tuple(sorted({each.feed for each in ends}))
+        fetches = {(index, alias): name for index, each in enumerate(ends) for alias, name in each.fetches.items()}
+        return plans.resolve(feeds, fetches)
+
+    key = [(task.spec.name, task.spec.signature, task.method_name) for task in tasks]
+    return plans.of(("MultiInference", tuple(key)), work_out)
 
 
-def _plan(servable: Servable, tasks: Sequence[Task], check_method_names: bool) -> list[PlannedTask]:
-    planned: list[PlannedTask] = []
-    seen: set[str] = set()
-    for spec, method_name in tasks:
-        if not spec.name:
-            raise invalid_argument("Found ModelSpec with an empty model name.")
-        if spec.name != tasks[0].spec.name:
-            raise invalid_argument("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
-        name = spec.signature
-        if name in seen:
-            raise invalid_argument(f"Duplicate evaluation of signature: {name}")
-        seen.add(name)
-        planned.append(_plan_task(servable, name, method_name, check_method_names))
-    return planned
+def results(tasks: Sequence[Task], outputs: Mapping[Any, Tensor], examples: int) -> list[Result]:
+    """The tasks' answers, in their order."""
+    by_task: list[dict[str, Tensor]] = [{} for _ in tasks]
+    for (index, alias), tensor in outputs.items():
+        by_task[index][alias] = tensor
+    pairs = zip(tasks, by_task, strict=True)
+    return [_OPERATIONS[task.method_name].result(named, examples) for task, named in pairs]
 
 
-def _plan_task(servable: Servable, name: str, method_name: str, check_method_names: bool) -> PlannedTask:
-    signature = servable.signatures.get(name)
-    if signature is None:
+def _ends(plans: Plans, task: Task, model: str, seen: set[str], check_method_names: bool) -> Ends:
+    if not task.spec.name:
+        raise invalid_argument("Found ModelSpec with an empty model name.")
+    if task.spec.name != model:
+        raise invalid_argument("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+    name = task.spec.signature
+    if name in seen:
+        raise invalid_argument(f"Duplicate evaluation of signature: {name}")
+    seen.add(name)
+    if name not in plans.servable.signatures:
         raise invalid_argument(f"Requested signature not found in model graph: {name}")
-    if method_name == CLASSIFY_METHOD_NAME:
-        plan = classify.plan(servable, name, signature, check_method_name=check_method_names)
-        return PlannedTask(name, plan, classify.result)
-    if method_name == REGRESS_METHOD_NAME:
-        plan = regress.plan(servable, name, signature, check_method_name=check_method_names)
-        return PlannedTask(name, plan, regress.result)
-    raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {method_name}")
+    operation = _OPERATIONS.get(task.method_name)
+    if operation is None:
+        raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+    return operation.checked_ends(plans.servable, name, check_method_name=check_method_names)

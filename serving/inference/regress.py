@@ -1,36 +1,32 @@
 """Regress: Examples in, one number each out (docs/compatibility.md, "Classify and regress")."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.results import Regression
-from serving.core.servable import Servable
 from serving.core.signature import REGRESS_METHOD_NAME, Signature
 from serving.core.tensor import DataType, Tensor
 from serving.errors import invalid_argument
-from serving.inference import signature_text
-from serving.inference.classify import INPUTS, Plan
+from serving.inference.classify import INPUTS
+from serving.inference.operations import Ends, Operation
 
 OUTPUTS = "outputs"
 
 
-def plan(servable: Servable, name: str, signature: Signature, *, check_method_name: bool) -> Plan:
-    """Check that the signature regresses. INVALID_ARGUMENT if not."""
-    if check_method_name and signature.method_name != REGRESS_METHOD_NAME:
-        raise invalid_argument(
-            f"Expected regression signature method_name to be {REGRESS_METHOD_NAME}. Was: {signature.method_name}"
-        )
+def ends(signature: Signature, show: Callable[[], str]) -> Ends:
+    """The tensors of a signature that regresses; INVALID_ARGUMENT if it does not."""
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
     if len(signature.outputs) != 1:
         raise invalid_argument("Expected one output Tensor.")
     for kind, alias, known in (("inputs", INPUTS, signature.inputs), ("outputs", OUTPUTS, signature.outputs)):
         if alias not in known:
-            text = signature_text.show(servable.signature_defs[name])
-            raise invalid_argument(f"No regression {kind} found in SignatureDef: {text}")
-    return Plan(signature.inputs[INPUTS].name, {OUTPUTS: signature.outputs[OUTPUTS].name})
+            raise invalid_argument(f"No regression {kind} found in SignatureDef: {show()}")
+    return Ends(signature.inputs[INPUTS].name, {OUTPUTS: signature.outputs[OUTPUTS].name})
 
 
-def result(outputs: dict[str, Tensor], examples: int) -> Regression:
+def result(outputs: Mapping[str, Tensor], examples: int) -> Regression:
     """The values of a call for ``examples`` Examples. INVALID_ARGUMENT if the graph gave anything else."""
     dtype, array = outputs[OUTPUTS]
     shape: tuple[Any, ...] = array.shape
@@ -44,3 +40,6 @@ def result(outputs: dict[str, Tensor], examples: int) -> Regression:
     if dtype is not DataType.FLOAT:
         raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: DT_{dtype.name}")
     return Regression(array.reshape(-1))
+
+
+REGRESS = Operation("regression", REGRESS_METHOD_NAME, LogType.REGRESS, ends, result)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from serving.errors import ServingError, invalid_argument
-from serving.inference.errand import Gone
+from serving.inference.long_call import Gone
 from serving.protos import ReloadConfigResponse
 
 Apply = Callable[[Any, float | None, Gone], None]

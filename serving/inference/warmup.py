@@ -12,12 +12,10 @@ from typing import Any, Protocol
 from google.protobuf.message import DecodeError
 
 from serving.codecs.tfrecord import DamagedError
-from serving.core.predict_plan import Prediction
+from serving.core.plans import Plans
 from serving.core.servable import Servable
-from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError, invalid_argument
-from serving.inference import classify, messages, regress
-from serving.inference.examples import Planner
+from serving.inference.messages import Recorded
 from serving.protos import PredictionLog
 
 MAX_RECORDS = 1000
@@ -46,19 +44,23 @@ class WarmupObserver(Protocol):
         ...
 
 
+Bind = Callable[[Plans, Any], Recorded | None]
+"""How a PredictionLog message becomes a call, None without a request: the service's ``recorded``."""
+
+
 class Warmup:
     """Replays records, each ``iterations`` times (once if not positive). ``clock`` gives seconds."""
 
     def __init__(
         self,
+        bind: Bind,
         *,
         iterations: int = 1,
-        check_method_names: bool = False,
         observer: WarmupObserver | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
+        self._bind = bind
         self._iterations = max(iterations, 1)
-        self._check = check_method_names
         self._observer = observer
         self._clock = clock
 
@@ -69,10 +71,10 @@ class Warmup:
         ``MAX_RECORDS``, UNIMPLEMENTED for a kind of log that has no replay, DATA_LOSS for damaged framing.
         """
         _log.info("Starting to read warmup data for model at %s, each record %d time(s)", file, self._iterations)
-        began, count = self._clock(), 0
+        began, count, plans = self._clock(), 0, Plans(servable)
         try:
             for record in records:
-                self._replay(servable, parse(record, file))
+                self._replay(plans, parse(record, file))
                 count += 1
                 if count > MAX_RECORDS:
                     raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {file}")
@@ -95,49 +97,19 @@ class Warmup:
             self._observer.warmed_up(path, status, seconds, count)
         return seconds
 
-    def _replay(self, servable: Servable, log: Any) -> None:
+    def _replay(self, plans: Plans, log: Any) -> None:
         for _ in range(self._iterations):
-            match log.WhichOneof("log_type"):
-                case None:
-                    return
-                case "predict_log":
-                    self._predict(servable, log.predict_log.request)
-                case "classify_log":
-                    outputs, count = self._run_examples(servable, log.classify_log.request, classify.plan, "Classify")
-                    classify.result(outputs, count)
-                case "regress_log":
-                    outputs, count = self._run_examples(servable, log.regress_log.request, regress.plan, "Regress")
-                    regress.result(outputs, count)
-                case "multi_inference_log":
-                    self._multi_inference(servable, log.multi_inference_log.request)
-                case kind:
-                    number = log.DESCRIPTOR.fields_by_name[kind].number
-                    raise ServingError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")
-
-    def _predict(self, servable: Servable, request: Any) -> None:
-        prediction = messages.bind_predict(servable, request, check_method_name=self._check)
-        self._run(prediction, request.model_spec.name, "Predict")
-
-    def _run_examples(
-        self, servable: Servable, request: Any, planner: Planner, api: str
-    ) -> tuple[dict[str, Tensor], int]:
-        """The outputs by alias, and the number of Examples they are for."""
-        prediction = messages.bind_examples(servable, request, planner, check_method_name=self._check)
-        tensors = self._run(prediction, request.model_spec.name, api)
-        return dict(zip(prediction.outputs, tensors, strict=True)), _rows(prediction)
-
-    def _multi_inference(self, servable: Servable, request: Any) -> None:
-        planned = messages.bind_multi_inference(servable, request, check_method_names=self._check)
-        planned.results(planned.prediction.run(planned.prediction.tensors, _NO_LIMIT))
-        if self._observer is not None:
-            self._observer.examples(request.tasks[0].model_spec.name, _rows(planned.prediction))
-
-    def _run(self, prediction: Prediction, model: str, api: str) -> list[Tensor]:
-        began = self._clock()
-        tensors = prediction.run(prediction.tensors, _NO_LIMIT)
-        if self._observer is not None:
-            self._observer.ran(model, api, self._clock() - began)
-        return tensors
+            recorded = self._bind(plans, log)
+            if recorded is None:
+                return
+            api, model, plan, tensors, check = recorded
+            began = self._clock()
+            outputs = plan.run(tensors, _NO_LIMIT)
+            if self._observer is not None and api:
+                self._observer.ran(model, api, self._clock() - began)
+            check(dict(zip(plan.outputs, outputs, strict=True)))
+            if self._observer is not None and not api:
+                self._observer.examples(model, len(tensors[0].array))
 
 
 def parse(record: bytes, file: str) -> Any:
@@ -147,8 +119,3 @@ def parse(record: bytes, file: str) -> Any:
     except DecodeError:
         shown = record[:_SHOWN_BYTES].decode("utf-8", "surrogateescape")
         raise invalid_argument(f"Failed to parse warmup record: {shown} from {file}") from None
-
-
-def _rows(prediction: Prediction) -> int:
-    """How many Examples a call is fed with."""
-    return len(prediction.tensors[0].array)

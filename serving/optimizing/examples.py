@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from serving.codecs import tfrecord
-from serving.core.predict_plan import Prediction
+from serving.core.plans import Plans
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.core.version_files import WARMUP_REQUESTS
 from serving.errors import ServingError
-from serving.inference import classify, messages, regress, warmup
+from serving.inference import messages, warmup
 from serving.optimizing.candidates import Step
 
 _RECORDS = 4
@@ -64,24 +64,13 @@ def _recorded(signatures: Mapping[str, Signature], step: Step, path: Path) -> It
             size = (path / WARMUP_REQUESTS).stat().st_size
             for record in islice(tfrecord.records(file.read, size), _RECORDS):
                 recorder = _FeedRecorder(signatures)
-                prediction = _bind(recorder, warmup.parse(record, str(path)))
-                if prediction is not None and sorted(recorder.feeds) == sorted(step.feeds):
-                    tensors = dict(zip(recorder.feeds, prediction.tensors, strict=True))
+                log = warmup.parse(record, str(path))
+                recorded = messages.recorded(Plans(recorder), log, check_method_names=False)
+                if recorded is not None and sorted(recorder.feeds) == sorted(step.feeds):
+                    tensors = dict(zip(recorder.feeds, recorded.tensors, strict=True))
                     yield [tensors[name] for name in step.feeds]
     except (OSError, ServingError, tfrecord.DamagedError):
         return
-
-
-def _bind(recorder: "_FeedRecorder", log: Any) -> Prediction | None:
-    match log.WhichOneof("log_type"):
-        case "predict_log":
-            return messages.bind_predict(recorder, log.predict_log.request, check_method_name=False)
-        case "classify_log":
-            return messages.bind_examples(recorder, log.classify_log.request, classify.plan, check_method_name=False)
-        case "regress_log":
-            return messages.bind_examples(recorder, log.regress_log.request, regress.plan, check_method_name=False)
-        case _:
-            return None
 
 
 class _FeedRecorder:

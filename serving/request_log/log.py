@@ -12,10 +12,12 @@ from serving.core.request_logging import RequestLogging, Task
 from serving.core.servable import ServableId
 from serving.core.tensor import Tensor
 from serving.errors import Code, invalid_configuration
-from serving.inference.work import Answered
 from serving.protos import LogMetadata
 from serving.request_log.writer import RecordWriter
 from serving.telemetry.log import logger
+
+Answered = Callable[[list[Tensor], bytes], None]
+"""Takes the output tensors and the body of a request that was answered; never raises."""
 
 Messages = Callable[[list[Tensor], bytes], tuple[bytes, bytes]]
 """Makes the serialised request and response messages of the output tensors and the answer's body."""
@@ -51,7 +53,8 @@ class RequestLog:
         self._chance = chance
         self._clock = clock
         self._count = count
-        self._models: Mapping[str, _Model] = {}
+        self.models: Mapping[str, _Model] = {}
+        """The models of which requests are logged now."""
 
     def check(self, wanted: Mapping[str, RequestLogging]) -> None:
         """ConfigurationError if logging is wanted and has no place."""
@@ -62,13 +65,13 @@ class RequestLog:
     def follow(self, wanted: Mapping[str, RequestLogging]) -> None:
         """Log the requests of these models from now on, and of no others. What ``check`` has passed only."""
         models = {name: self._model(logging) for name, logging in wanted.items()}
-        self._models = {name: model for name, model in models.items() if model.rate > 0}
-        if self._models and self._writer is not None:
+        self.models = {name: model for name, model in models.items() if model.rate > 0}
+        if self.models and self._writer is not None:
             self._writer.start()
 
     def draws(self, servable_id: ServableId) -> bool:
         """Whether this request is logged, once it is answered; asked once for each."""
-        model = self._models.get(servable_id.name)
+        model = self.models.get(servable_id.name)
         if model is None or self._chance() >= model.rate:
             return False
         return self._writer is not None and not self._writer.failed
@@ -79,7 +82,7 @@ class RequestLog:
 
     def close(self, seconds: float | None = None) -> None:
         """Write what waits and log nothing more."""
-        self._models = {}
+        self.models = {}
         if self._writer is not None:
             self._writer.close(seconds)
 
@@ -92,7 +95,7 @@ class RequestLog:
         tensors: list[Tensor],
         body: bytes,
     ) -> None:
-        model = self._models.get(servable_id.name)
+        model = self.models.get(servable_id.name)
         if model is None:  # a reload has ended its logging meanwhile
             return
         try:

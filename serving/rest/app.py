@@ -1,26 +1,24 @@
-"""From an HTTP request to its answer: which part of the server it is for, its body, waiting for slow models."""
+"""From an HTTP request to its answer: which API it is for, its body, waiting for slow models."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
-from serving.codecs.arrays import npz
+from serving.codecs.protobuf.wire import STEP, joined
+from serving.core.servable import JoiningRun
 from serving.errors import Code, ServingError
-from serving.inference.work import Work
-from serving.rest import errors, media, routes
-from serving.rest.answer import JSON, LIBRARY_DEFAULT, Answer
-from serving.rest.encoding import inflate
-from serving.rest.handlers import Handlers
-from serving.rest.joining import LoopTurn
-from serving.rest.media import Forms
+from serving.inference.call import Call, Reply
+from serving.inference.context import RequestContext
+from serving.rest import errors
+from serving.rest.answer import LIBRARY_DEFAULT, Answer
+from serving.rest.connection.road import peer_of
+from serving.rest.endpoint import Endpoint, RestApi
+from serving.rest.joined_calls import LoopJoinedCalls
+from serving.rest.target import path_of
 from serving.telemetry.log import logger
 from serving.telemetry.serving_metrics import ServingMetrics
-
-LARGE_BODY_BYTES = 64 * 1024
-"""From this size on decoding, too, leaves the event loop; below it a thread hop costs more."""
 
 _METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
 _CORS = (
@@ -31,152 +29,139 @@ _CORS = (
 
 
 class RestApp:
-    """Answers requests. ``ready`` says whether every model is available; ``executor`` runs what is slow.
+    """Answers requests. ``ready`` says whether every model is available; ``timeout_ms`` is the time limit of each call.
 
-    ``metrics`` counts what does not reach a handler, and is shown at ``metrics_path`` unless that is empty.
+    ``metrics`` counts what does not reach an API, and is shown at ``metrics_path`` unless that is empty.
     """
 
     def __init__(
         self,
-        handlers: Handlers,
-        executor: Executor,
+        apis: Sequence[RestApi],
         ready: Callable[[], bool],
+        metrics: ServingMetrics,
         *,
+        timeout_ms: int = 0,
         cors: bool,
         max_request_bytes: int,
-        metrics: ServingMetrics | None = None,
         metrics_path: str = "",
     ) -> None:
-        self._handlers = handlers
-        self._executor = executor
+        self._apis = apis
         self._ready = ready
-        self._headers = _CORS if cors else b""
+        self._metrics = metrics
+        self._timeout_ms = timeout_ms
+        self.headers = _CORS if cors else b""
+        """Complete lines that every answer of an API has."""
         self._max_request_bytes = max_request_bytes
-        self._open = False
-        self._turn = LoopTurn()
-        self._metrics = metrics if metrics is not None else ServingMetrics()
+        self.opened = False
+        """Whether the APIs are answered."""
+        self._joined = LoopJoinedCalls()
         self._metrics_path = metrics_path
 
     def open(self) -> None:
-        """Answer the API from now on; until then only probes are answered, and everything else says why not."""
-        self._open = True
+        """Answer the APIs from now on; until then only probes are answered, and everything else says why not."""
+        self.opened = True
 
     async def answer(self, request: web.BaseRequest) -> Answer:
         """The answer to any request; never raises but for cancellation."""
         method = request.method
-        path = routes.path_of(request.raw_path)
+        path = path_of(request.raw_path)
         if method not in _METHODS:
             return errors.page(501)
         if path is None:
             return errors.page(400)
         if self._metrics_path and path.startswith(self._metrics_path) and _without_query(path) == self._metrics_path:
             return self._metrics_page(path)
-        if not routes.is_api(path):
+        api = self._api(path)
+        if api is None:
             return self._outside(method, path)
         if method == "OPTIONS":
             return self._options(request)
         try:
-            answer = await self._api(request, method, path)
+            answer = await self._answer(api, request, method, path)
         except Exception as error:  # noqa: BLE001 - the door's one net: a bug is an answer and a log line, never a dropped call
-            answer = self._failure(error, method, path)
+            answer = self._failure(api, error, method, path)
         return self._with_headers(answer)
 
-    def small_route(self, path: str) -> routes.Route | None:
-        """The route of an inference request that ``small`` may answer; None for whatever else POST may mean here."""
-        if self._metrics_path and path.startswith(self._metrics_path):
+    def small(self, method: str, path: str, headers: Mapping[str, str]) -> Endpoint | None:
+        """What answers a small request whose body is all there; None where the road has to say it."""
+        api = self._api(path)
+        if api is None or (self._metrics_path and path.startswith(self._metrics_path)):
             return None
         try:
-            return routes.match("POST", path)
-        except (ServingError, routes.VersionTooLargeError):
+            endpoint = api.endpoint(method, path, headers)
+        except Exception:  # noqa: BLE001 - the road answers it, and counts
             return None
+        return endpoint if endpoint.takes_body else None
 
-    def small(self, path: str, route: routes.Route, body: bytes) -> "Answer | asyncio.Future[bytes]":
-        """The answer to a POST with a JSON body below ``LARGE_BODY_BYTES``, or the future of its body; never raises.
+    def context(
+        self, peer: str, headers: Mapping[str, str] | Iterable[tuple[str, str]], protocol: str = "tfs"
+    ) -> RequestContext:
+        """The surroundings of a request that came from ``peer`` with these headers."""
+        return RequestContext("REST", peer, headers, self._timeout_ms, True, protocol)
 
-        What that future comes to is for ``settled``.
-        """
+    def begin(self, reply: Reply) -> "bytes | asyncio.Future[bytes]":
+        """The body: at once from fast models, else as a future. Raises ServingError."""
+        if isinstance(reply, Call):
+            run = reply.plan.run
+            if run.inline_for(reply.tensors):
+                if isinstance(run, JoiningRun):
+                    return self._joined.begin(reply)
+                body = reply.at_once()
+                if body is not None:
+                    return body
+        elif isinstance(reply, bytes):
+            return reply
+        return asyncio.wrap_future(reply.elsewhere())
+
+    def failed(self, error: Exception, method: str, path: str) -> Answer:
+        """The answer to a request of an API that ended with ``error``."""
+        api = self._api(path)
+        return self._with_headers(self._failure(api, error, method, path))
+
+    def _api(self, path: str) -> RestApi | None:
+        return next((api for api in self._apis if api.claims(path)), None)
+
+    async def _answer(self, api: RestApi, request: web.BaseRequest, method: str, path: str) -> Answer:
+        if not self.opened:
+            raise self.not_open(api.model_in(method, path))
         try:
-            if not self._open:
-                raise self._not_open(route.name)
-            reply = self._begin(route, body)
-        except Exception as error:  # noqa: BLE001 - as in ``answer``
-            return self._with_headers(self._failure(error, "POST", path))
-        return Answer(200, reply, JSON, self._headers) if isinstance(reply, bytes) else reply
-
-    def settled(self, path: str, body: "asyncio.Future[bytes]") -> Answer:
-        """The answer that a finished future of ``small`` stands for; it was not cancelled."""
-        try:
-            return Answer(200, body.result(), JSON, self._headers)
-        except Exception as error:  # noqa: BLE001 - as in ``answer``
-            return self._with_headers(self._failure(error, "POST", path))
-
-    async def _api(self, request: web.BaseRequest, method: str, path: str) -> Answer:
-        if not self._open:
-            raise self._not_open(routes.name_in(method, path))
-        if method == "GET" and path.lower() == "/v1/models":
-            return Answer(200, self._handlers.models(), JSON)
-        route = self._route(method, path)
-        if method == "GET":
-            return Answer(200, self._handlers.get(route), JSON)
-        if (request.content_length or 0) > self._max_request_bytes:
-            return self._too_large(method, path)
-        forms = _forms(request) if route.method == "predict" else media.JSON_ONLY
-        body = await _read(request)
-        if len(body) >= LARGE_BODY_BYTES or _may_grow(body, forms):
-            return Answer(200, await self._elsewhere(route, body, forms), forms.answer.value)
-        reply = self._begin(route, body, forms)
-        return Answer(200, reply if isinstance(reply, bytes) else await reply, forms.answer.value)
-
-    def _begin(
-        self, route: routes.Route, body: bytes, forms: Forms = media.JSON_ONLY
-    ) -> "bytes | asyncio.Future[bytes]":
-        """Begin an inference request of the lane or of the road: fast models answer at once, slow ones elsewhere."""
-        reply = self._handlers.post(route, body, forms)
-        if isinstance(reply, Work):
-            if not reply.inline:
-                return asyncio.wrap_future(reply.elsewhere())
-            return self._turn.begin(reply) if reply.joins else reply.here()
-        return reply
-
-    def _route(self, method: str, path: str) -> routes.Route:
-        try:
-            return routes.match(method, path)
-        except (ServingError, routes.VersionTooLargeError):
-            self._metrics.refused(routes.name_in(method, path), Code.INVALID_ARGUMENT)
+            endpoint = api.endpoint(method, path, request.headers)
+        except Exception:
+            self._metrics.refused(api.model_in(method, path), Code.INVALID_ARGUMENT)
             raise
+        body = b""
+        if endpoint.takes_body:
+            if (request.content_length or 0) > self._max_request_bytes:
+                return self._too_large(api, method, path)
+            body = await _read(request)
+        peer = "" if request.transport is None else peer_of(request.transport)
+        context = self.context(peer, request.headers.items(), api.name)
+        reply = self.begin(endpoint.call(body, context))
+        return Answer(200, reply if isinstance(reply, bytes) else await reply, endpoint.content_type)
 
-    def _too_large(self, method: str, path: str) -> Answer:
-        self._metrics.refused(routes.name_in(method, path), Code.RESOURCE_EXHAUSTED)
+    def _too_large(self, api: RestApi, method: str, path: str) -> Answer:
+        self._metrics.refused(api.model_in(method, path), Code.RESOURCE_EXHAUSTED)
         return errors.too_large(self._max_request_bytes)
 
-    async def _elsewhere(self, route: routes.Route, body: bytes, forms: Forms) -> bytes:
-        """Everything off the event loop, for bodies whose decoding would hold it up."""
-
-        def whole() -> bytes:
-            reply = self._handlers.post(route, body, forms)
-            return reply.here() if isinstance(reply, Work) else reply
-
-        return await asyncio.wrap_future(self._executor.submit(whole))
-
-    def _not_open(self, name: str) -> ServingError:
+    def not_open(self, name: str) -> ServingError:
+        """The error of a request that comes too early."""
         self._metrics.refused(name, Code.UNAVAILABLE)
         return ServingError(
             Code.UNAVAILABLE, "The models are still loading; GET /healthz/ready answers 200 when all are available"
         )
 
-    def _failure(self, error: Exception, method: str, path: str) -> Answer:
-        """The answer to a request of the API that ended with ``error``."""
-        if isinstance(error, ServingError):
-            return errors.answer(error)
-        if isinstance(error, routes.VersionTooLargeError):
-            return Answer(400, b"", JSON)
-        if isinstance(error, HTTPRequestEntityTooLarge):
-            return self._too_large(method, path)
+    def _failure(self, api: RestApi | None, error: Exception, method: str, path: str) -> Answer:
+        """The answer to a request of an API that ended with ``error``."""
+        answer = api.failure(error) if api is not None else None
+        if answer is not None:
+            return answer
+        if isinstance(error, HTTPRequestEntityTooLarge) and api is not None:
+            return self._too_large(api, method, path)
         logger.error("Answering %s %s failed", method, path, exc_info=error)
         return errors.answer(ServingError(Code.INTERNAL, "Internal error; the server's log has the details"))
 
     def _with_headers(self, answer: Answer) -> Answer:
-        return answer._replace(headers=self._headers) if self._headers else answer
+        return answer._replace(headers=self.headers) if self.headers else answer
 
     def _outside(self, method: str, path: str) -> Answer:
         """Paths that are not the API's: our probes, and TensorFlow Serving's page for all others."""
@@ -184,7 +169,7 @@ class RestApp:
             if path == "/healthz/live":
                 return Answer(200, b"live\n", b"text/plain")
             if path == "/healthz/ready":
-                ready = self._open and self._ready()
+                ready = self.opened and self._ready()
                 return Answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n", b"text/plain")
         return errors.page(404)
 
@@ -194,34 +179,24 @@ class RestApp:
         return Answer(200, self._metrics.page(), b"text/plain")
 
     def _options(self, request: web.BaseRequest) -> Answer:
-        call = self._metrics.call("REST", "", "")
         origin = request.headers.get("Origin", "")
         allowed = "http://" in origin or "https://" in origin
         if allowed:
-            call.answered()
+            series = self._metrics.series("REST", "", "")
+            series.succeeded(series.clock())
         else:
             self._metrics.refused("", Code.FAILED_PRECONDITION)
-        return Answer(200 if allowed else 400, b"", LIBRARY_DEFAULT, self._headers)
+        return Answer(200 if allowed else 400, b"", LIBRARY_DEFAULT, self.headers)
 
 
 def _without_query(path: str) -> str:
     return path.partition("#")[0].partition("?")[0]
 
 
-def _forms(request: web.BaseRequest) -> Forms:
-    return media.forms(request.headers.get("Content-Type", ""), request.headers.get("Accept", ""))
-
-
-def _may_grow(body: bytes, forms: Forms) -> bool:
-    """Whether a body is an archive, whose members may be compressed."""
-    return forms is not media.JSON_ONLY and body.startswith(npz.SIGNATURE)
-
-
 async def _read(request: web.BaseRequest) -> bytes:
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = await _body(request)
-    return inflate(body) if "gzip" in request.headers.get("Content-Encoding", "") else body
+    return await _body(request)
 
 
 async def _body(request: web.BaseRequest) -> bytes:
@@ -243,4 +218,6 @@ async def _joined(request: web.BaseRequest) -> bytes:
         if size > request.client_max_size:
             raise HTTPRequestEntityTooLarge(request.client_max_size)
         pieces.append(piece)
-    return b"".join(pieces)
+    if size <= STEP:
+        return b"".join(pieces)
+    return await asyncio.get_running_loop().run_in_executor(None, joined, pieces)

@@ -13,12 +13,15 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from serving.rest.app import LARGE_BODY_BYTES, RestApp
+from serving.rest.app import RestApp
 from serving.rest.connection.heads import Heads
 from serving.rest.connection.lane import Lane
 from serving.rest.connection.road import KEEPALIVE_SECONDS, Response, Road
 from serving.rest.connection.traffic import Traffic
 from serving.telemetry.log import logger
+
+_SMALL_BODY_BYTES = 64 * 1024
+"""Of a request on the lane, which holds a body in pieces until all of it is there."""
 
 _LONGEST_LINE = 2**20
 _MOST_HEADERS = 1024
@@ -79,8 +82,8 @@ class RestDoor:
         self._tls = tls
         self._wanted_port = port
         self._max_request_bytes = max_request_bytes
-        largest = min(max_request_bytes, LARGE_BODY_BYTES - 1)
-        self._heads = Heads(app.small_route, largest) if small_request_lane else None
+        largest = min(max_request_bytes, _SMALL_BODY_BYTES - 1)
+        self._heads = Heads(app.small, largest) if small_request_lane else None
         self._traffic = Traffic()
         self._server: _Server | None = None
         self.connection: Callable[[], asyncio.Protocol] | None = None  # makes each, once started

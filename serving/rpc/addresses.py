@@ -3,7 +3,7 @@
 import socket
 from urllib.parse import quote
 
-from serving.errors import Code, ConfigurationError
+from serving.errors import ConfigurationError, invalid_configuration
 from serving.settings import Settings
 
 _SCHEME = "unix:"
@@ -31,8 +31,8 @@ def percent_encoded(address: str) -> str:
 def cannot_listen(address: str, reason: str) -> ConfigurationError:
     """The start error of an address; TensorFlow Serving's words, and more."""
     flag = "--port" if is_tcp(address) else "--grpc_socket_path"
-    return ConfigurationError(
-        Code.INVALID_ARGUMENT, f"Failed to BuildAndStart gRPC server: cannot listen on {address}: {reason} See {flag}."
+    return invalid_configuration(
+        f"Failed to BuildAndStart gRPC server: cannot listen on {address}: {reason} See {flag}."
     )
 
 

@@ -3,8 +3,8 @@
 import threading
 
 from serving.errors import Code, ServingError
-from serving.inference.errand import Errand
-from serving.inference.work import Work
+from serving.inference.call import Call
+from serving.inference.long_call import CANCELLED, LongCall
 
 HOLD_SECONDS = 1.0
 """How long a call waits for others to end before it is refused. A client with some dozens of calls in flight, or a
@@ -26,7 +26,7 @@ class RunningCalls:
         self._free = threading.Semaphore(most)
         self._places = threading.Semaphore(MOST_HELD)
 
-    def begin(self, call: Work | Errand) -> None:
+    def begin(self, call: Call | LongCall) -> None:
         """Count a call in, after a wait of ``hold_seconds`` at most.
 
         Raises ServingError, and lets go of what the call holds, if there is still no room then, or ``MOST_HELD`` wait.
@@ -51,17 +51,13 @@ class RunningCalls:
         self._free.release()
 
 
-def refused(call: Work | Errand) -> ServingError:
+def refused(call: Call | LongCall) -> ServingError:
     """The error of a call for which there is no room; lets go of what it holds."""
     error = ServingError(Code.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
-    if isinstance(call, Work):
-        call.call.failed(error)
-        call.handle.release()
+    call.give_up(error)
     return error
 
 
-def abandoned(call: Work | Errand) -> None:
+def abandoned(call: Call | LongCall) -> None:
     """The client of a call that has not begun is gone; lets go of what the call holds."""
-    if isinstance(call, Work):
-        call.call.cancelled()
-        call.handle.release()
+    call.give_up(CANCELLED)

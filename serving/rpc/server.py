@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from serving.errors import Code, ConfigurationError
+from serving.errors import invalid_configuration
+from serving.inference.context import Admit
 from serving.rpc.addresses import addresses
 from serving.rpc.api.health import CHECK, Health
 from serving.rpc.api.reflection import Reflection
 from serving.rpc.credentials import server_credentials
-from serving.rpc.routes import Handler
+from serving.rpc.handler import Handler
 from serving.rpc.transports.grpcio import LARGEST_MESSAGE, GrpcioTransport, Streaming
 from serving.settings import Settings
 from serving.telemetry.log import logger
@@ -41,15 +42,17 @@ class Transport(Protocol):
         ...
 
 
-def open_transport(settings: Settings, handlers: Mapping[str, Handler], tls: Credentials | None = None) -> Transport:
+def open_transport(
+    settings: Settings, handlers: Mapping[str, Handler], admit: Admit, tls: Credentials | None = None
+) -> Transport:
     """The transport that --grpc_transport names, or grpcio if that one cannot do what other flags ask for.
 
     Bound to --port and --grpc_socket_path. Raises ConfigurationError.
     """
-    health = Health() if settings.enable_grpc_healthcheck_service else None
+    health = Health(admit) if settings.enable_grpc_healthcheck_service else None
     aside: dict[str, Handler] = {CHECK: health.check} if health else {}
     names = {path.split("/")[1] for path in (*handlers, *aside)}
-    services: list[Streaming] = [Reflection(names), *([health] if health else [])]
+    services: list[Streaming] = [Reflection(names, admit), *([health] if health else [])]
     max_threads = max(settings.grpc_max_threads, 1)
     credentials = server_credentials(tls, alts=settings.use_alts_credentials)
     if (fronted := _fronted_transport(settings)) is not None:
@@ -75,9 +78,7 @@ def open_transport(settings: Settings, handlers: Mapping[str, Handler], tls: Cre
 def _fronted_transport(settings: Settings) -> "type[FrontedTransport] | None":
     """The native transport, None if it is not wanted or cannot do what other flags ask for."""
     if settings.grpc_transport not in ("grpcio", "native"):
-        raise ConfigurationError(
-            Code.INVALID_ARGUMENT, f"--grpc_transport is {settings.grpc_transport!r}; expected grpcio or native"
-        )
+        raise invalid_configuration(f"--grpc_transport is {settings.grpc_transport!r}; expected grpcio or native")
     if settings.grpc_transport == "grpcio":
         return None
     beyond = [name for name in _GRPCIO_ONLY if getattr(settings, name)]
@@ -102,9 +103,7 @@ def channel_arguments(text: str) -> dict[str, str | int]:
     for entry in filter(None, text.split(",")):
         key, equals, value = entry.partition("=")
         if not (key and equals):
-            raise ConfigurationError(
-                Code.INVALID_ARGUMENT, f"--grpc_channel_arguments has the entry {entry!r}; expected key=value"
-            )
+            raise invalid_configuration(f"--grpc_channel_arguments has the entry {entry!r}; expected key=value")
         number = int(value) if _INTEGER.fullmatch(value) else None
         arguments[key] = number if number is not None and -(2**31) <= number < 2**31 else value
     return arguments

@@ -8,9 +8,12 @@ from serving.core.tensor import Tensor
 INLINE_SECONDS = 0.001
 """Below this mean a call is cheaper than the thread hop of 50-100 µs is worth."""
 
+SHORT_SECONDS = 0.02
+"""Below this mean a call has threads that long calls do not take."""
+
 _MEAN_WEIGHT = 0.1
 _LONGEST_COUNTED = 4 * INLINE_SECONDS
-"""More than this is not taken for one call's time: a process that the system holds up for 10 ms has not turned slow."""
+"""More than this is not taken for a short call's time: one that the system holds up for 10 ms has not turned slow."""
 
 _SIZES = 65
 """Sizes are told apart by the bits of their number of elements, of which an array has at most 2**63."""
@@ -38,13 +41,18 @@ class Pace:
         """Whether calls with about this many elements are short; False as long as there were none."""
         return self._means[elements.bit_length()] < INLINE_SECONDS
 
+    def short_for(self, elements: int) -> bool:
+        """Whether such calls take a few milliseconds, so that they need not wait for long ones."""
+        return self._means[elements.bit_length()] < SHORT_SECONDS
+
     def note(self, elements: int, seconds: float) -> None:
         """Take one more call into account, the first call excepted: it prunes and places its graph."""
         size = elements.bit_length()
         if self._last >= 0:
             mean = self._means[size]
             if mean < math.inf:
-                seconds = mean + (min(seconds, _LONGEST_COUNTED) - mean) * _MEAN_WEIGHT
+                counted = min(seconds, _LONGEST_COUNTED) if mean < INLINE_SECONDS else seconds
+                seconds = mean + (counted - mean) * _MEAN_WEIGHT
             self._means[size] = seconds
         self._last = size
 

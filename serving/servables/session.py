@@ -16,6 +16,7 @@ from serving.protos import RunOptions
 from serving.servables.libtensorflow import Library, Output
 from serving.servables.pace import Pace, elements
 from serving.servables.tensors import from_tensorflow, to_tensorflow
+from serving.servables.threads import ModelThreads
 
 
 class Session:
@@ -111,7 +112,10 @@ class SessionRun:
 
     def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> Future[list[Tensor]]:
         """The same on the servable's pool."""
-        return self._executor.submit(self, tensors, timeout_ms)
+        executor = self._executor
+        if isinstance(executor, ModelThreads) and self._pace.short_for(elements(tensors)):
+            executor = executor.short
+        return executor.submit(self, tensors, timeout_ms)
 
     def _run_limited(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         """On TensorFlow's threads, which alone look at a time limit."""

@@ -1,12 +1,11 @@
 """The metrics of the server by name, as TensorFlow Serving has them (docs/compatibility.md, "Metrics"), and a few more.
 
-What a request costs here: one lookup, one small object, and an addition to three metrics that were resolved before.
+What a request costs here: one lookup, and an addition to three metrics that were resolved before.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from types import TracebackType
 from typing import Literal, TypeVar
 
 from serving.errors import Code, ServingError
@@ -29,80 +28,25 @@ OTHERS = "(others)"
 """The model name of failures beyond ``MOST_NAMES``."""
 
 
-class Call:
-    """One request on its way. As a context it counts what its block raises; otherwise its owner says how it ended."""
+class Series:
+    """What the requests for one model by one method at one door count into; children come with the first success.
 
-    __slots__ = ("_began", "_series", "now")
+    ``answered`` and ``runtime`` are for who counts a request, once they are there; times are those of ``clock``.
+    """
 
-    def __init__(self, series: "_Series", clock: Clock) -> None:
-        self._series = series
-        self.now = clock
-        """The time, for ``ran``."""
-        self._began = clock()
-
-    def answered(self) -> None:
-        """The answer is ready."""
-        count, latency = self._series.answered or self._series.first_answer()
-        latency.observe((self.now() - self._began) * 1e6)
-        count.add()
-
-    def failed(self, error: BaseException) -> None:
-        """The request ends with ``error``; what is no ServingError is INTERNAL to a client."""
-        self._series.refused(error.code if isinstance(error, ServingError) else Code.INTERNAL)
-
-    def cancelled(self) -> None:
-        """Nobody waits for the answer any more."""
-        self._series.refused(Code.CANCELLED)
-
-    def ran(self, began: float) -> None:
-        """The model has run, successfully, since ``began``."""
-        runtime = self._series.runtime or self._series.first_run()
-        runtime.observe((self.now() - began) * 1e6)
-
-    def __enter__(self) -> "Call":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self.failed(error)
-
-
-class _Uncounted(Call):
-    """A call that leaves no trace."""
-
-    def __init__(self) -> None:
-        """There is no series, and no time."""
-        self.now = float
-
-    def answered(self) -> None:
-        """Count nothing; the same below."""
-
-    def failed(self, error: BaseException) -> None: ...
-
-    def cancelled(self) -> None: ...
-
-    def ran(self, began: float) -> None: ...
-
-
-UNCOUNTED = _Uncounted()
-
-
-class _Series:
-    """What the calls of one model by one method at one door count into; children come with the first success."""
-
-    __slots__ = ("_metrics", "answered", "api", "entrypoint", "model", "runtime")
+    __slots__ = ("_metrics", "answered", "api", "clock", "entrypoint", "model", "runtime")
 
     def __init__(self, metrics: "ServingMetrics", entrypoint: Entrypoint, api: str, model: str) -> None:
         self.entrypoint = entrypoint
         self.api = api
         self.model = model
+        self.clock = metrics.clock
         self.answered: tuple[Counter, Histogram] | None = None
         self.runtime: Histogram | None = None
         self._metrics = metrics
 
     def first_answer(self) -> tuple[Counter, Histogram]:
+        """What ``answered`` is from now on: how many requests were, and after how many microseconds."""
         self._metrics.know(self.model)
         self.answered = (
             self._metrics.request_count.child(self.model, Code.OK.name),
@@ -111,11 +55,34 @@ class _Series:
         return self.answered
 
     def first_run(self) -> Histogram:
+        """What ``runtime`` is from now on: how many microseconds the model took."""
         self.runtime = self._metrics.runtime_latency.child(self.model, self.api.capitalize(), "TF1")
         return self.runtime
 
-    def refused(self, code: Code) -> None:
-        self._metrics.refused(self.model, code)
+    def succeeded(self, began: float) -> None:
+        """A request that came when it ``began`` has its answer."""
+        count, latency = self.answered or self.first_answer()
+        latency.observe((self.clock() - began) * 1e6)
+        count.add()
+
+    def failed(self, error: BaseException) -> None:
+        """A request ended with ``error``; what is no ServingError is INTERNAL to a client."""
+        self._metrics.refused(self.model, error.code if isinstance(error, ServingError) else Code.INTERNAL)
+
+
+class _Uncounted(Series):
+    """Requests that leave no trace."""
+
+    def __init__(self) -> None:
+        self.clock = perf_counter
+        self.answered = Counter(), Histogram(())
+        self.runtime = Histogram(())
+
+    def failed(self, error: BaseException) -> None:
+        """Count nothing."""
+
+
+UNCOUNTED: Series = _Uncounted()
 
 
 class ServingMetrics:
@@ -141,19 +108,20 @@ class ServingMetrics:
         # TensorFlow Serving lists this one, and its released binary never counts into it.
         add.gauge(f"{_SERVING}mlmd_map", "model_name", "version")
         self.batching = BatchMetrics(add)
-        self._clock = clock
-        self._series: dict[tuple[Entrypoint, str, str], _Series] = {}
+        self.clock = clock
+        self.kept: dict[tuple[Entrypoint, str, str], Series] = {}
+        """Series that ``series`` has given; their number is bounded."""
         self._names: set[str] = set()
         self._states: dict[tuple[str, int], Gauge] = {}
 
-    def call(self, entrypoint: Entrypoint, api: str, model: str) -> Call:
-        """A request for ``model`` begins now; ``api`` is the label: ``Predict``, over REST ``predict`` or empty."""
-        series = self._series.get((entrypoint, api, model))
+    def series(self, entrypoint: Entrypoint, api: str, model: str) -> Series:
+        """Requests for ``model``; ``api`` is the label: ``Predict``, over REST ``predict`` or empty."""
+        series = self.kept.get((entrypoint, api, model))
         if series is None:
-            series = _Series(self, entrypoint, api, model)
-            if len(self._series) < MOST_NAMES:
-                self._series[entrypoint, api, model] = series
-        return Call(series, self._clock)
+            series = Series(self, entrypoint, api, model)
+            if len(self.kept) < MOST_NAMES:
+                self.kept[entrypoint, api, model] = series
+        return series
 
     def refused(self, model: str, code: Code) -> None:
         """A request for ``model`` ended without an answer; the name is empty if the request has none."""
@@ -190,14 +158,14 @@ class ServingMetrics:
         """The same load of a version directory; each attempt is counted, as TensorFlow's own loader does."""
 
         def measure(path: Path) -> LoadedT:
-            began, status = self._clock(), "fail"
+            began, status = self.clock(), "fail"
             try:
                 loaded = load(path)
                 status = "success"
                 return loaded
             finally:
                 self.load_attempts.child(str(path), status).add()
-                self.load_latency.child(str(path)).add(_micros(self._clock() - began))
+                self.load_latency.child(str(path)).add(_micros(self.clock() - began))
 
         return measure
 

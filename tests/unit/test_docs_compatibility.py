@@ -7,11 +7,13 @@ import pytest
 
 from serving.core.manager import Manager
 from serving.errors import Code
+from serving.inference.placement import Workers
+from serving.inference.service import Service
+from serving.request_log.log import RequestLog
 from serving.rest.errors import STATUS
-from serving.rpc.model_service import ModelService
-from serving.rpc.prediction_service import PredictionService
 from serving.rpc.routes import routes
 from serving.settings import FLAGS, Flag
+from serving.telemetry.serving_metrics import ServingMetrics
 from tests.support.pages import DOCS, FLAG, PAGES, ROOT, headings, prose
 
 CALLS = frozenset(
@@ -96,9 +98,8 @@ def test_calls_are_those_that_are_served(compatibility: str) -> None:
     def refuse(config: object, timeout: float | None, gone: Callable[[], bool]) -> None:
         raise AssertionError
 
-    manager = Manager()
-    service = PredictionService(manager, as_content=False, check_method_name=False)
-    served = {path.rpartition("/")[2] for path in routes(service, ModelService(manager, refuse))}
+    service = Service(Manager(), ServingMetrics(), RequestLog(), Workers(1), refuse)
+    served = {path.rpartition("/")[2] for path in routes(service, as_content=False)}
     assert CALLS.intersection(re.findall(r"`(\w+)`", section(compatibility, "gRPC"))) == served
 
 

@@ -29,11 +29,9 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "servables": frozenset({"core", "codecs", "protos", "errors", "telemetry"}),
         "batching": frozenset({"core", "errors"}),
         "inference": frozenset({"core", "codecs", "protos", "errors", "telemetry"}),
-        "request_log": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
-        "rest": frozenset({"inference", "request_log", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
-        "rpc": frozenset(
-            {"inference", "request_log", "codecs", "core", "protos", "errors", "settings", "telemetry", "host", "tls"}
-        ),
+        "request_log": frozenset({"codecs", "core", "protos", "errors", "settings", "telemetry"}),
+        "rest": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
+        "rpc": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry", "host", "tls"}),
         "tls": frozenset({"configuration", "protos", "errors"}),
         "configuration": frozenset({"batching", "core", "protos", "errors", "settings", "telemetry"}),
         "loading": frozenset(
@@ -46,17 +44,21 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "welcome": frozenset({"core"}),
         "composition": frozenset(
             {"configuration", "loading", "optimizing", "inference", "request_log", "rest", "rpc", "servables", "core"}
-            | {"errors", "settings", "telemetry", "tls"}
+            | {"errors", "host", "settings", "telemetry", "tls"}
         ),
         "server": frozenset(
-            {"composition", "configuration", "loading", "rest", "rpc", "servables", "core", "errors", "settings"}
-            | {"host", "telemetry", "tls", "welcome"}
+            {"composition", "configuration", "loading", "inference", "rest", "rpc", "servables", "core", "errors"}
+            | {"settings", "host", "telemetry", "tls", "welcome"}
         ),
         "cli": frozenset({"server", "settings", "errors", "telemetry", "host"}),
         "__main__": frozenset({"cli"}),
     }
 )
 """What each room of ``serving`` may import of the others; a room is a package or a module directly below it."""
+
+PROTOCOLS = ("serving.rest.api", "serving.rpc.api")
+KEPT_FROM_PROTOCOLS = ("serving.telemetry", "serving.request_log", "serving.core.manager", "serving.core.handle")
+"""``PROTOCOLS`` decode into the service's values and encode out of them: they know no metrics, logs or versions."""
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -98,7 +100,11 @@ class Module:
 
     def within(self, *places: str) -> bool:
         """Whether this is one of the modules ``places`` or inside one of these packages."""
-        return any(self.name == place or self.name.startswith(f"{place}.") for place in places)
+        return _is_in(self.name, *places)
+
+
+def _is_in(name: str, *places: str) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
 def read_tree(root: Path) -> dict[str, Module]:
@@ -153,6 +159,8 @@ def _room_problems(module: Module, imported: set[str]) -> Iterator[str]:
             continue
         if module.name.startswith(f"{target}."):
             yield f"imports from {target}, a package that contains it"
+        elif module.within(*PROTOCOLS) and _is_in(target, *KEPT_FROM_PROTOCOLS):
+            yield f"imports {target}, and is a protocol: it knows no metrics, logs or versions"
         elif inside and module.within("serving") and _room(target) not in {room, *ROOMS.get(room, ())}:
             yield f"imports {target}: {room or 'the package'} may not import {_room(target)}"
 
@@ -204,6 +212,23 @@ BROKEN = [
     pytest.param("serving/core/a.py", "from ..rest.b import x", "core may not import rest", id="relative-module"),
     pytest.param("serving/rest/a.py", "import serving.rpc.b", "rest may not import rpc", id="rest-rpc"),
     pytest.param("serving/rpc/a.py", "import serving.rest.b", "rpc may not import rest", id="rpc-rest"),
+    pytest.param("serving/rest/a.py", "import serving.request_log.b", "rest may not import request_log", id="rest-log"),
+    pytest.param("serving/rpc/a.py", "import serving.request_log.b", "rpc may not import request_log", id="rpc-log"),
+    pytest.param(
+        "serving/rest/api/a.py", "import serving.telemetry.serving_metrics", "is a protocol", id="protocol-metrics"
+    ),
+    pytest.param("serving/rpc/api/a.py", "import serving.request_log.b", "is a protocol", id="protocol-log"),
+    pytest.param("serving/rpc/api/a.py", "from serving.core.manager import x", "is a protocol", id="protocol-manager"),
+    pytest.param("serving/rest/api/a/b.py", "from ....core import handle", "is a protocol", id="protocol-handle"),
+    pytest.param(
+        "serving/inference/a.py", "import serving.rest.b", "inference may not import rest", id="inference-rest"
+    ),
+    pytest.param(
+        "serving/inference/a.py",
+        "import serving.request_log.b",
+        "inference may not import request_log",
+        id="inference-log",
+    ),
     pytest.param("serving/inference/a.py", "import aiohttp.web", "imports aiohttp.web", id="inference-aiohttp"),
     pytest.param("serving/inference/a.py", "import grpc", "imports grpc", id="inference-grpc"),
     pytest.param("serving/rest/a.py", "from pygrpc_native import x", "imports pygrpc_native", id="rest-native"),
@@ -240,6 +265,8 @@ def tree(tmp_path: Path) -> Path:
         "serving/core/__init__.py": "",
         "serving/core/b.py": "from serving.errors import x\n",
         "serving/core/c.py": "from serving.core import b\n",
+        "serving/core/manager.py": "",
+        "serving/core/handle.py": "",
         "serving/codecs/__init__.py": "",
         "serving/codecs/b.py": "",
         "serving/rest/b.py": "import aiohttp\n",
@@ -262,6 +289,6 @@ def test_checker_accepts_a_good_tree(tree: Path) -> None:
 @pytest.mark.parametrize(("path", "text", "expected"), BROKEN)
 def test_checker_catches(tree: Path, path: str, text: str, expected: str) -> None:
     """Each rule, broken once, is reported."""
-    (tree / path).parent.mkdir(exist_ok=True)
+    (tree / path).parent.mkdir(parents=True, exist_ok=True)
     (tree / path).write_text(text)
     assert any(expected in violation for violation in violations(read_tree(tree)))

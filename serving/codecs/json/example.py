@@ -26,7 +26,11 @@ class ExampleDocument:
     """A whole request: ``signature_name`` is empty when the body names none; contexts are merged into the examples."""
 
     signature_name: str
-    examples: list[bytes]
+    serialized: list[bytes]
+
+    def examples(self) -> list[bytes]:
+        """One serialised Example each."""
+        return self.serialized
 
 
 def read(body: bytes) -> ExampleDocument:
@@ -34,7 +38,7 @@ def read(body: bytes) -> ExampleDocument:
     document, name = json_document.read(body)
     context = _example(member(document, "context")) if has_member(document, "context") else b""
     examples = [_example(value) for value in _examples(document)]
-    return ExampleDocument(signature_name=name, examples=with_context(context, examples))
+    return ExampleDocument(signature_name=name, serialized=with_context(context, examples))
 
 
 def _examples(document: JsonObject) -> list[JsonValue]:

@@ -5,6 +5,7 @@ unknown signatures and signatures without inputs are the caller's to refuse.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from serving.codecs.json import document as json_document
@@ -14,12 +15,12 @@ from serving.codecs.json import short as json_short
 from serving.codecs.json.echo import echo
 from serving.codecs.json.fast import Layout
 from serving.codecs.json.short import Document as PredictDocument
-from serving.codecs.json.strings import decoded
+from serving.codecs.json.strings import decoded, without_long_blanks
 from serving.codecs.json.tensor import elements, is_base64, tensor
 from serving.codecs.json.text import JsonObject, JsonValue, has_member, member
 from serving.core.signature import TensorInfo
 from serving.core.tensor import Tensor
-from serving.errors import invalid_argument
+from serving.errors import ServingError, invalid_argument
 
 __all__ = ["Layout", "PredictDocument", "read", "read_exactly", "read_longer"]
 
@@ -51,10 +52,14 @@ def read(body: bytes) -> PredictDocument:
 
 def read_longer(body: bytes) -> PredictDocument:
     """The same as ``read``, without the road for short bodies."""
-    fast = json_fast.scan(body)
-    if fast is None:
-        return read_exactly(body)
-    return _LongDocument(decoded(fast.signature_name), body, fast)
+    text = without_long_blanks(body)
+    fast = json_fast.scan(text)
+    if fast is not None:
+        return _LongDocument(decoded(fast.signature_name), body, fast)
+    if text is not body:
+        with suppress(ServingError):  # whose offset is another one in the body
+            return read_exactly(text)
+    return read_exactly(body)
 
 
 def read_exactly(body: bytes) -> PredictDocument:

@@ -115,6 +115,11 @@ class WordsDocument(NamedTuple):
         return found if colons == self.colons else None
 
 
+def has_long_numbers(body: bytes) -> bool:
+    """Whether some numbers have more than 15 digits, which take longer to read."""
+    return _LONG in body.translate(_DIGITS)
+
+
 def scan(body: bytes, otherwise: Otherwise) -> Document | None:
     """Read a whole body, or None if it is not short or not of these kinds; ``otherwise`` reads what turns out later."""
     if len(body) > MOST_BYTES:

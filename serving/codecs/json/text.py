@@ -24,6 +24,9 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | JsonObject 
 
 # How the scanner is told of infinities, which the original abbreviates: outside strings no other number is written so.
 _INFINITY, _INFINITIES = b"9E9", {"9E9": math.inf, "-9E9": -math.inf}
+_NO_VALUE = (b"", b"\0", b"]", b"}")
+"""What a text cannot begin with, however long it is."""
+
 _BESIDE_DIGITS = re.compile(rb"[0-9.](?=Inf)|Inf(?=[0-9])")
 _REWRITTEN = (b"Inf", b"-NaN", _INFINITY)
 
@@ -53,6 +56,8 @@ def parse(body: bytes) -> JsonValue:
         raise invalid_argument("JSON Parse error: The document is empty")
     space = SPACE.match(body, _after_byte_order_mark(body))
     start = space.end() if space else 0
+    if body[start : start + 1] in _NO_VALUE:
+        refuse(body, start, None)
     text, joined = without_surrogates(_without_abbreviations(body[start:]))
     found = _scanned(joined)
     if isinstance(found, _Refusal) and joined is not text:

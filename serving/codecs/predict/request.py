@@ -45,11 +45,13 @@ class PredictRequest(NamedTuple):
     sent: tuple[str, ...]
     output_filter: tuple[str, ...]
     tensor: Callable[[str], Tensor | None]
+    elements: int = 0
+    """How many elements the shapes declare, of a message that was parsed whole."""
 
     @property
-    def model(self) -> str:
-        """The name of the model, empty if there is none."""
-        return "" if self.spec is None else self.spec.name
+    def signature_name(self) -> str:
+        """As the request has it, perhaps empty."""
+        return "" if self.spec is None else self.spec.signature_name
 
 
 def of_message(message: Any) -> PredictRequest:
@@ -61,6 +63,16 @@ def of_message(message: Any) -> PredictRequest:
         tuple(message.output_filter),
         lambda alias: tensor_proto.decode(inputs[alias]),
     )
+
+
+def _elements(message: Any) -> int:
+    total = 0
+    for tensor in message.inputs.values():
+        elements = 1
+        for dim in tensor.tensor_shape.dim:
+            elements *= dim.size
+        total += elements
+    return total
 
 
 def _of_large(message: LargeRequest) -> PredictRequest:
@@ -91,12 +103,12 @@ class Reader:
 
     def read(self, payload: bytes) -> PredictRequest:
         """The request. Raises protobuf's DecodeError if the bytes are none."""
-        for form in self._forms.get(len(payload), ()):
-            request = form.read(payload)
-            if request is not None:
-                return request
+        request = self.known(payload)
+        if request is not None:
+            return request
         if len(payload) < pieces.LARGE:
-            request = of_message(Message.FromString(payload))
+            message = Message.FromString(payload)
+            request = of_message(message)._replace(elements=_elements(message))
         else:
             request = _of_large(LargeRequest(payload))
         if next(self._unknown) % self._learn_every == 0:

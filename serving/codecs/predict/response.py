@@ -3,7 +3,7 @@
 What is around the numbers depends on dtypes and shapes only, and is worked out once for each combination.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from serving.codecs.protobuf import model_spec, tensor_proto
@@ -16,18 +16,11 @@ _OUTPUTS, _MODEL_SPEC, _KEY, _VALUE = b"\x0a", b"\x12", b"\x0a", b"\x12"  # fiel
 _KEPT = 1024
 
 
-def encode(
-    aliases: Sequence[str],
-    outputs: Sequence[Tensor],
-    servable_id: ServableId,
-    signature_name: str,
-    *,
-    as_content: bool,
-) -> bytes:
-    """The serialised response; ``aliases`` and ``outputs`` correspond, ``as_content`` as ``tensor_proto.encode``."""
+def encode(outputs: Mapping[str, Tensor], servable_id: ServableId, signature_name: str, *, as_content: bool) -> bytes:
+    """The serialised response with these outputs by alias; ``as_content`` as ``tensor_proto.encode``."""
     parts: list[tensor_proto.Part] = []
     join: Callable[[list[tensor_proto.Part]], bytes] = b"".join
-    for alias, (dtype, array) in zip(aliases, outputs, strict=True):
+    for alias, (dtype, array) in outputs.items():
         size = array.nbytes
         if size > STEP:
             join = joined

@@ -23,6 +23,11 @@ def response(result: bytes, servable_id: ServableId, signature_name: str) -> byt
     return field(_RESULT, result) + field(_MODEL_SPEC, serialized(servable_id, signature_name))
 
 
+def encode(result: Classification | Regression) -> bytes:
+    """The serialised ClassificationResult or RegressionResult."""
+    return classification(result) if isinstance(result, Classification) else regression(result)
+
+
 def classification(result: Classification) -> bytes:
     """The serialised ClassificationResult."""
     (rows, columns), (labels, scores) = result.shape, result

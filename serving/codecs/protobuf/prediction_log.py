@@ -53,6 +53,11 @@ def _readable(record: bytes) -> bool:
     return True
 
 
+def addressed(spec: ModelSpec) -> bytes:
+    """What makes a request message one for ``spec``, put behind it: of a field that comes twice the last counts."""
+    return field(_MODEL_SPEC, model_spec(spec))
+
+
 def predict_request(spec: ModelSpec, inputs: Mapping[str, Tensor]) -> bytes:
     """The serialised PredictRequest."""
     parts = [field(_MODEL_SPEC, model_spec(spec))]

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from serving.rest import media, routes
-from serving.rest.routes import Route
+from serving.rest import media
+from serving.rest.endpoint import Endpoint
+from serving.rest.target import path_of
 
 BLANK_LINE = b"\r\n\r\n"
 LARGEST_HEAD = 4096
@@ -34,25 +35,25 @@ _CONNECTION = {b"": True, b"keep-alive": True, b"close": False}
 
 
 class Head(NamedTuple):
-    """What a head asks for: the path as sent, its route, the size of the body in bytes, fields by lower-case name."""
+    """The path as sent and what answers it, the size of the body in bytes, the fields by lower-case name."""
 
     path: str
-    route: Route
+    endpoint: Endpoint
     length: int
     keep_alive: bool
     headers: Mapping[str, str]
 
 
 class Heads:
-    """The heads of one door. ``route`` gives the route of a path that is plain, None for others.
+    """The heads of one door. ``find`` gives what answers a method, path and headers; None leaves it to the road.
 
     ``known`` maps the bytes of a head, blank line included, to what they mean; it is bounded. ``largest_body`` is in
     bytes.
     """
 
-    def __init__(self, route: Callable[[str], Route | None], largest_body: int) -> None:
+    def __init__(self, find: Callable[[str, str, Mapping[str, str]], Endpoint | None], largest_body: int) -> None:
         self.known: dict[bytes, Head] = {}
-        self._route = route
+        self._find = find
         self._largest_body = largest_body
 
     def read(self, data: bytes) -> Head | None:
@@ -62,19 +63,21 @@ class Heads:
         if match is None or fields is None or b"host" not in fields:
             return None
         length, keep_alive = _length(fields), _CONNECTION.get(fields.get(b"connection", b"").lower())
-        route = self._plain_route(match[1].decode())
-        if route is None or keep_alive is None or length is None or length > self._largest_body:
+        if keep_alive is None or length is None or length > self._largest_body:
+            return None
+        headers = MappingProxyType({name.decode(): value.decode("latin-1") for name, value in fields.items()})
+        endpoint = self._endpoint(match[1].decode(), headers)
+        if endpoint is None:
             return None
         if len(self.known) >= _MOST_KNOWN:
             self.known.clear()  # the heads in use are back at once
-        headers = MappingProxyType({name.decode(): value.decode("latin-1") for name, value in fields.items()})
-        self.known[data] = head = Head(match[1].decode(), route, length, keep_alive, headers)
+        self.known[data] = head = Head(match[1].decode(), endpoint, length, keep_alive, headers)
         return head
 
-    def _plain_route(self, target: str) -> Route | None:
-        if "?" in target or "#" in target or routes.path_of(target) != target:
+    def _endpoint(self, target: str, headers: Mapping[str, str]) -> Endpoint | None:
+        if "?" in target or "#" in target or path_of(target) != target:
             return None
-        return self._route(target)
+        return self._find("POST", target, headers)
 
 
 def may_become_plain(beginning: bytes) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+from serving.inference.context import RequestContext
 from serving.rest.answer import Answer, wire
 from serving.rest.app import RestApp
 from serving.rest.connection.heads import BLANK_LINE, Head, Heads, may_become_plain
@@ -42,7 +43,9 @@ class Lane(asyncio.Protocol):
     __slots__ = (
         "_app",
         "_awaited",
+        "_context",
         "_expires_at",
+        "_head",
         "_heads",
         "_held",
         "_loop",
@@ -57,6 +60,7 @@ class Lane(asyncio.Protocol):
     )
     _transport: asyncio.Transport
     _timer: asyncio.TimerHandle
+    _context: RequestContext  # of the requests with the head ``_head``
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, app: RestApp, heads: Heads, traffic: Traffic, road: Callable[[], Road]
@@ -72,6 +76,7 @@ class Lane(asyncio.Protocol):
         self._wanted = 0  # the size of the request that ``_held`` is the beginning of, once that is known
         self._pieces = 0  # of a head
         self._awaited: asyncio.Future[bytes] | None = None
+        self._head: Head | None = None
         self._expires_at = 0.0
 
     @property
@@ -115,25 +120,33 @@ class Lane(asyncio.Protocol):
             if blank_line < 0:
                 self._gather_head(answers, data[start:])
                 return
-            body = blank_line + len(BLANK_LINE)
-            head = known.get(data[start:body]) or self._heads.read(data[start:body])
+            begin = blank_line + len(BLANK_LINE)
+            head = known.get(data[start:begin]) or self._heads.read(data[start:begin])
             if head is None:
                 self._leave(answers, data[start:])
                 return
-            end = body + head.length
+            end = begin + head.length
             if end > len(data):
                 self._wait(_PART_OF_BODY, answers, data[start:])
                 self._wanted = end - start
                 return
-            reply = app.small(head.path, head.route, data[body:end])
+            if head is not self._head:
+                self._head, self._context = head, app.context(self.peer, head.headers)
+            try:
+                if not app.opened:
+                    raise app.not_open(head.endpoint.model)
+                body = app.begin(head.endpoint.call(data[begin:end], self._context))
+                if isinstance(body, asyncio.Future):
+                    self._wait(_AWAIT, answers, data[end:])
+                    self._awaited = body
+                    body.add_done_callback(partial(self._answered, head))
+                    return
+                answer = Answer(200, body, head.endpoint.content_type, app.headers)
+            except Exception as error:  # noqa: BLE001 - the door's net, as for the road
+                answer = app.failed(error, "POST", head.path)
             start = end
-            if not isinstance(reply, Answer):
-                self._wait(_AWAIT, answers, data[start:])
-                self._awaited = reply
-                reply.add_done_callback(partial(self._answered, head))
-                return
             keep_alive = head.keep_alive and not draining
-            answers.append(wire(reply, keep_alive=keep_alive))
+            answers.append(wire(answer, keep_alive=keep_alive))
             if not keep_alive:
                 self._send(answers)
                 self.close()
@@ -196,7 +209,10 @@ class Lane(asyncio.Protocol):
         if reply.cancelled():  # the client has gone, or the threads have been shut down
             self.close()
             return
-        answer = self._app.settled(head.path, reply)
+        try:
+            answer = Answer(200, reply.result(), head.endpoint.content_type, self._app.headers)
+        except Exception as error:  # noqa: BLE001 - as above
+            answer = self._app.failed(error, "POST", head.path)
         keep_alive = head.keep_alive and not self._traffic.draining
         self._send([wire(answer, keep_alive=keep_alive)])
         if keep_alive:

@@ -14,8 +14,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError
 from aiohttp.web_protocol import RequestHandler
 
-from serving.rest import errors, routes
+from serving.rest import errors
 from serving.rest.answer import Answer, wire
+from serving.rest.target import path_of
 
 KEEPALIVE_SECONDS = 3630.0
 """How long a connection may be idle, on the lane, too: aiohttp's default, longer than that of proxies in front."""
@@ -29,6 +30,10 @@ _HOSTLESS = re.compile(rb"([A-Z]+ [^ \r\n]+ HTTP/1\.1\r\n)(?:(?!host:)[^\r\n]+\r
 
 _REQUEST_LINE = re.compile("b['\"][A-Z]+ (.*) HTTP/")
 """The request line in the message of aiohttp's parser, and in it the target."""
+
+
+_LARGE = 2**16
+_GONE = Answer(0, b"", b"")
 
 
 class Response(web.StreamResponse):
@@ -50,16 +55,20 @@ class Response(web.StreamResponse):
         if self._sent:
             return
         self._sent = True
+        answer, self._answer = self._answer, _GONE  # aiohttp keeps this longer than a large body may be kept
         data = wire(
-            self._answer,
+            answer,
             keep_alive=self._keep_open,
             old_protocol=request.version < _HTTP_1_1 and not self._unparsed,
-            with_body=request.method != "HEAD",
+            with_body=request.method != "HEAD" and len(answer.body) <= _LARGE,
         )
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
         transport.write(data)
+        if request.method != "HEAD" and len(answer.body) > _LARGE:
+            transport.write(answer.body)  # by itself: it is not copied
+        del answer
         if request.protocol.writing_paused:
             await request.writer.drain()
 
@@ -137,5 +146,5 @@ def _with_host(data: bytes) -> bytes:
 def _is_relative(error: InvalidURLError) -> bool:
     """Whether the target is a URI without a slash in front, such as `*`; aiohttp's parser shows it in its message."""
     line = _REQUEST_LINE.search(error.message)
-    path = routes.path_of(line[1] if line else error.message)
+    path = path_of(line[1] if line else error.message)
     return path is not None and not path.startswith("/")

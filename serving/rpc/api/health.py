@@ -10,8 +10,11 @@ from typing import Any
 import grpc
 
 from serving.errors import Code, ServingError
+from serving.inference.context import Admit, RequestContext
+from serving.inference.service import NO_MODEL
 from serving.protos import HealthCheckRequest, HealthCheckResponse
-from serving.rpc.prediction_service import parse
+from serving.rpc.api.tfs import parse
+from serving.rpc.handler import request_context
 
 CHECK = "/grpc.health.v1.Health/Check"
 _WATCH = "/grpc.health.v1.Health/Watch"
@@ -24,9 +27,10 @@ Send = Callable[[bytes | None], None]
 
 
 class Health:
-    """Both methods; every watcher is told once when ``drain`` is called. Thread-safe."""
+    """Both methods, if ``admit`` lets them; every watcher is told once when ``drain`` is called. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, admit: Admit) -> None:
+        self._admit = admit
         self._lock = threading.Lock()
         self._serving = True
         self._watchers: dict[Any, tuple[str, Send]] = {}
@@ -36,8 +40,9 @@ class Health:
         """``Watch``, for a grpcio server."""
         return {_WATCH: grpc.unary_stream_rpc_method_handler(_Watch(self))}
 
-    def check(self, payload: bytes, timeout_ms: int) -> bytes:
+    def check(self, payload: bytes, context: RequestContext) -> bytes:
         """``Check``: the status of a name. Raises ServingError if the name is none of ``_NAMES``."""
+        self._admit(context, NO_MODEL, len(payload))
         service = parse(HealthCheckRequest, payload).service
         if service not in _NAMES:
             raise ServingError(Code.NOT_FOUND, "service name unknown")
@@ -45,6 +50,7 @@ class Health:
 
     def watch(self, payload: bytes, context: Any, send: Send) -> None:
         """``Watch``: the status of a name now, and again when it changes; returns at once."""
+        self._admit(request_context(context), NO_MODEL, len(payload))
         service = parse(HealthCheckRequest, payload).service
         with self._lock:
             if self._serving and context.add_callback(lambda: self._watchers.pop(context, None)):

@@ -3,6 +3,7 @@
 Both names of the service, the older one and the present one; their messages are the same on the wire.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,22 +13,26 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import DecodeError
 
-from serving.errors import Code
+from serving.errors import Code, ServingError
+from serving.inference.context import Admit
+from serving.inference.service import NO_MODEL
 from serving.protos import POOL, message
 from serving.rpc import errors
-from serving.telemetry.log import logger
+from serving.rpc.handler import request_context
 
 NAMES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 _METHOD = "ServerReflectionInfo"
+_log = logging.getLogger("serving")
 
 _MOST_STREAMS = 4
 """Streams answered at a time; a stream holds a thread while it is open, and these are not the models' threads."""
 
 
 class Reflection:
-    """Tells of ``services``, full names, and of everything else that ``protos`` knows."""
+    """Tells of ``services``, full names, and of everything else that ``protos`` knows, if ``admit`` lets it."""
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(self, services: Iterable[str], admit: Admit) -> None:
+        self._admit = admit
         self._services = sorted({*services, *NAMES})
         self._threads = ThreadPoolExecutor(_MOST_STREAMS, thread_name_prefix="grpc-reflection")
         self._open: set[Any] = set()
@@ -57,13 +62,16 @@ class Reflection:
 
     def _answer_or_abort(self, package: str, payload: bytes, context: Any) -> bytes:
         try:
+            self._admit(request_context(context), NO_MODEL, len(payload))
             return self.answer(package, payload)
+        except ServingError as error:
+            code, details = grpc.StatusCode[error.code.name], error.text
         except DecodeError:
-            details = f"Expected a {package}.ServerReflectionRequest message"
+            code, details = grpc.StatusCode.INTERNAL, f"Expected a {package}.ServerReflectionRequest message"
         except Exception:  # noqa: BLE001 - grpcio would send the exception's text to the client
-            logger.exception("Answering %s failed", package)
-            details = errors.INTERNAL.details
-        context.abort(grpc.StatusCode.INTERNAL, details)
+            _log.exception("Answering %s failed", package)
+            code, details = grpc.StatusCode.INTERNAL, errors.INTERNAL.details
+        context.abort(code, details)
         raise AssertionError("abort raises")
 
     def answer(self, package: str, payload: bytes) -> bytes:

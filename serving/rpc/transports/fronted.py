@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from serving.rpc.addresses import is_tcp
-from serving.rpc.routes import Handler
+from serving.rpc.handler import Handler
 from serving.rpc.running import HOLD_SECONDS, RunningCalls
 from serving.rpc.transports.grpcio import GrpcioTransport, Streaming
 from serving.rpc.transports.native import NativeTransport

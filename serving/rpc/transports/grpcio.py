@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import grpc
 
 from serving.errors import ServingError
-from serving.inference.errand import Errand
-from serving.inference.work import Work
+from serving.inference.call import Call
+from serving.inference.long_call import LongCall
 from serving.rpc import errors
 from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded
 from serving.rpc.errors import Status
-from serving.rpc.routes import Handler, time_limit_ms
+from serving.rpc.handler import Handler, request_context
 from serving.rpc.running import MOST_HELD, RunningCalls, abandoned
 from serving.telemetry.log import logger
 
@@ -121,10 +121,10 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[bytes, Any], bytes]:
     def answer(payload: bytes, context: Any) -> bytes:
         try:
-            reply = handler(payload, time_limit_ms(context.time_remaining()))
+            reply = handler(payload, request_context(context))
             if isinstance(reply, bytes):
                 return reply
-            if isinstance(reply, Work) and reply.inline:
+            if isinstance(reply, Call) and reply.inline:
                 body = reply.at_once()
                 if body is not None:
                     return body
@@ -139,13 +139,13 @@ def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[
     return answer
 
 
-def _run_long(call: Work | Errand, context: Any, running: RunningCalls) -> bytes:
+def _run_long(call: Call | LongCall, context: Any, running: RunningCalls) -> bytes:
     running.begin(call)
     try:
         if not context.is_active():
             abandoned(call)
             return b""
-        return call.here() if isinstance(call, Work) else call.here(lambda: not context.is_active())
+        return call.here() if isinstance(call, Call) else call.here(lambda: not context.is_active())
     finally:
         running.end()
 

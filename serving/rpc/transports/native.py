@@ -10,27 +10,39 @@ from pygrpc_native import EVENT_CALL, EVENT_CANCEL, NativeGrpcFront
 
 from serving.errors import Code, ServingError
 from serving.host.scheduling import take_short_turns
-from serving.inference.errand import Errand
-from serving.inference.turn import Turn
-from serving.inference.work import Reply, Work
+from serving.inference.call import Call
+from serving.inference.context import RequestContext
+from serving.inference.joined_calls import JoinedCalls
+from serving.inference.long_call import LongCall
 from serving.rpc import errors
 from serving.rpc.addresses import cannot_listen
 from serving.rpc.errors import Status
-from serving.rpc.routes import Handler, time_limit_ms
+from serving.rpc.handler import Handler, time_limit_ms
 from serving.rpc.running import RunningCalls, abandoned, refused
 from serving.telemetry.log import logger
 
 _BATCH = 64
+_IO_THREADS = 2
+"""With one, small calls wait for hundreds of milliseconds while an answer of a hundred megabytes leaves."""
 _WAIT_MS = 1000
 _LOOK_AGAIN_SECONDS = 0.01
+_LEAVING_SECONDS = 0.2
+"""For the front counts an answer as ended when the last of it is in the connection's buffer, not in the system's."""
+
 _HELD_WAIT_MS = 5
+
+
+Details = tuple[tuple[tuple[str, str | bytes], ...], str, float | None]
+"""Metadata, peer, and the seconds that are left until the deadline."""
+
+_NO_DETAILS: Details = (), "", None
 
 
 class _Held(NamedTuple):
     """A call that waits for its turn, ``until`` when by the monotonic clock."""
 
     method: int
-    reply: Work | Errand
+    reply: Call | LongCall
     until: float
 
 
@@ -56,11 +68,15 @@ class NativeTransport:
         self._waiting: dict[int, Future[bytes]] = {}
         self._held: dict[int, _Held] = {}
         self._draining = False
-        self._turn = Turn()
+        self._joined = JoinedCalls()
         self._lone = True
         try:
             self._front = NativeGrpcFront(
-                address, [(path, False) for path in self._paths], io_threads=1, call_details=True, metrics=True
+                address,
+                [(path, False) for path in self._paths],
+                io_threads=_IO_THREADS,
+                call_details=True,
+                metrics=True,
             )
             self._front.set_fallback(fallback)
             self._front.start()
@@ -81,9 +97,11 @@ class NativeTransport:
         """Refuse new calls, let running ones end and their answers leave, for ``grace_seconds`` at most; then close."""
         self._draining = True
         deadline = time.monotonic() + grace_seconds
-        pause = threading.Event()
+        pause, waited = threading.Event(), False
         while not (ended := self._all_ended()) and time.monotonic() < deadline:
-            pause.wait(_LOOK_AGAIN_SECONDS)
+            waited = not pause.wait(_LOOK_AGAIN_SECONDS)
+        if waited:
+            pause.wait(_LEAVING_SECONDS)
         if not ended:
             logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
         self._front.close()
@@ -108,39 +126,43 @@ class NativeTransport:
         self._lone = len(events) == 1
         for kind, call, method, payload, _, details in events:
             if kind == EVENT_CALL:
-                self._call(call, method, payload or b"", None if details is None else details[2])
+                self._call(call, method, payload or b"", details or _NO_DETAILS)
             elif kind == EVENT_CANCEL:
                 self._cancel(call)
         if self._held:
             self._try_held(time.monotonic())
-        self._turn.flush()
+        if not self._lone:
+            self._joined.flush()
         return True
 
-    def _call(self, call: int, method: int, payload: bytes, remaining_seconds: float | None) -> None:
+    def _call(self, call: int, method: int, payload: bytes, details: Details) -> None:
+        metadata, peer, remaining = details
         try:
-            self._check(payload, remaining_seconds)
-            reply = self._handlers[method](payload, time_limit_ms(remaining_seconds))
+            if self._draining or len(payload) > self._max_request_bytes or (remaining is not None and remaining <= 0):
+                raise self._refusal(payload)
+            timeout_ms = 0 if remaining is None else time_limit_ms(remaining)
+            reply = self._handlers[method](payload, RequestContext("GRPC", peer, metadata, timeout_ms, True))
             if isinstance(reply, bytes):
                 self._front.respond(call, reply)
-            elif isinstance(reply, Work) and reply.inline:
+            elif isinstance(reply, Call) and reply.plan.run.inline_for(reply.tensors):
                 self._short(call, method, reply)
             else:
                 self._long(call, method, reply)
         except Exception as error:  # noqa: BLE001 - the door's one net: every call is answered
             self._fail(call, method, error)
 
-    def _short(self, call: int, method: int, work: Work) -> None:
+    def _short(self, call: int, method: int, reply: Call) -> None:
         """Answer a short call now or, together with others that came with it, at the end of the turn."""
-        if not self._lone and work.joins:
-            self._turn.add(work, lambda outcome: self._settle(call, method, outcome))
+        if not self._lone and reply.joins:
+            self._joined.add(reply, lambda outcome: self._settle(call, method, outcome))
             return
-        body = work.at_once()
+        body = reply.at_once()
         if body is not None:
             self._front.respond(call, body)
         else:
-            self._long(call, method, work)
+            self._long(call, method, reply)
 
-    def _settle(self, call: int, method: int, outcome: Reply | Exception) -> None:
+    def _settle(self, call: int, method: int, outcome: bytes | Call | Exception) -> None:
         """What became of a call in the turn."""
         if isinstance(outcome, bytes):
             self._front.respond(call, outcome)
@@ -149,20 +171,19 @@ class NativeTransport:
         else:
             self._queue(call, method, outcome)
 
-    def _queue(self, call: int, method: int, work: Work) -> None:
+    def _queue(self, call: int, method: int, reply: Call) -> None:
         try:
-            self._long(call, method, work)
+            self._long(call, method, reply)
         except Exception as error:  # noqa: BLE001 - as in ``_call``
             self._fail(call, method, error)
 
-    def _check(self, payload: bytes, remaining_seconds: float | None) -> None:
-        """What grpcio does before a handler is asked."""
+    def _refusal(self, payload: bytes) -> ServingError:
+        """Why grpcio would not ask a handler either."""
         if self._draining:
-            raise ServingError(Code.UNAVAILABLE, "The server is shutting down")
-        if remaining_seconds is not None and remaining_seconds <= 0:
-            raise ServingError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
+            return ServingError(Code.UNAVAILABLE, "The server is shutting down")
         if len(payload) > self._max_request_bytes:
-            raise _too_large(len(payload), self._max_request_bytes)
+            return _too_large(len(payload), self._max_request_bytes)
+        return ServingError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
     def _cancel(self, call: int) -> None:
         waiting, held = self._waiting.get(call), self._held.pop(call, None)
@@ -171,9 +192,9 @@ class NativeTransport:
         elif held is not None:
             abandoned(held.reply)
 
-    def _long(self, call: int, method: int, reply: Work | Errand) -> None:
-        """Start a long call, or hold it while as many run as may. A batched one takes no thread while it waits."""
-        if isinstance(reply, Work) and reply.joins:
+    def _long(self, call: int, method: int, reply: Call | LongCall) -> None:
+        """Start a long call, or hold it while as many run as may. What has its own bounds takes no thread to wait."""
+        if reply.bounded:
             self._begin(call, method, reply, counted=False)
         elif not self._held and self._running.has_begun():
             self._begin(call, method, reply)
@@ -184,7 +205,7 @@ class NativeTransport:
         """Start what is held, in its order and as far as there is room; refuse what was held for long enough."""
         while self._held:
             call, (method, reply, until) = next(iter(self._held.items()))
-            short = isinstance(reply, Work) and reply.inline
+            short = isinstance(reply, Call) and reply.inline
             begun = not short and self._running.has_begun()
             if not short and not begun and now < until:
                 return
@@ -194,9 +215,9 @@ class NativeTransport:
             else:
                 self._fail(call, method, refused(reply))
 
-    def _start_held(self, call: int, method: int, reply: Work | Errand, *, short: bool) -> None:
+    def _start_held(self, call: int, method: int, reply: Call | LongCall, *, short: bool) -> None:
         try:
-            if short and isinstance(reply, Work):
+            if short and isinstance(reply, Call):
                 self._short(call, method, reply)
             else:
                 self._begin(call, method, reply)
@@ -209,7 +230,7 @@ class NativeTransport:
             refused(held.reply)
         self._held.clear()
 
-    def _begin(self, call: int, method: int, reply: Work | Errand, *, counted: bool = True) -> None:
+    def _begin(self, call: int, method: int, reply: Call | LongCall, *, counted: bool = True) -> None:
         """Start a call that was counted in, or one that need not be."""
         try:
             answer = reply.elsewhere()

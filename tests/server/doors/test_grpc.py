@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from serving.protos import message
-from serving.rpc.routes import time_limit_ms
+from serving.rpc.handler import time_limit_ms
 from tests.server.doors.clients import GrpcClient, RefusedError, Target, floats, predict_request, to_proto
 from tests.server.doors.conftest import Servers
 from tests.support.server_process import ServerProcess

@@ -7,10 +7,11 @@ from typing import cast
 import grpc
 import pytest
 
-from serving.core.predict_plan import Prediction
+from serving.core.plans import Plan
 from serving.errors import ConfigurationError, ServingError
-from serving.inference.errand import Errand
-from serving.inference.work import Work
+from serving.inference.call import Call
+from serving.inference.long_call import LongCall
+from serving.inference.placement import Workers
 from serving.rpc.running import MOST_HELD, RunningCalls
 from serving.rpc.server import channel_arguments
 from serving.telemetry.serving_metrics import ServingMetrics
@@ -110,15 +111,18 @@ def test_refused_call_holds_nothing() -> None:
     """It lets go of its version, so that this can be unloaded, and is counted as what its client gets."""
     manager, metrics = loaded(1), ServingMetrics()
     running = RunningCalls(0, hold_seconds=0)
-    work = Work(
-        prediction=cast("Prediction", None),
-        encode=lambda tensors: b"",
+    call = Call(
+        plan=cast("Plan", None),
+        tensors=[],
+        encode=lambda outputs: b"",
         handle=manager.acquire("m"),
         timeout_ms=0,
-        call=metrics.call("GRPC", "Predict", "m"),
+        series=metrics.series("GRPC", "Predict", "m"),
+        began=metrics.clock(),
+        workers=Workers(1),
     )
     with pytest.raises(ServingError, match="Server Threadpool Exhausted"):
-        running.begin(work)
+        running.begin(call)
     manager.set_aspired("m", {})
     settle(manager)
     assert summary(manager.states("m")) == [(1, "END")]
@@ -129,18 +133,18 @@ def test_a_call_that_ended_makes_room() -> None:
     """What is counted in is counted out."""
     running = RunningCalls(1, hold_seconds=0)
     for _ in range(3):
-        running.begin(Errand(lambda gone: b""))
+        running.begin(LongCall(lambda gone: b""))
         with pytest.raises(ServingError, match="RESOURCE_EXHAUSTED"):
-            running.begin(Errand(lambda gone: b""))
+            running.begin(LongCall(lambda gone: b""))
         running.end()
 
 
 def test_a_call_waits_for_room() -> None:
     """It begins when another one ends, if that is soon enough."""
     running = RunningCalls(1, hold_seconds=30)
-    running.begin(Errand(lambda gone: b""))
+    running.begin(LongCall(lambda gone: b""))
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(running.begin, Errand(lambda gone: b""))
+        waiting = threads.submit(running.begin, LongCall(lambda gone: b""))
         running.end()
         assert waiting.result(30) is None
 
@@ -149,7 +153,7 @@ def test_no_more_calls_wait_than_there_are_threads_for() -> None:
     """Beyond them calls are refused at once, and those that wait go on waiting."""
     running = RunningCalls(0, hold_seconds=30)
     with ThreadPoolExecutor(MOST_HELD + 3) as threads:
-        calls = [threads.submit(running.begin, Errand(lambda gone: b"")) for _ in range(MOST_HELD + 3)]
+        calls = [threads.submit(running.begin, LongCall(lambda gone: b"")) for _ in range(MOST_HELD + 3)]
         wait_until("three are refused", lambda: sum(call.done() for call in calls) == 3, 20)
         for _ in range(MOST_HELD):
             running.end()

@@ -12,6 +12,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from serving.errors import ServingError
 from serving.rpc.api.health import Health
 from tests.server.doors.clients import GrpcClient, RefusedError, Target, floats
+from tests.support.request_layer import GRPC, admit_all
 from tests.support.server_process import START_SECONDS, ServerProcess
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
@@ -117,6 +118,15 @@ class Stream:
         else:
             self.sent.append(status_of(HealthCheckResponse.FromString(data)))
 
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:1"
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    def time_remaining(self) -> None:
+        """There is no deadline."""
+
     def add_callback(self, callback: Callable[[], None]) -> bool:
         self._callbacks.append(callback)
         return not self.ended.is_set()
@@ -139,16 +149,16 @@ def request(service: str) -> bytes:
 
 def test_check_while_draining() -> None:
     """Known names are NOT_SERVING; unknown ones stay unknown."""
-    health = Health()
+    health = Health(admit_all)
     health.drain()
-    assert status_of(HealthCheckResponse.FromString(health.check(request(""), 0))) == "NOT_SERVING"
+    assert status_of(HealthCheckResponse.FromString(health.check(request(""), GRPC))) == "NOT_SERVING"
     with pytest.raises(ServingError, match="service name unknown"):
-        health.check(request("nope"), 0)
+        health.check(request("nope"), GRPC)
 
 
 def test_watch_that_comes_while_draining() -> None:
     """It is told, and ended at once: nothing would end it later."""
-    health, stream = Health(), Stream()
+    health, stream = Health(admit_all), Stream()
     health.drain()
     health.watch(request(""), stream, stream.send)
     assert (stream.sent, stream.ended.is_set()) == (["NOT_SERVING"], True)
@@ -156,7 +166,7 @@ def test_watch_that_comes_while_draining() -> None:
 
 def test_watcher_that_went_away_is_forgotten() -> None:
     """Draining tells only those who still listen, and only once."""
-    health, gone, there = Health(), Stream(), Stream()
+    health, gone, there = Health(admit_all), Stream(), Stream()
     for stream in (gone, there):
         health.watch(request(""), stream, stream.send)
     gone.cancel()

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from serving.protos import message
 from serving.rpc.api.reflection import Reflection
+from tests.support.request_layer import admit_all
 from tests.support.server_process import START_SECONDS, ServerProcess
 
 PACKAGES = ["grpc.reflection.v1", "grpc.reflection.v1alpha"]
@@ -155,7 +156,7 @@ class Asked:
 def answer(**request: Any) -> Any:
     """The answer to one request, without a server."""
     package = PACKAGES[0]
-    data = Reflection(["a.Service"]).answer(
+    data = Reflection(["a.Service"], admit_all).answer(
         package, message(f"{package}.ServerReflectionRequest")(**request).SerializeToString()
     )
     return message(f"{package}.ServerReflectionResponse").FromString(data)

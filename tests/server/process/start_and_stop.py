@@ -8,18 +8,20 @@ import gc
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 
 from serving.core.manager import Manager
+from serving.inference.placement import Workers
 from serving.rest.app import RestApp
-from serving.rest.handlers import Handlers
+from serving.rest.routes import apis
 from serving.rest.server import RestDoor
 from serving.rpc.server import open_transport
 from serving.settings import Settings
+from serving.telemetry.serving_metrics import ServingMetrics
 from tests.support.raw import RawConnection, request
+from tests.support.request_layer import admit_all, request_layer
 
 AT_A_TIME = 10  # for a door that drains takes a moment to be sure that nobody is on the way
 ROUNDS = 5
@@ -34,27 +36,31 @@ def held() -> dict[str, int]:
 
 async def rest() -> None:
     """Start, answer one request, stop."""
-    with ThreadPoolExecutor(1) as executor:
-        handlers = Handlers(Manager(), timeout_ms=0, check_method_name=False)
-        app = RestApp(handlers, executor, lambda: True, cors=False, max_request_bytes=1000)
-        door = RestDoor(app, 0, 1000)
-        await door.start()
-        app.open()
+    metrics, workers = ServingMetrics(), Workers(1)
+    service = request_layer(Manager(), metrics=metrics, workers=workers)
+    app = RestApp(
+        apis(service, as_content=False, exact_digits=False), lambda: True, metrics, cors=False, max_request_bytes=1000
+    )
+    door = RestDoor(app, 0, 1000)
+    await door.start()
+    app.open()
 
-        def ask() -> int:
-            with RawConnection(door.port) as connection:
-                connection.send(request("GET", "/healthz/ready"))
-                return connection.response().status
+    def ask() -> int:
+        with RawConnection(door.port) as connection:
+            connection.send(request("GET", "/healthz/ready"))
+            return connection.response().status
 
-        assert await asyncio.to_thread(ask) == 200
-        await door.drain(10)
-        await door.stop()
+    assert await asyncio.to_thread(ask) == 200
+    assert await asyncio.wrap_future(workers.submit(lambda answer: answer.set_result(b"long"))) == b"long"
+    await door.drain(10)
+    await door.stop()
+    workers.close()
 
 
 async def rpc(transport: str) -> None:
     """Start, answer one call, drain, which closes."""
     settings = Settings(port=-1, grpc_transport=transport, grpc_max_threads=2)
-    opened = open_transport(settings, {METHOD: lambda payload, _: payload})
+    opened = open_transport(settings, {METHOD: lambda payload, _: payload}, admit_all)
     opened.start()
 
     def ask() -> bytes:

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serving.core.plans import Plans
+from serving.core.results import Regression
 from serving.core.tensor import DataType
 from serving.errors import Code, ServingError
-from serving.inference import classify, predict, regress
+from serving.inference.classify import CLASSIFY
+from serving.inference.operations import check_method
+from serving.inference.regress import REGRESS
 from serving.protos import Example, MetaGraphDef, message
 from serving.servables.bundle_signatures import GraphTensor, convert
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable
@@ -62,7 +66,8 @@ def failure(path: Path) -> ServingError:
 
 def predicted(servable: SavedModelServable, name: str = "serving_default") -> tuple[list[str], list[str]]:
     """The input and output aliases that Predict has for a signature name."""
-    signature = predict.find_signature(servable, name, check_method_name=True)
+    signature = Plans(servable).signatures[name]
+    check_method(signature)
     return list(signature.inputs), list(signature.outputs)
 
 
@@ -82,10 +87,11 @@ def test_initialisation_reads_assets(tutorial: SavedModelServable) -> None:
 
 def test_default_signature_takes_examples(tutorial: SavedModelServable) -> None:
     """A default regression signature is what Regress calls by default."""
-    signature = tutorial.signatures["serving_default"]
-    plan = regress.plan(tutorial, "serving_default", signature, check_method_name=True)
-    (outputs,) = tutorial.resolve((plan.feed,), tuple(plan.fetches.values()))([strings(example(3), example(4))], 0)
-    assert regress.result({"outputs": outputs}, 2).values.tolist() == [3.5, 4.0]
+    plan = REGRESS.plan(Plans(tutorial), "serving_default", check_method_name=True)
+    outputs = dict(zip(plan.outputs, plan.run([strings(example(3), example(4))], 0), strict=True))
+    result = REGRESS.result(outputs, 2)
+    assert isinstance(result, Regression)
+    assert result.values.tolist() == [3.5, 4.0]
 
 
 def test_predict_takes_the_pair_by_default(tutorial: SavedModelServable) -> None:
@@ -96,8 +102,7 @@ def test_predict_takes_the_pair_by_default(tutorial: SavedModelServable) -> None
 
 def test_named_classification_signature(tutorial: SavedModelServable) -> None:
     """A named classification signature keeps its name and has Classify's aliases; absent scores are left out."""
-    signature = tutorial.signatures["words"]
-    assert classify.plan(tutorial, "words", signature, check_method_name=True).fetches == {"classes": "words:0"}
+    assert CLASSIFY.checked_ends(tutorial, "words", check_method_name=True).fetches == {"classes": "words:0"}
     assert call(tutorial, {"inputs": floats(1)}, "words")["classes"].array.tolist() == [[b"2.5"]]
 
 

@@ -17,7 +17,7 @@ def features(body: bytes) -> list[dict[str, tuple[str, list[Any]]]]:
             for name, feature in Example.FromString(serialized).features.feature.items()
             for kind in [feature.WhichOneof("kind") or ""]
         }
-        for serialized in read(body).examples
+        for serialized in read(body).examples()
     ]
 
 

@@ -13,7 +13,7 @@ from serving.codecs.json.strings import PIECE, base64_decoded, base64_encoded
 from serving.codecs.json.text import parse
 from serving.core.tensor import DataType, Tensor
 from serving.errors import ServingError
-from tests.json_outcomes import infos, outcome
+from tests.support.json_requests import infos, outcome
 
 SHAPES = [(60,), (60, 1), (1, 60), (3, 4, 5), (1, 1, 60), (2, 30, 1)]
 

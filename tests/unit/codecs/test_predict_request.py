@@ -167,7 +167,7 @@ def test_bytes_that_are_no_message() -> None:
 def test_request_without_a_spec() -> None:
     """There is no model then, which is for the caller to refuse."""
     request = Reader().read(b"")
-    assert (request.spec, request.model, request.sent) == (None, "", ())
+    assert (request.spec, request.signature_name, request.sent) == (None, "", ())
 
 
 def test_spec_of_a_known_form() -> None:
@@ -177,7 +177,7 @@ def test_spec_of_a_known_form() -> None:
         made.model_spec.version.value = 3
         made.model_spec.signature_name = "s"
     request = taught(first.SerializeToString()).read(second.SerializeToString())
-    assert (request.spec, request.model) == (ModelSpec("m", version=3, signature_name="s"), "m")
+    assert (request.spec, request.signature_name) == (ModelSpec("m", version=3, signature_name="s"), "s")
 
 
 def test_forms_of_one_length_live_together() -> None:
@@ -186,7 +186,7 @@ def test_forms_of_one_length_live_together() -> None:
     reader = taught(*names)
     for data in names:
         assert is_view_of(data, reader.read(data))
-    assert [reader.read(data).model for data in names] == ["a", "b", "c"]
+    assert [reader.read(data).spec for data in names] == [ModelSpec("a"), ModelSpec("b"), ModelSpec("c")]
 
 
 def test_memory_is_bounded() -> None:

@@ -145,35 +145,6 @@ def test_filters_that_do_not_fit(output_filter: str, text: str) -> None:
     assert (raised.value.code, raised.value.message) == (Code.INVALID_ARGUMENT, text)
 
 
-def test_combinations_are_resolved_once() -> None:
-    """The same names give the same object."""
-    known = signature("ab", "yz")
-    assert known.feeds(("a", "b")) is known.feeds(("a", "b"))
-    assert known.fetches(("z",)) is known.fetches(("z",))
-
-
-def test_kept_combinations_are_bounded() -> None:
-    """A client that sends ever new combinations is answered, and does not fill the memory."""
-    known = signature("abcdefghijkl", defaults="abcdefghijkl")
-    combinations = [
-        tuple(alias for bit, alias in enumerate(known.inputs) if number >> bit & 1) for number in range(600)
-    ]
-    resolved = [known.feeds(combination) for combination in combinations]
-    assert [feeds.aliases for feeds in resolved] == combinations
-    again = [known.feeds(combination) for combination in combinations]
-    assert again == resolved
-    assert sum(first is second for first, second in zip(resolved, again, strict=True)) == 256
-
-
-def test_refusals_are_not_kept() -> None:
-    """A combination that was refused is refused again, and takes no place."""
-    known = signature("a")
-    for number in range(300):
-        with pytest.raises(ServingError):
-            known.feeds((f"other{number}",))
-    assert known.feeds(("a",)) is known.feeds(("a",))
-
-
 def test_what_was_resolved_does_not_make_signatures_different() -> None:
     """Equality is about what a signature is, not about what was asked of it."""
     asked, fresh = signature("a", "y"), signature("a", "y")

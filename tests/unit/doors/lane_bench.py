@@ -111,5 +111,6 @@ def benched(*, opened: bool) -> Iterator[Bench]:
         service.slow.gate.set()
         loop.run_until_complete(door.drain(0))
         loop.run_until_complete(door.stop())
+        service.workers.close()
         loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()

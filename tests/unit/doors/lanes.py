@@ -17,14 +17,18 @@ from serving.core.manager import Manager
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import DataType, Tensor
+from serving.inference.call import Reply
+from serving.inference.context import RequestContext
+from serving.inference.placement import Workers
 from serving.rest.answer import Answer
 from serving.rest.app import RestApp
-from serving.rest.handlers import Handlers
-from serving.rest.routes import Route
+from serving.rest.endpoint import Endpoint
+from serving.rest.routes import apis
 from serving.rest.server import RestDoor
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.server.doors.certificates import HOST
 from tests.support import TIMEOUT_SECONDS, FakeServable, loads, settle
+from tests.support.request_layer import request_layer
 
 MAX_REQUEST_BYTES = 50_000
 
@@ -36,7 +40,7 @@ _COUNTS = re.compile(rb"^\S*(?:request_count|_count)\{.*$", re.MULTILINE)
 class Doubling:
     """A run that doubles, in the caller's thread if ``inline``; calls elsewhere wait for ``gate``, which is open."""
 
-    def __init__(self, executor: Executor, *, inline: bool) -> None:
+    def __init__(self, executor: Executor | None = None, *, inline: bool) -> None:
         self.inline = inline
         self.begun = 0
         self.gate = threading.Event()
@@ -61,6 +65,7 @@ class Doubling:
             assert self.gate.wait(TIMEOUT_SECONDS)
             return self(tensors, timeout_ms)
 
+        assert self._executor is not None
         future = self._executor.submit(wait)
         future.add_done_callback(self._note)
         return future
@@ -88,14 +93,31 @@ class DoublingServable(FakeServable):
         return self._run
 
 
+def manager(runs: Mapping[str, Run]) -> Manager:
+    """A manager of models with one version, each with a run of its own."""
+    made = Manager()
+    for name, run in runs.items():
+        made.set_aspired(name, {1: loads(DoublingServable(run))})
+    settle(made)
+    return made
+
+
 class CountingApp(RestApp):
     """Counts what came on the lane and what came on the road."""
 
     on_lane = on_road = 0
 
-    def small(self, path: str, route: Route, body: bytes) -> "Answer | asyncio.Future[bytes]":
-        self.on_lane += 1
-        return super().small(path, route, body)
+    def small(self, method: str, path: str, headers: Mapping[str, str]) -> Endpoint | None:
+        endpoint = super().small(method, path, headers)
+        if endpoint is None:
+            return None
+        call = endpoint.call
+
+        def counted(body: bytes, context: RequestContext) -> Reply:
+            self.on_lane += 1
+            return call(body, context)
+
+        return endpoint._replace(call=counted)
 
     async def answer(self, request: web.BaseRequest) -> Answer:
         self.on_road += 1
@@ -107,19 +129,16 @@ class Service:
 
     def __init__(self, executor: Executor, *, cors: bool = False) -> None:
         self.fast, self.slow = Doubling(executor, inline=True), Doubling(executor, inline=False)
-        manager = Manager()
-        for name, run in (("m", self.fast), ("slow", self.slow)):
-            manager.set_aspired(name, {1: loads(DoublingServable(run))})
-        settle(manager)
         self.metrics = ServingMetrics()
-        handlers = Handlers(manager, timeout_ms=0, check_method_name=False, metrics=self.metrics)
+        self.workers = Workers(2)
+        models = manager({"m": self.fast, "slow": self.slow})
+        layer = request_layer(models, metrics=self.metrics, workers=self.workers)
         self.app = CountingApp(
-            handlers,
-            executor,
+            apis(layer, as_content=False, exact_digits=False),
             lambda: True,
+            self.metrics,
             cors=cors,
             max_request_bytes=MAX_REQUEST_BYTES,
-            metrics=self.metrics,
             metrics_path="/v1/models/metrics",
         )
 
@@ -200,6 +219,7 @@ def running(*, lane: bool, cors: bool = False, opened: bool = True, tls: Tls | N
             await stop.wait()
             await door.drain(0)
             await door.stop()
+            service.workers.close()
 
     def run() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

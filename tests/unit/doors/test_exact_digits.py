@@ -1,4 +1,4 @@
-"""--rest_exact_digits at the REST handlers: which digits long answers have, and that short ones have TensorFlow's."""
+"""--rest_exact_digits at the REST API: which digits long answers have, and that short ones have TensorFlow's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,11 @@ from serving.core.manager import Manager
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import DataType, Tensor
-from serving.inference.work import Work
-from serving.rest.handlers import Handlers
-from serving.rest.routes import match
+from serving.inference.call import Call
+from serving.rest.api.tfs import TfsApi
 from tests.support import FakeServable, loads, settle
+from tests.support.request_layer import REST, request_layer
 
-ROUTE = match("POST", "/v1/models/m:predict")
 SHORTEST, EXACT = b"0.33333334", b"0.333333343"
 
 
@@ -61,9 +60,9 @@ def test_the_flag_and_the_length_decide_the_digits(layout: str, exact_digits: bo
     manager = Manager()
     manager.set_aspired("m", {1: loads(Thirds())})
     settle(manager)
-    handlers = Handlers(manager, timeout_ms=0, check_method_name=False, exact_digits=exact_digits)
-    work = handlers.post(ROUTE, json.dumps({layout: [count]}).encode())
-    assert isinstance(work, Work)
-    body = work.here()
+    api = TfsApi(request_layer(manager), as_content=False, exact_digits=exact_digits)
+    call = api.endpoint("POST", "/v1/models/m:predict", {}).call(json.dumps({layout: [count]}).encode(), REST)
+    assert isinstance(call, Call)
+    body = call.here()
     assert body.count(digits) == count
     assert (EXACT in body) is (digits == EXACT)

@@ -117,4 +117,4 @@ def test_before_the_models_are_there(bench: Bench) -> None:
     bench.service.app.open()
     bench.feed(line, PLAIN)
     assert bench.sent(line, 2) == [b"503 Service Unavailable", b"200 OK"]
-    assert bench.service.app.on_lane == 2
+    assert bench.service.app.on_road == 0

@@ -1,7 +1,7 @@
 """Heads that the lane takes: what aiohttp's parser makes of them is the same, and no other head is taken."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import ServingError
-from serving.rest import routes
+from serving.inference.context import RequestContext
+from serving.rest.answer import JSON
+from serving.rest.api import tfs_paths
 from serving.rest.connection.heads import LARGEST_HEAD, Head, Heads, may_become_plain
-from serving.rest.routes import Route
+from serving.rest.endpoint import Endpoint
 from tests.support.properties import examples
 
 LARGEST_BODY = 1000
@@ -51,14 +53,21 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def heads() -> Heads:
-    def route(path: str) -> Route | None:
+def heads(asked: list[Any] | None = None) -> Heads:
+    def find(method: str, path: str, headers: Mapping[str, str]) -> Endpoint | None:
+        if asked is not None:
+            asked.append((method, path, headers))
         try:
-            return routes.match("POST", path)
+            return Endpoint(tfs_paths.match(method, path).name, echo, JSON)
         except ServingError:
             return None
 
-    return Heads(route, LARGEST_BODY)
+    return Heads(find, LARGEST_BODY)
+
+
+def echo(body: bytes, context: RequestContext) -> bytes:
+    """What answers every request."""
+    return body
 
 
 FIELDS = st.lists(
@@ -124,18 +133,20 @@ def test_body_up_to_the_limit(length: int, plain: bool) -> None:
 
 
 def test_heads_are_remembered() -> None:
-    """The same bytes are not read twice."""
-    made = heads()
+    """The same bytes are not read twice; what answers them is found by method, path and fields."""
+    asked: list[Any] = []
+    made = heads(asked)
     data = b"POST /v1/models/m/versions/7:predict HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
     expected = Head(
         "/v1/models/m/versions/7:predict",
-        Route(name="m", version=7, label=None, method="predict"),
+        Endpoint("m", echo, JSON),
         5,
         True,
         {"host": "h", "content-length": "5"},
     )
     assert made.read(data) == expected
     assert made.known == {data: expected}
+    assert asked == [("POST", expected.path, expected.headers)]
 
 
 def test_memory_is_bounded() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from serving.inference.errand import Errand
+from serving.inference.context import RequestContext
+from serving.inference.long_call import LongCall
 from serving.rpc.transports.fronted import FrontedTransport
 from tests.support.frames import DATA, PREDICT, Http2Connection, call, framed
 from tests.support.server_process import wait_until
@@ -21,8 +22,8 @@ class Echo:
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, int]] = []
 
-    def __call__(self, payload: bytes, timeout_ms: int) -> bytes:
-        self.asked.append((payload, timeout_ms))
+    def __call__(self, payload: bytes, context: RequestContext) -> bytes:
+        self.asked.append((payload, context.timeout_ms))
         return payload
 
 
@@ -34,9 +35,9 @@ class Long:
         self.begun: list[bytes] = []
         self.may_end = threading.Event()
 
-    def __call__(self, payload: bytes, timeout_ms: int) -> Errand:
+    def __call__(self, payload: bytes, context: RequestContext) -> LongCall:
         self.asked.append(payload)
-        return Errand(lambda gone: self._do(payload))
+        return LongCall(lambda gone: self._do(payload))
 
     def _do(self, payload: bytes) -> bytes:
         self.begun.append(payload)

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import text_format
 
 from serving.errors import Code, ServingError
-from serving.inference.errand import Errand, Gone
+from serving.inference.long_call import Gone, LongCall
 from serving.inference.reload import reload, unknown_metric
 from serving.protos import ReloadConfigRequest
 from tests.support import TIMEOUT_SECONDS
@@ -113,24 +113,24 @@ def test_entries_and_failures_are_logged(caplog: pytest.LogCaptureFixture) -> No
     ]
 
 
-def test_an_errand_is_done_elsewhere() -> None:
+def test_a_long_call_is_made_elsewhere() -> None:
     """Its answer comes from another thread."""
-    answer = Errand(lambda gone: threading.current_thread().name.encode()).elsewhere()
-    assert answer.result(TIMEOUT_SECONDS) == b"errand"
+    answer = LongCall(lambda gone: threading.current_thread().name.encode()).elsewhere()
+    assert answer.result(TIMEOUT_SECONDS) == b"long-call"
 
 
-def test_an_errands_error_is_its_answer() -> None:
+def test_a_long_calls_error_is_its_answer() -> None:
     """What is raised is raised to whoever waits."""
     error = ServingError(Code.UNKNOWN, "no")
 
     def fail(gone: Gone) -> bytes:
         raise error
 
-    assert Errand(fail).elsewhere().exception(TIMEOUT_SECONDS) is error
+    assert LongCall(fail).elsewhere().exception(TIMEOUT_SECONDS) is error
 
 
 @pytest.mark.parametrize("fails", [pytest.param(False, id="answers"), pytest.param(True, id="fails")])
-def test_an_errand_hears_that_its_caller_is_gone(fails: bool) -> None:
+def test_a_long_call_hears_that_its_caller_is_gone(fails: bool) -> None:
     """Cancelling the answer is heard by what is being done, whose end then interests nobody."""
     cancelled, ended = threading.Event(), threading.Event()
     heard: list[bool] = []
@@ -143,7 +143,7 @@ def test_an_errand_hears_that_its_caller_is_gone(fails: bool) -> None:
             raise ServingError(Code.CANCELLED, "gone")
         return b"late"
 
-    answer = Errand(do).elsewhere()
+    answer = LongCall(do).elsewhere()
     assert answer.cancel()
     cancelled.set()
     assert ended.wait(TIMEOUT_SECONDS)

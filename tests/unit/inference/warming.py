@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import DataType, Tensor
 from serving.errors import ServingError
+from serving.inference import messages
 from serving.inference.warmup import Warmup
 from serving.protos import PredictionLog, SignatureDef
 from tests.support import ManualClock
@@ -130,8 +132,17 @@ def serialized(*logs: Any) -> list[bytes]:
     return [log.SerializeToString() for log in logs]
 
 
-def replay(servable: Servable, records: Iterable[bytes], *, observer: Observed | None = None, **settings: Any) -> None:
-    Warmup(observer=observer, clock=servable.clock, **settings).replay(servable, records, "/models/m/1", FILE)
+def replay(
+    servable: Servable,
+    records: Iterable[bytes],
+    *,
+    observer: Observed | None = None,
+    iterations: int = 1,
+    check_method_names: bool = False,
+) -> None:
+    bind = partial(messages.recorded, check_method_names=check_method_names)
+    warmup = Warmup(bind, iterations=iterations, observer=observer, clock=servable.clock)
+    warmup.replay(servable, records, "/models/m/1", FILE)
 
 
 def refused(servable: Servable, records: Iterable[bytes], **settings: Any) -> ServingError:

@@ -1,23 +1,27 @@
 """The warm-up file of a version: where it is looked for, and what it means that it is not there or cannot be read."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from serving.codecs import tfrecord
 from serving.errors import Code, ServingError
+from serving.inference import messages
 from serving.inference.warmup import Warmup
 from serving.loading.loaders import Loaders
 from serving.loading.warmup_stage import WarmupStage
 from serving.protos import PredictionLog
 from tests.support import FakeServable, servable_id
 
+WARMUP = Warmup(partial(messages.recorded, check_method_names=False))
+
 
 def warm_up(path: Path) -> FakeServable:
     """Warm a servable without signatures up; it must come back as it is."""
     servable = FakeServable()
-    assert WarmupStage(Warmup())(servable, servable_id(1), path) is servable
+    assert WarmupStage(WARMUP)(servable, servable_id(1), path) is servable
     return servable
 
 
@@ -100,7 +104,7 @@ def test_failed_warm_up_fails_the_load(tmp_path: Path) -> None:
     """A version that cannot be warmed up is closed and not served."""
     file_of(tmp_path, b"garbage, garbage")
     servable = FakeServable()
-    loader = Loaders(lambda path: servable, [WarmupStage(Warmup())])("m", 1, tmp_path)
+    loader = Loaders(lambda path: servable, [WarmupStage(WARMUP)])("m", 1, tmp_path)
     with pytest.raises(ServingError):
         loader()
     assert servable.closed == 1

@@ -64,9 +64,10 @@ def test_listed_from_the_start(metrics: Metrics) -> None:
 
 def test_answered_call(metrics: Metrics) -> None:
     """An answer is counted with OK, and its time, in microseconds, with the door's labels."""
-    call = metrics.call("GRPC", "Predict", "m")
+    series = metrics.series("GRPC", "Predict", "m")
+    began = series.clock()
     metrics.time.advance(0.25)
-    call.answered()
+    series.succeeded(began)
     assert metrics.points("request_count") == {'model_name="m",status="OK"': "1"}
     labels = 'model_name="m",API="Predict",entrypoint="GRPC"'
     assert metrics.points("request_latency_sum") == {labels: "250000"}
@@ -76,7 +77,7 @@ def test_answered_call(metrics: Metrics) -> None:
 def test_calls_add_up(metrics: Metrics) -> None:
     """Calls of one kind share their points, REST's empty method included."""
     for _ in range(3):
-        metrics.call("REST", "", "m").answered()
+        metrics.series("REST", "", "m").succeeded(0)
     assert metrics.points("request_count") == {'model_name="m",status="OK"': "3"}
     assert metrics.points("request_latency_count") == {'model_name="m",API="",entrypoint="REST"': "3"}
 
@@ -85,28 +86,21 @@ def test_calls_add_up(metrics: Metrics) -> None:
     ("error", "status"),
     [
         pytest.param(ServingError(Code.NOT_FOUND, "no"), "NOT_FOUND", id="our errors"),
+        pytest.param(ServingError(Code.CANCELLED, "The client has gone"), "CANCELLED", id="nobody waits"),
         pytest.param(ZeroDivisionError(), "INTERNAL", id="defects"),
     ],
 )
 def test_failed_call(metrics: Metrics, error: Exception, status: str) -> None:
-    """A failure inside a call's context is counted with its code, and its time is not."""
-    with pytest.raises(type(error)), metrics.call("GRPC", "Predict", "m"):
-        raise error
+    """A failure is counted with its code, and its time is not."""
+    metrics.series("GRPC", "Predict", "m").failed(error)
     assert metrics.points("request_count") == {f'model_name="m",status="{status}"': "1"}
     assert metrics.points("request_latency_count") == {}
 
 
-def test_context_without_error_counts_nothing(metrics: Metrics) -> None:
-    """A call that is handed on is counted by whoever ends it."""
-    with metrics.call("GRPC", "Predict", "m"):
-        pass
-    assert metrics.points("request_count") == {}
-
-
-def test_cancelled_call(metrics: Metrics) -> None:
-    """A call that nobody waits for any more is CANCELLED."""
-    metrics.call("REST", "predict", "m").cancelled()
-    assert metrics.points("request_count") == {'model_name="m",status="CANCELLED"': "1"}
+def test_asking_for_a_series_counts_nothing(metrics: Metrics) -> None:
+    """A request that is on its way is counted by whoever ends it; until then the page is as it was."""
+    assert metrics.series("GRPC", "Predict", "m") is metrics.series("GRPC", "Predict", "m")
+    assert metrics.page().decode() == LISTED
 
 
 @pytest.mark.parametrize(
@@ -117,22 +111,19 @@ def test_cancelled_call(metrics: Metrics) -> None:
     ],
 )
 def test_run(metrics: Metrics, entrypoint: str, api: str, label: str) -> None:
-    """A run is timed from its own beginning, and called the same whichever door it came by."""
-    call = metrics.call("REST" if entrypoint == "REST" else "GRPC", api, "m")
-    metrics.time.advance(1)
-    began = call.now()
-    metrics.time.advance(0.5)
-    call.ran(began)
+    """A run is timed in microseconds, and called the same whichever door it came by."""
+    series = metrics.series("REST" if entrypoint == "REST" else "GRPC", api, "m")
+    series.first_run().observe(0.5e6)
+    assert series.runtime is series.first_run()
     assert metrics.points("runtime_latency_sum") == {f'model_name="m",API="{label}",runtime="TF1"': "500000"}
 
 
 def test_uncounted_call(metrics: Metrics) -> None:
     """A call that TensorFlow Serving does not count leaves no trace and raises nothing."""
-    with UNCOUNTED as call:
-        call.ran(call.now())
-        call.answered()
-        call.cancelled()
-        call.failed(ZeroDivisionError())
+    assert UNCOUNTED.runtime is not None
+    UNCOUNTED.runtime.observe(1)
+    UNCOUNTED.succeeded(UNCOUNTED.clock())
+    UNCOUNTED.failed(ZeroDivisionError())
     assert metrics.page().decode() == LISTED
 
 
@@ -140,7 +131,7 @@ def test_unknown_names_are_bounded(metrics: Metrics) -> None:
     """Failures under ever new names end up in one point; those of a model that has answered do not."""
     for number in range(MOST_NAMES + 5):
         metrics.refused(f"n{number}", Code.NOT_FOUND)
-    metrics.call("REST", "predict", "real").answered()
+    metrics.series("REST", "predict", "real").succeeded(0)
     metrics.refused("real", Code.NOT_FOUND)
     points = metrics.points("request_count")
     assert len(points) == MOST_NAMES + 3
@@ -151,9 +142,9 @@ def test_unknown_names_are_bounded(metrics: Metrics) -> None:
 def test_calls_beyond_those_kept_are_counted(metrics: Metrics) -> None:
     """A model that comes after very many others is counted all the same."""
     for number in range(MOST_NAMES):
-        metrics.call("REST", "predict", f"n{number}")
+        metrics.series("REST", "predict", f"n{number}")
     for _ in range(2):
-        metrics.call("REST", "predict", "late").answered()
+        metrics.series("REST", "predict", "late").succeeded(0)
     assert metrics.points("request_count") == {'model_name="late",status="OK"': "2"}
 
 
@@ -224,7 +215,7 @@ def test_batches(metrics: Metrics) -> None:
 
 def test_latency_bounds(metrics: Metrics) -> None:
     """The bounds of latencies are TensorFlow Serving's, so that dashboards stay comparable."""
-    metrics.call("REST", "predict", "m").answered()
+    metrics.series("REST", "predict", "m").succeeded(0)
     assert metrics.bounds("request_latency") == LATENCY
 
 
@@ -249,5 +240,5 @@ def test_other_bounds(metrics: Metrics, name: str, first: str, last: str, count:
 
 def test_value_by_internal_name(metrics: Metrics) -> None:
     """Reloads report numbers under the internal names."""
-    metrics.call("REST", "predict", "m").answered()
+    metrics.series("REST", "predict", "m").succeeded(0)
     assert metrics.value("/tensorflow/serving/request_count") == 1

@@ -1,23 +1,24 @@
-"""The calls of one turn: everybody is answered once, whatever goes together, waits or fails."""
+"""Calls that are made together: everybody is answered once, whatever goes together, waits or fails."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.core.handle import Lease
-from serving.core.predict_plan import Prediction
+from serving.core.plans import Plan
 from serving.core.servable import Fed, JoiningRun, Outcome
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
-from serving.inference.turn import Turn
-from serving.inference.work import Reply, Work
+from serving.inference.call import Call
+from serving.inference.joined_calls import JoinedCalls
+from serving.inference.placement import Workers
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.support import FakeServable, servable_id
-from tests.unit.inference.test_work import CountingLease, ManualRun, text
+from tests.unit.inference.test_call import CountingLease, ManualRun, leased, text
 
 BAD, TOO_LARGE, UNENCODABLE, BROKEN = 97, 98, 99, 100
 REFUSAL = ServingError(Code.INVALID_ARGUMENT, "bad")
@@ -65,49 +66,50 @@ def integer(value: int) -> Tensor:
     return Tensor(DataType.INT32, np.array(value, np.int32))
 
 
-def encode(tensors: list[Tensor]) -> bytes:
+def encode(outputs: Mapping[Any, Tensor]) -> bytes:
     """The values as text; twice UNENCODABLE is refused."""
-    if int(tensors[0].array) == 2 * UNENCODABLE:
+    if int(outputs["y"].array) == 2 * UNENCODABLE:
         raise REFUSAL
-    return text(tensors)
+    return text(outputs)
 
 
 class Door:
-    """Adds calls to a turn and remembers, in the order of its callers, how often and with what each was settled."""
+    """Adds calls and remembers, in the order of its callers, how often and with what each was settled."""
 
     def __init__(self) -> None:
-        self.turn = Turn()
+        self.joined = JoinedCalls()
         self.metrics = ServingMetrics()
+        self.workers = Workers(1)
         self.lease = CountingLease(servable_id(1), FakeServable(), lambda: None)
-        self.settled: list[list[Reply | Exception]] = []
+        self.settled: list[list[bytes | Call | Exception]] = []
         self.order: list[int] = []
 
-    def add(self, run: JoiningRun, value: int) -> Work:
+    def add(self, run: JoiningRun, value: int) -> Call:
         handle = self.lease.take()
         assert handle is not None
-        call = self.metrics.call("GRPC", "Predict", "m")
-        work = Work(Prediction(run, [integer(value)], ("y",)), encode, handle, 30, call)
+        plan, series = Plan(run, ("x",), (), ("y",)), self.metrics.series("GRPC", "Predict", "m")
+        call = Call(plan, [integer(value)], encode, handle, 30, series, series.clock(), self.workers)
         index = len(self.settled)
         self.settled.append([])
 
-        def settle(outcome: Reply | Exception) -> None:
+        def settle(outcome: bytes | Call | Exception) -> None:
             self.settled[index].append(outcome)
             self.order.append(index)
 
-        self.turn.add(work, settle)
-        return work
+        self.joined.add(call, settle)
+        return call
 
     def counts(self) -> dict[str, int]:
         """Requests by status."""
         return {labels[1]: counter.value for labels, counter in self.metrics.request_count.points()}
 
 
-def test_turn_is_made_together() -> None:
-    """Calls of one run are made as one, and everybody gets its own answer."""
+def test_calls_are_made_together() -> None:
+    """Those of one run are made as one, and everybody gets its own answer."""
     door, run = Door(), Doubler()
     for value in (1, 2, 3):
         door.add(run, value)
-    door.turn.flush()
+    door.joined.flush()
     assert (run.batches, door.settled) == ([[1, 2, 3]], [[b"2"], [b"4"], [b"6"]])
     assert (door.lease.returned, door.counts()) == (3, {"OK": 3})
 
@@ -117,27 +119,26 @@ def test_runs_are_not_mixed() -> None:
     door, first, second = Door(), Doubler(), Doubler()
     for run, value in ((first, 1), (second, 2), (first, 3)):
         door.add(run, value)
-    door.turn.flush()
+    door.joined.flush()
     assert (first.batches, second.batches) == ([[1, 3]], [[2]])
 
 
-def test_turn_is_empty_again() -> None:
-    """What was flushed is not made again."""
+def test_what_was_made_is_not_made_again() -> None:
+    """After a flush nothing is left, and with nothing there a flush does nothing."""
     door, run = Door(), Doubler()
-    assert not door.turn
+    door.joined.flush()
     door.add(run, 1)
-    assert door.turn
-    door.turn.flush()
-    door.turn.flush()
-    assert (bool(door.turn), run.batches) == (False, [[1]])
+    door.joined.flush()
+    door.joined.flush()
+    assert (run.batches, door.settled) == ([[1]], [[b"2"]])
 
 
 def test_what_has_to_wait_goes_back_to_the_door() -> None:
-    """When others come first the work is untouched: its lease is held, and nothing is counted."""
+    """When others come first the call is untouched: its lease is held, and nothing is counted."""
     door, run = Door(), Doubler(busy=True)
-    works = [door.add(run, value) for value in (1, 2)]
-    door.turn.flush()
-    assert (door.settled, door.lease.returned, door.counts()) == ([[works[0]], [works[1]]], 0, {})
+    calls = [door.add(run, value) for value in (1, 2)]
+    door.joined.flush()
+    assert (door.settled, door.lease.returned, door.counts()) == ([[calls[0]], [calls[1]]], 0, {})
 
 
 def test_defect_leaves_nobody_waiting() -> None:
@@ -145,7 +146,7 @@ def test_defect_leaves_nobody_waiting() -> None:
     door = Door()
     for run, value in ((Doubler(), BROKEN), (Doubler(), 1)):
         door.add(run, value)
-    door.turn.flush()
+    door.joined.flush()
     assert (door.settled, door.counts()) == ([[DEFECT], [b"2"]], {"INTERNAL": 1, "OK": 1})
 
 
@@ -156,7 +157,7 @@ def test_answers_are_told_to_the_log() -> None:
     door.add(run, 1).log = lambda tensors, body: told.append(body)
     door.add(run, 2)
     door.add(run, BAD).log = lambda tensors, body: told.append(body)
-    door.turn.flush()
+    door.joined.flush()
     assert told == [b"2"]
 
 
@@ -167,45 +168,42 @@ CALLS = st.lists(st.tuples(st.integers(0, 1), st.one_of(st.integers(0, 5), st.sa
 def test_everybody_is_settled_once_in_order(calls: list[tuple[int, int]], most: int, busy: bool) -> None:
     """Nobody is lost, settled twice or told another's outcome, and each run settles its callers in their order."""
     door, runs = Door(), (Doubler(most), Doubler(most, busy=busy))
-    works = [door.add(runs[index], value) for index, value in calls]
-    door.turn.flush()
-    for (index, value), work, settled in zip(calls, works, door.settled, strict=True):
+    added = [door.add(runs[index], value) for index, value in calls]
+    door.joined.flush()
+    for (index, value), call, settled in zip(calls, added, door.settled, strict=True):
         waits = value == TOO_LARGE or (index == 1 and busy)
         failed = value in (BAD, UNENCODABLE)
-        assert settled == [work if waits else REFUSAL if failed else b"%d" % (2 * value)]
+        assert settled == [call if waits else REFUSAL if failed else b"%d" % (2 * value)]
     for index in (0, 1):
         own = [each for each in door.order if calls[each][0] == index]
         assert own == sorted(own)
-    assert door.lease.returned == sum(not isinstance(settled[0], Work) for settled in door.settled)
+    assert door.lease.returned == sum(not isinstance(settled[0], Call) for settled in door.settled)
 
 
-def lone(run: JoiningRun | ManualRun, value: int) -> tuple[Work, CountingLease]:
-    """One piece of work, in no turn."""
-    lease = CountingLease(servable_id(1), FakeServable(), lambda: None)
-    handle = Lease.take(lease)
-    assert handle is not None
-    return Work(Prediction(run, [integer(value)], ("y",)), encode, handle, 30), lease
+def lone(run: JoiningRun | ManualRun, value: int) -> tuple[Call, CountingLease]:
+    """One call, for itself."""
+    return leased(run, integer(value), encode)
 
 
 @pytest.mark.parametrize(
     ("run", "joins"), [pytest.param(Doubler(), True, id="joining"), pytest.param(ManualRun(), False, id="plain")]
 )
-def test_lone_work_is_done_at_once(run: JoiningRun | ManualRun, joins: bool) -> None:
+def test_lone_call_is_done_at_once(run: JoiningRun | ManualRun, joins: bool) -> None:
     """With nobody in the way the body is there at once, and the lease is released."""
-    work, lease = lone(run, 4)
-    assert (work.joins, work.at_once(), lease.returned) == (joins, b"8", 1)
+    call, lease = lone(run, 4)
+    assert (call.joins, call.at_once(), lease.returned) == (joins, b"8", 1)
 
 
-def test_lone_work_that_has_to_wait() -> None:
+def test_lone_call_that_has_to_wait() -> None:
     """When others come first nothing was done, and the lease is held."""
-    work, lease = lone(Doubler(busy=True), 4)
-    assert (work.at_once(), lease.returned) == (None, 0)
+    call, lease = lone(Doubler(busy=True), 4)
+    assert (call.at_once(), lease.returned) == (None, 0)
 
 
 @pytest.mark.parametrize("value", [pytest.param(BAD, id="call"), pytest.param(UNENCODABLE, id="encoding")])
-def test_lone_work_that_fails(value: int) -> None:
+def test_lone_call_that_fails(value: int) -> None:
     """A failure is raised, and the lease is released."""
-    work, lease = lone(Doubler(), value)
+    call, lease = lone(Doubler(), value)
     with pytest.raises(ServingError):
-        work.at_once()
+        call.at_once()
     assert lease.returned == 1

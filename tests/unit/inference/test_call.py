@@ -1,24 +1,28 @@
-"""A request's work: its answer, giving up the wait, and the lease, which is released exactly once on every path."""
+"""A request's call: its answer, giving up the wait, and the lease, which is released exactly once on every path."""
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import ref
 
 import numpy as np
 import pytest
 
 from serving.core.handle import Lease
-from serving.core.predict_plan import Prediction
+from serving.core.plans import Plan
+from serving.core.servable import Run
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
-from serving.inference.work import Work
+from serving.inference.call import Call
+from serving.inference.placement import Workers
+from serving.telemetry.serving_metrics import UNCOUNTED, Series
 from tests.support import FakeServable, servable_id
 
 INPUT = Tensor(DataType.INT32, np.array(20, np.int32))
 FAILURE = ServingError(Code.UNAVAILABLE, "no")
-Encoder = Callable[[list[Tensor]], bytes]
+Encoder = Callable[[Mapping[Any, Tensor]], bytes]
 
 
 class ManualRun:
@@ -74,22 +78,22 @@ class CountingLease(Lease):
         super().give_back()
 
 
-def text(tensors: list[Tensor]) -> bytes:
+def text(outputs: Mapping[Any, Tensor]) -> bytes:
     """An encoder: the values, as text."""
-    return b" ".join(str(tensor.array.item()).encode() for tensor in tensors)
+    return b" ".join(str(tensor.array.item()).encode() for tensor in outputs.values())
 
 
-def unencodable(tensors: list[Tensor]) -> bytes:
+def unencodable(outputs: Mapping[Any, Tensor]) -> bytes:
     """An encoder that fails."""
     raise FAILURE
 
 
 @dataclass
 class Request:
-    """One piece of work on a lease of its own."""
+    """A call on a lease of its own."""
 
     run: ManualRun
-    work: Work
+    call: Call
     lease: CountingLease = field(repr=False)
 
 
@@ -98,19 +102,26 @@ FAILURES = pytest.mark.parametrize(
 )
 
 
-def request(run: ManualRun, encode: Encoder = text) -> Request:
-    """Work on 20 with this run and encoder."""
+def leased(
+    run: Run, tensor: Tensor, encode: Encoder, series: Series = UNCOUNTED, workers: Workers | None = None
+) -> tuple[Call, CountingLease]:
+    """A call that came at no time, with one input and one output, and the lease that it has."""
     lease = CountingLease(servable_id(1), FakeServable(), lambda: None)
     handle = lease.take()
     assert handle is not None
-    prediction = Prediction(run, [INPUT], ("y",))
-    return Request(run, Work(prediction, encode, handle, 30), lease)
+    plan = Plan(run, ("x",), (), ("y",))
+    return Call(plan, [tensor], encode, handle, 30, series, 0.0, workers or Workers(1)), lease
+
+
+def request(run: ManualRun, encode: Encoder = text) -> Request:
+    """A call on 20 with this run and encoder."""
+    return Request(run, *leased(run, INPUT, encode))
 
 
 def test_here_gives_the_body() -> None:
     """The call is made at once, with its time limit, and the lease is released."""
     made = request(ManualRun())
-    assert made.work.here() == b"40"
+    assert made.call.here() == b"40"
     assert (made.run.timeouts, made.lease.returned) == ([30], 1)
 
 
@@ -119,20 +130,20 @@ def test_here_raises_and_releases(error: ServingError | None, encode: Encoder) -
     """A failing call or encoding is raised; the lease is released."""
     made = request(ManualRun(error=error), encode)
     with pytest.raises(ServingError):
-        made.work.here()
+        made.call.here()
     assert made.lease.returned == 1
 
 
 @pytest.mark.parametrize("inline", [False, True])
 def test_inline_is_the_runs(inline: bool) -> None:
     """The run knows whether it is short."""
-    assert request(ManualRun(inline=inline)).work.inline is inline
+    assert request(ManualRun(inline=inline)).call.inline is inline
 
 
 def test_elsewhere_gives_the_body() -> None:
     """The answer comes when the submitted call has finished; the lease is held until then."""
     made = request(ManualRun())
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     assert made.run.begin()
     assert (answer.done(), made.lease.returned) == (False, 0)
     made.run.finish()
@@ -145,7 +156,7 @@ def test_elsewhere_may_be_finished_at_once() -> None:
     made.run.submit([INPUT], 30)
     made.run.begin()
     made.run.finish()
-    assert made.work.elsewhere().result(0) == b"40"
+    assert made.call.elsewhere().result(0) == b"40"
     assert made.lease.returned == 1
 
 
@@ -153,7 +164,7 @@ def test_elsewhere_may_be_finished_at_once() -> None:
 def test_elsewhere_carries_errors(error: ServingError | None, encode: Encoder) -> None:
     """A failing call or encoding is the answer; the lease is released."""
     made = request(ManualRun(error=error), encode)
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     made.run.begin()
     made.run.finish()
     assert (answer.exception(0), made.lease.returned) == (FAILURE, 1)
@@ -163,14 +174,14 @@ def test_refused_submission_releases() -> None:
     """A pool that takes no more work raises, and the lease does not stay behind."""
     made = request(ManualRun(refuses=True))
     with pytest.raises(RuntimeError):
-        made.work.elsewhere()
+        made.call.elsewhere()
     assert made.lease.returned == 1
 
 
 def test_cancel_before_the_call_began() -> None:
     """The call is never made, and the lease is released at once."""
     made = request(ManualRun())
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     assert answer.cancel()
     assert (made.lease.returned, made.run.begin()) == (1, False)
 
@@ -178,7 +189,7 @@ def test_cancel_before_the_call_began() -> None:
 def test_cancel_while_the_call_runs() -> None:
     """The waiter is let go at once; the call finishes and holds its lease until then."""
     made = request(ManualRun())
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     made.run.begin()
     assert answer.cancel()
     assert (answer.cancelled(), made.lease.returned) == (True, 0)
@@ -189,7 +200,7 @@ def test_cancel_while_the_call_runs() -> None:
 def test_cancelled_call_that_fails_is_nobodys() -> None:
     """An error of a call that nobody waits for goes nowhere, and the lease is released."""
     made = request(ManualRun(error=FAILURE))
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     made.run.begin()
     answer.cancel()
     made.run.finish()
@@ -199,7 +210,7 @@ def test_cancelled_call_that_fails_is_nobodys() -> None:
 def test_cancel_after_the_answer_is_too_late() -> None:
     """An answer that is there stays."""
     made = request(ManualRun())
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     made.run.begin()
     made.run.finish()
     assert not answer.cancel()
@@ -209,7 +220,7 @@ def test_cancel_after_the_answer_is_too_late() -> None:
 def test_dropped_call_ends_the_wait() -> None:
     """When the pool drops its queue nobody goes on waiting for it."""
     made = request(ManualRun())
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     made.run.shut_down()
     with pytest.raises(CancelledError):
         answer.result(0)
@@ -227,7 +238,7 @@ class ForgetfulRun(ManualRun):
 def test_answered_call_is_not_left_to_the_garbage_collector() -> None:
     """Its tensors may be large, and collections are rare."""
     made = request(ForgetfulRun())
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     made.run.begin()
     made.run.finish()
     kept = ref(answer)
@@ -239,3 +250,27 @@ def test_answered_call_is_not_left_to_the_garbage_collector() -> None:
     finally:
         if collecting:
             gc.enable()
+
+
+def test_outputs_are_named_by_the_plan() -> None:
+    """The encoder has them by their aliases, in the order of the plan."""
+    made = request(
+        ManualRun(), lambda outputs: repr({alias: int(each.array) for alias, each in outputs.items()}).encode()
+    )
+    assert made.call.here() == b"{'y': 40}"
+
+
+def test_outputs_and_aliases_of_different_numbers_are_a_defect() -> None:
+    """An output is never left out in silence."""
+    made = request(ManualRun())
+    made.call.tensors.append(INPUT)
+    with pytest.raises(ValueError, match="longer"):
+        made.call.here()
+    assert made.lease.returned == 1
+
+
+def test_giving_up_releases() -> None:
+    """A call that is never made does not keep its version."""
+    made = request(ManualRun())
+    made.call.give_up(FAILURE)
+    assert (made.run.timeouts, made.lease.returned) == ([], 1)

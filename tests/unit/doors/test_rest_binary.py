@@ -1,4 +1,4 @@
-"""What the REST handlers do beside the answer when bodies are binary: counting, logging, protobuf as gRPC has it."""
+"""What the REST API does beside the answer when bodies are binary: counting, logging, protobuf as gRPC has it."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -15,18 +15,18 @@ from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
-from serving.inference.work import Work
+from serving.inference.call import Call
 from serving.protos import PredictionLog, PredictRequest, PredictResponse
 from serving.request_log.log import RequestLog
 from serving.request_log.writer import RecordWriter
-from serving.rest.handlers import Handlers
-from serving.rest.media import Form, Forms
-from serving.rest.routes import Route, match
+from serving.rest.api.tfs import TfsApi
+from serving.rest.media import Form
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.support import TIMEOUT_SECONDS, FakeServable, ManualClock, loads, settle
+from tests.support.request_layer import REST, request_layer
 from tests.unit.request_log.disk import MOMENT, Disk
 
-ROUTE = match("POST", "/v1/models/m/versions/1:predict")
+PATH = "/v1/models/m/versions/1:predict"
 
 
 class Doubling(FakeServable):
@@ -88,16 +88,19 @@ def protobuf(signature_name: str = "") -> bytes:
     return bytes(request.SerializeToString())
 
 
-def answer(handlers: Handlers, body: bytes, request: Form, reply: Form | None = None, route: Route = ROUTE) -> bytes:
+def answer(made: TfsApi, body: bytes, request: Form, reply: Form | None = None) -> bytes:
     """The body that answers a request."""
-    work = handlers.post(route, body, Forms(request, reply or request))
-    assert isinstance(work, Work)
-    return work.here()
+    types = {"content-type": request.value.decode(), "accept": (reply or request).value.decode()}
+    endpoint = made.endpoint("POST", PATH, types)
+    assert endpoint.content_type == (reply or request).value
+    call = endpoint.call(body, REST)
+    assert isinstance(call, Call)
+    return call.here()
 
 
-def handlers(**more: Any) -> Handlers:
-    """Handlers of that manager."""
-    return Handlers(manager(), **{"timeout_ms": 0, "check_method_name": False, **more})
+def api(*, as_content: bool = False, **more: Any) -> TfsApi:
+    """The API on that manager; ``more`` is for the request layer."""
+    return TfsApi(request_layer(manager(), **more), as_content=as_content, exact_digits=False)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def handlers(**more: Any) -> Handlers:
 )
 def test_protobuf_answers_are_those_of_grpc(as_content: bool, form: str) -> None:
     """--enable_serialization_as_tensor_content decides where the numbers are, as in answers over gRPC."""
-    body = answer(handlers(as_content=as_content), protobuf(), Form.PROTOBUF)
+    body = answer(api(as_content=as_content), protobuf(), Form.PROTOBUF)
     tensor = PredictResponse.FromString(body).outputs["y"]
     given = tensor.float_val if form == "float_val" else np.frombuffer(tensor.tensor_content, np.float32)
     assert list(given) == [2.0]
@@ -117,7 +120,7 @@ def test_protobuf_answers_are_those_of_grpc(as_content: bool, form: str) -> None
 def test_requests_are_counted_as_those_in_json(make: Callable[[], bytes], form: Form) -> None:
     """Answers and refusals go into the same series, whatever their form."""
     metrics = ServingMetrics()
-    made = handlers(metrics=metrics)
+    made = api(metrics=metrics)
     answer(made, make(), form)
     with pytest.raises(ServingError):
         answer(made, b"no", form)
@@ -133,7 +136,7 @@ def logged(body: bytes, form: Form, reply: Form) -> Any:
     writer = RecordWriter(Path("/logs"), max_file_bytes=1 << 20, max_queued_bytes=1 << 20, create=disk.create)
     log = RequestLog(writer, clock=ManualClock(MOMENT))
     log.follow({"m": RequestLogging(filename_prefix="m", rate=1.0)})
-    answer(handlers(request_log=log), body, form, reply)
+    answer(api(request_log=log), body, form, reply)
     log.close(TIMEOUT_SECONDS)
     ((record,),) = disk.records.values()
     return PredictionLog.FromString(record).predict_log
@@ -177,7 +180,7 @@ def test_log_keeps_what_a_message_asked_for() -> None:
 def test_signatures_are_checked(body: bytes, form: Form, code: Code) -> None:
     """--enable_signature_method_name_check holds, and each form has the errors it has elsewhere."""
     with pytest.raises(ServingError) as caught:
-        answer(handlers(check_method_name=True), body, form, Form.NPY)
+        answer(api(check_method_names=True), body, form, Form.NPY)
     assert caught.value.code is code
 
 
@@ -188,7 +191,7 @@ def test_a_refused_request_holds_no_lease() -> None:
     made.set_aspired("m", {1: loads(servable)})
     settle(made)
     with pytest.raises(ServingError):
-        answer(Handlers(made, timeout_ms=0, check_method_name=False), protobuf("none"), Form.PROTOBUF)
+        answer(TfsApi(request_layer(made), as_content=False, exact_digits=False), protobuf("none"), Form.PROTOBUF)
     made.set_aspired("m", {})
     settle(made)
     assert servable.closed == 1

@@ -3,24 +3,24 @@
 import asyncio
 from functools import partial
 
-from serving.inference.turn import Turn
-from serving.inference.work import Reply, Work
+from serving.inference.call import Call
+from serving.inference.joined_calls import JoinedCalls
 
 
-class LoopTurn:
-    """A ``Turn`` that ends with the turn of the running event loop; used from its thread alone.
+class LoopJoinedCalls:
+    """``JoinedCalls`` of each turn of the running event loop; used from its thread alone.
 
     The first request of a turn is not kept waiting for others unless there were some in the turn before.
     """
 
     def __init__(self) -> None:
-        self._turn = Turn()
+        self._calls = JoinedCalls()
         self._size = 0
         self._crowded = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def begin(self, work: Work) -> "bytes | asyncio.Future[bytes]":
-        """Make the call of ``work``, which ``joins`` and is ``inline``, at once or in this turn. Raises ServingError.
+    def begin(self, call: Call) -> "bytes | asyncio.Future[bytes]":
+        """Make a call that ``joins`` and is ``inline``, at once or in this turn. Raises ServingError.
 
         If it has to wait for others it does so on their threads. Cancelling the future harms nobody else.
         """
@@ -30,20 +30,20 @@ class LoopTurn:
         if self._size == 1:
             self._loop.call_soon(self._end)
             if not self._crowded:
-                body = work.at_once()
-                return asyncio.wrap_future(work.elsewhere()) if body is None else body
+                body = call.at_once()
+                return asyncio.wrap_future(call.elsewhere()) if body is None else body
         answer: asyncio.Future[bytes] = self._loop.create_future()
-        self._turn.add(work, partial(_settle, answer))
+        self._calls.add(call, partial(_settle, answer))
         return answer
 
     def _end(self) -> None:
         self._crowded = self._size > 1
         self._size = 0
-        self._turn.flush()
+        self._calls.flush()
 
 
-def _settle(answer: "asyncio.Future[bytes]", outcome: Reply | Exception) -> None:
-    if isinstance(outcome, Work):
+def _settle(answer: "asyncio.Future[bytes]", outcome: bytes | Call | Exception) -> None:
+    if isinstance(outcome, Call):
         _wait(answer, outcome)
     elif answer.cancelled():
         return
@@ -53,10 +53,10 @@ def _settle(answer: "asyncio.Future[bytes]", outcome: Reply | Exception) -> None
         answer.set_exception(outcome)
 
 
-def _wait(answer: "asyncio.Future[bytes]", work: Work) -> None:
-    """Let ``answer`` follow the work done elsewhere, and cancel that with it."""
+def _wait(answer: "asyncio.Future[bytes]", call: Call) -> None:
+    """Let ``answer`` follow the call made elsewhere, and cancel that with it."""
     try:
-        waiting = asyncio.wrap_future(work.elsewhere(), loop=answer.get_loop())
+        waiting = asyncio.wrap_future(call.elsewhere(), loop=answer.get_loop())
     except Exception as error:  # noqa: BLE001 - what cannot be queued is this request's answer
         _settle(answer, error)
         return

@@ -7,21 +7,21 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 from serving.core.servable import Fed, JoiningRun, Outcome
-from serving.inference.work import Reply, Work
+from serving.inference.call import Call
 
-Settle = Callable[[Reply | Exception], None]
-"""Takes the body, or the error, or the work itself if it has to be done ``elsewhere``; called once, never raises."""
+Settle = Callable[[bytes | Call | Exception], None]
+"""Takes the body, or the error, or the call itself if it has to be done ``elsewhere``; called once, never raises."""
 
 
 class _Place(NamedTuple):
     """One caller; ``began`` is the time of its call."""
 
-    work: Work
+    call: Call
     settle: Settle
     began: float
 
 
-class Turn:
+class JoinedCalls:
     """The calls of one turn of an event loop, or of one batch of events. It belongs to one thread."""
 
     __slots__ = ("_places",)
@@ -29,14 +29,10 @@ class Turn:
     def __init__(self) -> None:
         self._places: dict[JoiningRun, list[_Place]] = {}
 
-    def __bool__(self) -> bool:
-        """Whether anything was added since the last ``flush``."""
-        return bool(self._places)
-
-    def add(self, work: Work, settle: Settle) -> None:
-        """Take work that ``joins`` and is ``inline``; ``flush`` settles it."""
-        run = cast("JoiningRun", work.prediction.run)
-        place = _Place(work, settle, work.call.now())
+    def add(self, call: Call, settle: Settle) -> None:
+        """Take a call that ``joins`` and is ``inline``; ``flush`` settles it."""
+        run = cast("JoiningRun", call.plan.run)
+        place = _Place(call, settle, call.series.clock())
         places = self._places.get(run)
         if places is None:
             self._places[run] = [place]
@@ -51,7 +47,7 @@ class Turn:
 
 
 def _run(run: JoiningRun, places: Sequence[_Place]) -> None:
-    calls = [Fed(place.work.prediction.tensors, place.work.timeout_ms) for place in places]
+    calls = [Fed(place.call.tensors, place.call.timeout_ms) for place in places]
     first = 0
     while first < len(calls):
         for outcome in _outcomes(run, calls[first:]):
@@ -68,13 +64,13 @@ def _outcomes(run: JoiningRun, calls: Sequence[Fed]) -> Sequence[Outcome | None]
 
 
 def _settle(place: _Place, outcome: Outcome | None) -> None:
-    work, settle, began = place
+    call, settle, began = place
     if outcome is None:
-        settle(work)
+        settle(call)
         return
     try:
-        body = work.finish(outcome, began)
+        body = call.finish(outcome, began)
     except Exception as error:  # noqa: BLE001 - whatever running or encoding raises is this caller's answer
         settle(error)
     else:
-        settle(body)
+        settle(call if body is None else body)

@@ -1,28 +1,21 @@
-"""A request's work is counted exactly once, however it ends."""
+"""A call is counted exactly once, however it ends."""
 
 from collections.abc import Callable
 
 import pytest
 
-from serving.core.handle import Lease
-from serving.core.predict_plan import Prediction
 from serving.errors import ServingError
-from serving.inference.work import Work
 from serving.telemetry.serving_metrics import ServingMetrics
-from tests.support import FakeServable, servable_id
-from tests.unit.inference.test_work import FAILURE, INPUT, Encoder, ManualRun, text, unencodable
+from tests.unit.inference.test_call import FAILURE, INPUT, Encoder, ManualRun, leased, text, unencodable
 
 
 class Counted:
-    """Work on a run, and the counts of the model it belongs to."""
+    """A call of a run, and the counts of the model it belongs to."""
 
     def __init__(self, run: ManualRun, encode: Encoder = text) -> None:
         self.run = run
         self.metrics = ServingMetrics()
-        handle = Lease(servable_id(1), FakeServable(), lambda: None).take()
-        assert handle is not None
-        call = self.metrics.call("GRPC", "Predict", "m")
-        self.work = Work(Prediction(run, [INPUT], ("y",)), encode, handle, 30, call)
+        self.call, _ = leased(run, INPUT, encode, self.metrics.series("GRPC", "Predict", "m"))
 
     def counts(self) -> tuple[dict[str, int], int, int]:
         """Requests by status, latencies of requests, latencies of runs."""
@@ -34,18 +27,30 @@ class Counted:
 
 def here(made: Counted) -> None:
     """The call in this thread."""
-    made.work.here()
+    made.call.here()
+
+
+def at_once(made: Counted) -> None:
+    """The call in an event thread."""
+    made.call.at_once()
 
 
 def elsewhere(made: Counted) -> None:
     """The call on its servable's threads, to its end."""
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     made.run.begin()
     made.run.finish()
     answer.result(0)
 
 
-WAYS = pytest.mark.parametrize("way", [pytest.param(here, id="here"), pytest.param(elsewhere, id="elsewhere")])
+WAYS = pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(here, id="here"),
+        pytest.param(at_once, id="at once"),
+        pytest.param(elsewhere, id="elsewhere"),
+    ],
+)
 
 
 @WAYS
@@ -78,21 +83,21 @@ def test_refused_submission() -> None:
     """A pool that takes no more work is a defect to the client."""
     made = Counted(ManualRun(refuses=True))
     with pytest.raises(RuntimeError):
-        made.work.elsewhere()
+        made.call.elsewhere()
     assert made.counts() == ({"INTERNAL": 1}, 0, 0)
 
 
 def test_cancelled_before_the_call_began() -> None:
     """A caller that leaves early is counted, and no run is."""
     made = Counted(ManualRun())
-    made.work.elsewhere().cancel()
+    made.call.elsewhere().cancel()
     assert made.counts() == ({"CANCELLED": 1}, 0, 0)
 
 
 def test_cancelled_while_the_call_runs() -> None:
     """A caller that leaves late is counted once, when the call ends."""
     made = Counted(ManualRun())
-    answer = made.work.elsewhere()
+    answer = made.call.elsewhere()
     made.run.begin()
     answer.cancel()
     made.run.finish()
@@ -102,6 +107,13 @@ def test_cancelled_while_the_call_runs() -> None:
 def test_dropped_call() -> None:
     """A call that a pool drops is counted as cancelled."""
     made = Counted(ManualRun())
-    made.work.elsewhere()
+    made.call.elsewhere()
     made.run.shut_down()
     assert made.counts() == ({"CANCELLED": 1}, 0, 0)
+
+
+def test_given_up() -> None:
+    """A call that is never made is counted by the reason."""
+    made = Counted(ManualRun())
+    made.call.give_up(FAILURE)
+    assert made.counts() == ({"UNAVAILABLE": 1}, 0, 0)

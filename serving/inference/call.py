@@ -1,0 +1,188 @@
+"""A request between its decoding and its answer: the call to make, how its results are written, the lease it holds.
+
+Every way in gets this from the service, and differs only in how it waits for it.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from weakref import ref
+
+from serving.core.handle import Handle
+from serving.core.plans import Encode, Plan
+from serving.core.servable import JoiningRun, Outcome
+from serving.core.tensor import Tensor
+from serving.inference.long_call import CANCELLED, LongCall, without_frames
+from serving.inference.placement import FEW, Workers, is_long_to_write
+from serving.telemetry.serving_metrics import Series
+
+Answered = Callable[[list[Tensor], bytes], None]
+"""Takes the output tensors and the body of a request that was answered; never raises."""
+
+
+@dataclass(slots=True)
+class Call:
+    """``plan`` called with ``tensors``, written by ``encode``.
+
+    Exactly one of ``here``, ``at_once`` (and after it, if that gives None, ``elsewhere``), ``elsewhere`` and, for who
+    makes the call without this, ``finish`` is used; or ``give_up``. ``series`` counts how it ends, ``began`` is when
+    the request came. ``log`` keeps the request once it is answered, if it was drawn for that.
+    """
+
+    plan: Plan
+    tensors: list[Tensor]
+    encode: Encode
+    handle: Handle
+    timeout_ms: int
+    series: Series
+    began: float
+    workers: Workers
+    log: Answered | None = None
+    _outputs: list[Tensor] | None = None
+
+    @property
+    def inline(self) -> bool:
+        """Whether the model is expected to take less than a thread hop is worth."""
+        return self.plan.run.inline_for(self.tensors)
+
+    @property
+    def joins(self) -> bool:
+        """Whether the call is batched.
+
+        If it is ``inline`` ``JoinedCalls`` may make it with others; if not, it waits in a queue with bounds of its own.
+        """
+        return isinstance(self.plan.run, JoiningRun)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it waits in a queue that has bounds of its own: of its batch, or of the workers."""
+        return self.joins or self._outputs is not None
+
+    def at_once(self) -> bytes | None:
+        """The body, in an event thread. Raises ServingError.
+
+        None if the rest is for ``elsewhere``: others come first, or there is much to write.
+        """
+        run, series = self.plan.run, self.series
+        began = series.clock()
+        try:
+            if isinstance(run, JoiningRun):
+                tensors = run.alone(self.tensors, self.timeout_ms)
+                if tensors is None:
+                    return None
+            else:
+                tensors = run(self.tensors, self.timeout_ms)
+        except BaseException as error:
+            self.give_up(error)
+            raise
+        for _, array in tensors:
+            if (array.size > FEW or array.dtype.hasobject) and is_long_to_write(tensors):
+                self._ran(began)
+                self._outputs = tensors
+                return None
+        return self._finish(tensors, began)
+
+    def here(self) -> bytes:
+        """The body, in a thread that may block. Raises ServingError."""
+        began = self.series.clock()
+        try:
+            outcome: Outcome = self.plan.run(self.tensors, self.timeout_ms)
+        except BaseException as error:
+            self.give_up(error)
+            raise
+        return self._finish(outcome, began, may_block=True)
+
+    def finish(self, outcome: Outcome, began: float) -> bytes | None:
+        """The body of a call made since ``began``; None as for ``at_once``. Raises ServingError."""
+        if isinstance(outcome, list) and is_long_to_write(outcome):
+            self._ran(began)
+            self._outputs = outcome
+            return None
+        return self._finish(outcome, began)
+
+    def _ran(self, began: float) -> None:
+        series = self.series
+        (series.runtime or series.first_run()).observe((series.clock() - began) * 1e6)
+
+    def _finish(self, outcome: Outcome, began: float | None, *, may_block: bool = False) -> bytes:
+        series = self.series
+        try:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            if began is not None:  # else that was counted when the model had run
+                (series.runtime or series.first_run()).observe((series.clock() - began) * 1e6)
+            named = dict(zip(self.plan.outputs, outcome, strict=True))
+            if may_block and is_long_to_write(outcome):
+                with self.workers.writing:
+                    body = self.encode(named)
+            else:
+                body = self.encode(named)
+            count, latency = series.answered or series.first_answer()
+            latency.observe((series.clock() - self.began) * 1e6)
+            count.add()
+            if self.log is not None:
+                self.log(outcome, body)
+            return body
+        except BaseException as error:
+            series.failed(error)
+            raise
+        finally:
+            del outcome  # an error would hold itself through this frame, and with it the tensors
+            self.handle.release()
+
+    def elsewhere(self) -> Future[bytes]:
+        """Start the call on its servable's threads; the body is encoded there too, or on the workers.
+
+        Cancelling the answer gives up the wait. A call that has begun finishes, and holds its lease until then.
+        """
+        try:
+            if self._outputs is not None:
+                written = self.workers.submit(self._write)
+                written.add_done_callback(lambda given: self.give_up(CANCELLED) if given.cancelled() else None)
+                return written
+            began = self.series.clock()
+            run = self.plan.run.submit(self.tensors, self.timeout_ms)
+        except BaseException as error:
+            self.give_up(error)
+            raise
+        answer: Future[bytes] = Future()
+        run.add_done_callback(lambda done: self._settle(done, answer, began))
+        begun = ref(run)  # each would hold the other, and with it the tensors, until the next garbage collection
+        answer.add_done_callback(lambda given: given.cancelled() and (it := begun()) is not None and it.cancel())
+        return answer
+
+    def give_up(self, error: BaseException) -> None:
+        """The call is not made, or failed: count why, let go of the version."""
+        self.series.failed(error)
+        self.handle.release()
+
+    def _write(self, answer: Future[bytes]) -> None:
+        outputs, self._outputs = self._outputs, None
+        if outputs is None or not answer.set_running_or_notify_cancel():
+            return
+        try:
+            answer.set_result(self._finish(outputs, None, may_block=True))
+        except BaseException as error:  # noqa: BLE001 - whatever encoding raises is this request's answer
+            answer.set_exception(without_frames(error))
+
+    def _settle(self, done: Future[list[Tensor]], answer: Future[bytes], began: float) -> None:
+        if done.cancelled():
+            answer.cancel()  # the threads were shut down before the call began: nobody may wait for it
+        if answer.cancelled() or not answer.set_running_or_notify_cancel():
+            self.give_up(CANCELLED)
+            return
+        try:
+            log, self.log = self.log, None
+            outcome: Any = done.exception() or done.result()
+            body = self._finish(outcome, began, may_block=True)
+        except BaseException as error:  # noqa: BLE001 - whatever running or encoding raises is this request's answer
+            answer.set_exception(without_frames(error))
+            return
+        answer.set_result(body)
+        if log is not None:  # after the answer: nobody waits for it
+            log(outcome, body)
+
+
+Reply = bytes | Call | LongCall
+"""What a request comes to: the body at once, or what is still to be done for it."""

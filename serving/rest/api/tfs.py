@@ -1,0 +1,142 @@
+"""TensorFlow Serving's REST API (docs/compatibility.md, "REST predict", "REST classify and regress", "Status")."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from serving.codecs.json import example as json_example
+from serving.codecs.json import proto as json_proto
+from serving.codecs.json import results as json_results
+from serving.codecs.json.example import ExampleDocument
+from serving.codecs.predict.request import Reader
+from serving.codecs.protobuf.prediction_log import LogType
+from serving.core.model_spec import ModelSpec
+from serving.core.results import Classification
+from serving.core.servable import ServableId, ServableState
+from serving.errors import ServingError, invalid_argument
+from serving.inference import status
+from serving.inference.call import Reply
+from serving.inference.context import RequestContext
+from serving.inference.operations import ExamplesForm, Result
+from serving.inference.placement import check_inline
+from serving.inference.service import Service
+from serving.protos import GetModelStatusResponse
+from serving.protos import ModelSpec as ModelSpecMessage
+from serving.rest import errors, media
+from serving.rest.answer import JSON, Answer
+from serving.rest.api import tfs_paths
+from serving.rest.api.tfs_paths import Route, VersionTooLargeError
+from serving.rest.api.tfs_predict import Writers, arrays_form, json_form, protobuf_form
+from serving.rest.encoding import inflated
+from serving.rest.endpoint import Endpoint
+from serving.rest.media import Form, Forms
+
+_BYTE_SECONDS = 2e-7
+"""To read a body of many small Examples."""
+
+
+Begin = Callable[[ModelSpec, Any, bytes, RequestContext], Reply]
+"""A method of the service."""
+
+
+class TfsApi:
+    """The API; ``as_content`` is --enable_serialization_as_tensor_content, ``exact_digits`` --rest_exact_digits."""
+
+    name = "tfs"
+
+    def __init__(self, service: Service, *, as_content: bool, exact_digits: bool) -> None:
+        self._service = service
+        self._reader = Reader()
+        self._writers = Writers(as_content=as_content, exact_digits=exact_digits)
+        self._forms: Mapping[str, tuple[Begin, Any]] = {
+            "predict": (service.predict, json_form(self._writers)),
+            "classify": (service.classify, _examples(LogType.CLASSIFY)),
+            "regress": (service.regress, _examples(LogType.REGRESS)),
+        }
+
+    def claims(self, path: str) -> bool:
+        """As ``RestApi``."""
+        return tfs_paths.is_api(path)
+
+    def model_in(self, method: str, path: str) -> str:
+        """As ``RestApi``."""
+        return tfs_paths.name_in(method, path)
+
+    def endpoint(self, method: str, path: str, headers: Mapping[str, str]) -> Endpoint:
+        """As ``RestApi``. INVALID_ARGUMENT if the path fits neither grammar."""
+        if method == "GET" and path.lower() == "/v1/models":
+            return Endpoint("", self._models, JSON, takes_body=False)
+        route = tfs_paths.match(method, path)
+        spec = ModelSpec(route.name, route.version, route.label)
+        if method == "GET":
+            if not route.name:
+                raise invalid_argument("Missing model name in request.")
+            answer = self._metadata if route.method == "metadata" else self._status
+            return Endpoint(route.name, partial(answer, spec), JSON, takes_body=False)
+        forms = media.JSON_ONLY
+        if route.method == "predict":
+            forms = media.forms(headers.get("content-type", ""), headers.get("accept", ""))
+        begin, form = self._forms[route.method] if forms is media.JSON_ONLY else self._binary(route, forms)
+        if "gzip" in headers.get("content-encoding", ""):
+            form = replace(form, read=partial(inflated, form.read), is_message=False)
+        return Endpoint(route.name, partial(begin, spec, form), forms.answer.value)
+
+    def failure(self, error: Exception) -> Answer | None:
+        """As ``RestApi``."""
+        if isinstance(error, VersionTooLargeError):
+            return Answer(400, b"", JSON)
+        return errors.answer(error) if isinstance(error, ServingError) else None
+
+    def _binary(self, route: Route, forms: Forms) -> tuple[Begin, Any]:
+        """What answers Predict where the body or the answer is not JSON."""
+        if forms.request is Form.JSON:
+            return self._service.predict, json_form(self._writers, forms.answer)
+        if forms.request is Form.PROTOBUF:
+            return self._service.predict, protobuf_form(self._writers, forms.answer, self._reader, route)
+        return self._service.predict, arrays_form(self._writers, forms.answer)
+
+    def _status(self, spec: ModelSpec, body: bytes, context: RequestContext) -> bytes:
+        """The versions of a model; a label is ignored, as TensorFlow Serving does."""
+        return _encoded(_status_json(self._service.status(spec, context)))
+
+    def _metadata(self, spec: ModelSpec, body: bytes, context: RequestContext) -> bytes:
+        """The signatures of the version that would answer."""
+        servable_id, signatures = self._service.metadata(spec, context)
+        answered = ModelSpecMessage(name=servable_id.name, version={"value": servable_id.version})
+        return _encoded(
+            f'{{\n"model_spec":{json_proto.dumps(answered)},\n'
+            f'"metadata": {{"signature_def": {json_proto.dumps(signatures)}}}\n}}\n'
+        )
+
+    def _models(self, body: bytes, context: RequestContext) -> bytes:
+        """Every model with the states of its versions."""
+        models = self._service.models(context)
+        members = [f" {json_proto.quote(name)}: {_status_json(states)}" for name, states in models.items()]
+        return _encoded('{\n"models": {\n' + ",\n".join(members) + "}\n}\n")
+
+
+def _read_examples(payload: bytes, limited: bool) -> ExampleDocument:
+    check_inline(len(payload) * _BYTE_SECONDS, limited=limited)
+    return json_example.read(payload)
+
+
+def _results(results: Iterable[tuple[str, Result]], servable_id: ServableId) -> bytes:
+    ((_, result),) = results
+    if isinstance(result, Classification):
+        return json_results.classifications(result)
+    return json_results.regressions(result)
+
+
+def _examples(log_type: LogType) -> ExamplesForm:
+    return ExamplesForm(api=log_type.name.lower(), log_type=log_type, read=_read_examples, encode=_results)
+
+
+def _status_json(states: tuple[ServableState, ...]) -> str:
+    response = GetModelStatusResponse()
+    status.fill(response, states)
+    return json_proto.dumps(response)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

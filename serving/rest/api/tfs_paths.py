@@ -1,0 +1,83 @@
+"""The path grammar, on the raw request target (docs/compatibility.md, "URL grammar").
+
+Not a router: TensorFlow Serving matches the still percent-encoded target, query included, and decodes names afterwards.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote
+
+from serving.errors import invalid_argument
+
+_POST = re.compile(
+    r"/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:(classify|regress|predict)",
+    re.ASCII | re.IGNORECASE,
+)
+_GET = re.compile(
+    r"/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:\/(metadata))?",
+    re.ASCII | re.IGNORECASE,
+)
+_API = re.compile(r"/v1/.*", re.ASCII | re.IGNORECASE)
+
+_LARGEST_VERSION = 2**63 - 1
+
+_LONGEST_REMEMBERED = 256
+"""Characters of a path whose route is remembered: clients ask for few paths, and for short ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A matched API path: ``method`` is the inference method, ``metadata``, or empty for status."""
+
+    name: str
+    version: int | None
+    label: str | None
+    method: str
+
+
+def is_api(path: str) -> bool:
+    """Whether errors of this path have the API's shape."""
+    return _API.fullmatch(path) is not None
+
+
+def match(method: str, path: str) -> Route:
+    """The route of a GET or POST. INVALID_ARGUMENT if the path fits neither grammar."""
+    return _remembered(method, path) if len(path) <= _LONGEST_REMEMBERED else _match(method, path)
+
+
+def _match(method: str, path: str) -> Route:
+    found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
+    if found is None or (method == "POST" and found[4] != found[4].lower()):
+        raise invalid_argument(f"Malformed request: {method} {path}")
+    name, version, label, verb = found.groups()
+    return Route(
+        name=_decoded(name or ""),
+        version=_version(version) if version else None,
+        label=_decoded(label) if label is not None else None,
+        method="" if verb == "METADATA" or (verb and verb != verb.lower()) else verb or "",
+    )
+
+
+_remembered = lru_cache(maxsize=1024)(_match)
+
+
+def name_in(method: str, path: str) -> str:
+    """The model that a path names, also where ``match`` refuses it; empty without one."""
+    found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
+    return _decoded(found[1] or "") if found else ""
+
+
+class VersionTooLargeError(Exception):
+    """A version beyond 64 bits; TensorFlow Serving answers it with an empty 400."""
+
+
+def _version(digits: str) -> int:
+    significant = digits.lstrip("0")
+    if len(significant) > len(str(_LARGEST_VERSION)) or int(significant or "0") > _LARGEST_VERSION:
+        raise VersionTooLargeError
+    return int(significant or "0")
+
+
+def _decoded(text: str) -> str:
+    return unquote(text, errors="surrogateescape") if "%" in text else text
