@@ -63,7 +63,7 @@ bench: $(BENCH_STAMP) ## Measure against the baselines, about six minutes, into 
 bench-smoke: $(BENCH_STAMP) ## A minute of the same, to see that it works; its figures mean nothing
 	$(BIN)/python -m tests.bench --smoke $(ARGS)
 
-docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, and docs/architecture.svg
+docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, docs/architecture.svg, and the lane's states
 	$(BIN)/python docs/generate_flags.py
 	$(BIN)/python docs/draw_architecture.py
 

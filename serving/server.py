@@ -20,7 +20,7 @@ from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ServingError, invalid_configuration
-from serving.host import allocator as footprint
+from serving.host import allocator
 from serving.host.scheduling import share_interpreter, take_short_turns
 from serving.inference.context import Admit
 from serving.loading import gpu_use
@@ -110,7 +110,7 @@ class Server:
 
     async def _serve(self, app: RestApp, door: RestDoor | None) -> None:
         _keep_garbage_collection_off_the_road()
-        footprint.forget_start()
+        allocator.forget_start()
         transport = open_transport(
             self._settings,
             self._composition.rpc_handlers(),

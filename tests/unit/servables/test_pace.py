@@ -58,3 +58,12 @@ def test_inline_on_the_whole(calls: list[tuple[int, float]], expected: bool) -> 
 def test_elements(shapes: list[tuple[int, ...]], expected: int) -> None:
     """All elements of all inputs count."""
     assert elements([Tensor(DataType.FLOAT, np.zeros(shape, np.float32)) for shape in shapes]) == expected
+
+
+def test_short_is_told_apart_from_long() -> None:
+    """A call of milliseconds is short though no door makes it; one of a tenth of a second is not, however often."""
+    pace = Pace()
+    for _ in range(60):
+        pace.note(8, 0.005)
+        pace.note(1024, 0.1)
+    assert (pace.short_for(8), pace.inline_for(8), pace.short_for(1024)) == (True, False, False)

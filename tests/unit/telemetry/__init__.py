@@ -1,1 +1,1 @@
-"""The log and the limits of the machine."""
+"""The log and the metrics."""

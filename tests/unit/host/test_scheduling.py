@@ -4,11 +4,12 @@ import ctypes
 import os
 import platform
 import struct
+import sys
 import threading
 
 import pytest
 
-from serving.host.scheduling import SLICE_NANOSECONDS, take_short_turns
+from serving.host.scheduling import SLICE_NANOSECONDS, SWITCH_SECONDS, share_interpreter, take_short_turns
 
 _SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}
 
@@ -50,3 +51,13 @@ def test_unknown_machines_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     """No system call is made by a number that might mean another."""
     monkeypatch.setattr(platform, "machine", lambda: "s390x")
     assert take_short_turns() is False
+
+
+def test_threads_that_compute_give_way_soon() -> None:
+    """The interpreter's lock goes round as often as said; what was set before is set again."""
+    before = sys.getswitchinterval()
+    try:
+        share_interpreter()
+        assert sys.getswitchinterval() == SWITCH_SECONDS
+    finally:
+        sys.setswitchinterval(before)
