@@ -82,13 +82,12 @@ class Workers:
                 )
             self._under_way += 1
         answer: Future[bytes] = Future()
-        answer.add_done_callback(self._settled)
         try:
             begun = self._executor.submit(do, answer)
         except BaseException:
-            answer.cancel()
+            self._settled(answer)
             raise
-        begun.add_done_callback(lambda done: done.cancelled() and answer.cancel())
+        begun.add_done_callback(lambda done: self._left(done, answer))
         return answer
 
     def close(self) -> None:
@@ -97,6 +96,12 @@ class Workers:
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
+
+    def _left(self, begun: "Future[None]", answer: "Future[bytes]") -> None:
+        """A thread is through with it, or it was dropped. Cancelling before that frees no place, for its body is held."""
+        if begun.cancelled():
+            answer.cancel()
+        answer.add_done_callback(self._settled)
 
     def _settled(self, answer: "Future[bytes]") -> None:
         with self._lock:
