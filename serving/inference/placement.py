@@ -98,7 +98,7 @@ class Workers:
                 self._timer.cancel()
 
     def _left(self, begun: "Future[None]", answer: "Future[bytes]") -> None:
-        """A thread is through with it, or it was dropped. Cancelling before that frees no place, for its body is held."""
+        """A thread is through with it, or it was dropped. Cancelling before that frees no place: its body is held."""
         if begun.cancelled():
             answer.cancel()
         answer.add_done_callback(self._settled)
