@@ -30,9 +30,9 @@ from serving.servables.saved_model import SavedModelOptions
 from serving.servables.threads import ModelThreads
 from serving.telemetry.serving_metrics import ServingMetrics
 
-_WORKERS = 2
-"""Threads for what is long to read or write. Most of it holds the interpreter's lock, and each thread more is one more
-for the event threads to wait for."""
+_FEWEST_WORKERS = 2
+"""Threads for requests that are long to read or to write, one for each CPU. They read, call the model and write: each
+thread more would be one more that the event threads wait for, and one more large request in memory."""
 
 
 class Composition:
@@ -61,7 +61,7 @@ class Composition:
             tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString())
         )
         self.optimizing = optimize_stage.from_settings(settings, self.saved_models)
-        self.workers = Workers(_WORKERS, settings.max_long_requests, allocator.return_free_pages)
+        self.workers = Workers(max(cpus, _FEWEST_WORKERS), settings.max_long_requests, allocator.return_free_pages)
         self.service = Service(
             self.manager,
             self.metrics,

@@ -167,7 +167,7 @@ class Service:
 
             def later(gone: Gone) -> bytes | Future[bytes]:
                 call = self._begin(bind, address, form, payload, context, began)
-                return call.here() if isinstance(call, Call) and call.inline and not call.joins else call.elsewhere()
+                return call.here() if isinstance(call, Call) and not call.joins else call.elsewhere()
 
             refused = series.failed if address is not None else partial(self._refused, form, payload, context)
             return LongCall(later, self._workers, refused)
