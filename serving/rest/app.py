@@ -89,7 +89,7 @@ class RestApp:
             return None
         try:
             endpoint = api.endpoint(method, path, headers)
-        except Exception:  # noqa: BLE001 - the road answers it, and counts
+        except ServingError:  # the road answers it, and counts
             return None
         return endpoint if endpoint.takes_body else None
 
@@ -126,8 +126,8 @@ class RestApp:
             raise self.not_open(api.model_in(method, path))
         try:
             endpoint = api.endpoint(method, path, request.headers)
-        except Exception:
-            self._metrics.refused(api.model_in(method, path), Code.INVALID_ARGUMENT)
+        except ServingError as error:
+            self._metrics.refused(api.model_in(method, path), error.code)
             raise
         body = b""
         if endpoint.takes_body:

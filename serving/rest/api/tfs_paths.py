@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
-from serving.errors import invalid_argument
+from serving.errors import Code, ServingError, invalid_argument
 
 _POST = re.compile(
     r"/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:(classify|regress|predict)",
@@ -68,8 +68,11 @@ def name_in(method: str, path: str) -> str:
     return _decoded(found[1] or "") if found else ""
 
 
-class VersionTooLargeError(Exception):
+class VersionTooLargeError(ServingError):
     """A version beyond 64 bits; TensorFlow Serving answers it with an empty 400."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.INVALID_ARGUMENT, "the version has more than 64 bits")
 
 
 def _version(digits: str) -> int:
