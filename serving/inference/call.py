@@ -114,7 +114,7 @@ class Call:
                 (series.runtime or series.first_run()).observe((series.clock() - began) * 1e6)
             named = dict(zip(self.plan.outputs, outcome, strict=True))
             if may_block and is_long_to_write(outcome):
-                with self.workers.writing:
+                with self.workers.interpreter:
                     body = self.encode(named)
             else:
                 body = self.encode(named)

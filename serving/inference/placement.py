@@ -5,7 +5,7 @@ An event thread serves every client, and so waits for none: what takes longer th
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import BoundedSemaphore, Lock, Timer
+from threading import Lock, Timer
 
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError
@@ -65,8 +65,11 @@ class Workers:
         self._under_way = 0
         self._timer: Timer | None = None
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="worker")
-        self.writing = BoundedSemaphore(threads)
-        """Held while a large answer is written, in whatever thread, so that few do it at a time."""
+        self.interpreter = Lock()
+        """Held while a long request is read, or a large answer written, in whatever thread.
+
+        Most of that needs the interpreter's lock: two at a time are no faster than one, and others wait for both.
+        """
 
     def submit(self, do: Callable[["Future[bytes]"], None]) -> "Future[bytes]":
         """What ``do`` is going to settle, on one of the threads; it is cancelled if it was dropped before.

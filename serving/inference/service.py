@@ -166,7 +166,8 @@ class Service:
         except TooLongHereError:
 
             def later(gone: Gone) -> bytes | Future[bytes]:
-                call = self._begin(bind, address, form, payload, context, began)
+                with self._workers.interpreter:
+                    call = self._begin(bind, address, form, payload, context, began)
                 return call.here() if isinstance(call, Call) and not call.joins else call.elsewhere()
 
             refused = series.failed if address is not None else partial(self._refused, form, payload, context)
