@@ -19,6 +19,9 @@ MOST_BYTES = 4096
 
 # What lists of plain decimals are made of. Without it, a body must be braces, keys and colons: no exponents, no words.
 _LISTS_OF_NUMBERS = b"0123456789.-, \n\r\t[]"
+_SHORTEST_LIST = 32
+"""Bytes that a list of a plain body has on average, at least."""
+
 _PLAIN = {f'{{"{layout.value}":}}'.encode(): layout.value for layout in Layout}
 _LAYOUTS = {layout.value: layout for layout in Layout}
 _SIGNATURE_NAME = "signature_name"
@@ -115,9 +118,11 @@ class WordsDocument(NamedTuple):
         return found if colons == self.colons else None
 
 
-def has_long_numbers(body: bytes) -> bool:
-    """Whether some numbers have more than 15 digits, which take longer to read."""
-    return _LONG in body.translate(_DIGITS)
+def is_plain(body: bytes) -> bool:
+    """Whether a body is numbers of up to 15 digits for one input, in lists of some length, which are read fastest."""
+    if body.count(b"[") * _SHORTEST_LIST > len(body) or body.translate(None, _LISTS_OF_NUMBERS) not in _PLAIN:
+        return False
+    return _LONG not in body.translate(_DIGITS)
 
 
 def scan(body: bytes, otherwise: Otherwise) -> Document | None:
