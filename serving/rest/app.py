@@ -119,7 +119,10 @@ class RestApp:
         return self._with_headers(self._failure(api, error, method, path))
 
     def _api(self, path: str) -> RestApi | None:
-        return next((api for api in self._apis if api.claims(path)), None)
+        for api in self._apis:
+            if api.claims(path):
+                return api
+        return None
 
     async def _answer(self, api: RestApi, request: web.BaseRequest, method: str, path: str) -> Answer:
         if not self.opened:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from serving.codecs.json import example as json_example
@@ -36,6 +36,12 @@ _BYTE_SECONDS = 2e-7
 """To read a body of many small Examples."""
 
 
+_HEADERS = ("content-type", "accept", "content-encoding")
+"""Headers that say how a request is read and answered."""
+
+_LONGEST_REMEMBERED = 512
+"""Characters of a path and these headers whose endpoint is remembered: clients ask for few, and for short ones."""
+
 Begin = Callable[[ModelSpec, Any, bytes, RequestContext], Reply]
 """A method of the service."""
 
@@ -48,6 +54,7 @@ class TfsApi:
     def __init__(self, service: Service, *, as_content: bool, exact_digits: bool) -> None:
         self._service = service
         self._reader = Reader()
+        self._remembered = lru_cache(1024)(self._endpoint)
         self._writers = Writers(as_content=as_content, exact_digits=exact_digits)
         self._forms: Mapping[str, tuple[Begin, Any]] = {
             "predict": (service.predict, json_form(self._writers)),
@@ -65,6 +72,11 @@ class TfsApi:
 
     def endpoint(self, method: str, path: str, headers: Mapping[str, str]) -> Endpoint:
         """As ``RestApi``. INVALID_ARGUMENT if the path fits neither grammar."""
+        asked = [headers.get(name, "") for name in _HEADERS]
+        known = len(path) + sum(map(len, asked)) <= _LONGEST_REMEMBERED
+        return (self._remembered if known else self._endpoint)(method, path, *asked)
+
+    def _endpoint(self, method: str, path: str, content_type: str, accept: str, encoding: str) -> Endpoint:
         if method == "GET" and path.lower() == "/v1/models":
             return Endpoint("", self._models, JSON, takes_body=False)
         route = tfs_paths.match(method, path)
@@ -76,9 +88,9 @@ class TfsApi:
             return Endpoint(route.name, partial(answer, spec), JSON, takes_body=False)
         forms = media.JSON_ONLY
         if route.method == "predict":
-            forms = media.forms(headers.get("content-type", ""), headers.get("accept", ""))
+            forms = media.forms(content_type, accept)
         begin, form = self._forms[route.method] if forms is media.JSON_ONLY else self._binary(route, forms)
-        if "gzip" in headers.get("content-encoding", ""):
+        if "gzip" in encoding:
             form = replace(form, read=partial(inflated, form.read), is_message=False)
         return Endpoint(route.name, partial(begin, spec, form), forms.answer.value)
 
