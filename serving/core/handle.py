@@ -30,10 +30,6 @@ class Handle:
         if lease is not None:
             lease.give_back()
 
-    def released_on_error(self) -> "_ReleasedOnError":
-        """Release when the block raises; otherwise whoever the block handed the handle to releases it."""
-        return _ReleasedOnError(self)
-
     def __enter__(self) -> "Handle":
         return self
 
@@ -41,23 +37,6 @@ class Handle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-
-
-class _ReleasedOnError:
-    """A class and no generator: this is entered for every request, and costs a third so."""
-
-    __slots__ = ("_handle",)
-
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self._handle.release()
 
 
 class Lease:

@@ -23,11 +23,6 @@ _LONGEST_SECONDS = 365 * 24 * 3600.0
 _log = logging.getLogger("serving")
 
 
-def unknown_metric(name: str) -> int:
-    """For a server without metrics."""
-    return 0
-
-
 def reload(request: Any, apply: Apply, metric_value: MetricValue, *, timeout_ms: int, gone: Gone) -> Any:
     """The ReloadConfigResponse to a ReloadConfigRequest. Blocks; none if not positive is ``timeout_ms``' limit."""
     before = {name: metric_value(name) for name in sorted(set(request.metric_names))}

@@ -5,7 +5,6 @@ Not a router: TensorFlow Serving matches the still percent-encoded target, query
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import unquote
 
 from serving.errors import Code, ServingError, invalid_argument
@@ -21,9 +20,6 @@ _GET = re.compile(
 _API = re.compile(r"/v1/.*", re.ASCII | re.IGNORECASE)
 
 _LARGEST_VERSION = 2**63 - 1
-
-_LONGEST_REMEMBERED = 256
-"""Characters of a path whose route is remembered: clients ask for few paths, and for short ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +39,6 @@ def is_api(path: str) -> bool:
 
 def match(method: str, path: str) -> Route:
     """The route of a GET or POST. INVALID_ARGUMENT if the path fits neither grammar."""
-    return _remembered(method, path) if len(path) <= _LONGEST_REMEMBERED else _match(method, path)
-
-
-def _match(method: str, path: str) -> Route:
     found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
     if found is None or (method == "POST" and found[4] != found[4].lower()):
         raise invalid_argument(f"Malformed request: {method} {path}")
@@ -57,9 +49,6 @@ def _match(method: str, path: str) -> Route:
         label=_decoded(label) if label is not None else None,
         method="" if verb == "METADATA" or (verb and verb != verb.lower()) else verb or "",
     )
-
-
-_remembered = lru_cache(maxsize=1024)(_match)
 
 
 def name_in(method: str, path: str) -> str:

@@ -1,6 +1,6 @@
 """TensorFlow Serving's two gRPC services, PredictionService and ModelService (docs/compatibility.md, "gRPC")."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -75,9 +75,9 @@ def _predict(*, as_content: bool) -> PredictForm:
     )
 
 
-def _peek(payload: bytes) -> ModelSpec | None:
+def _peek(payload: bytes, peek: Callable[[bytes], ModelSpec | None] = model_spec.peek) -> ModelSpec | None:
     try:
-        return model_spec.peek(payload)
+        return peek(payload)
     except DecodeError:
         return None  # reading it says what is wrong
 
@@ -103,13 +103,6 @@ def _read_multi_inference(payload: bytes, limited: bool) -> ExamplesMessage:
     return ExamplesMessage(multi_inference.model_of(tasks), message, tasks)
 
 
-def _peek_task(payload: bytes) -> ModelSpec | None:
-    try:
-        return model_spec.peek_task(payload)
-    except DecodeError:
-        return None
-
-
 def _tasks(results: Iterable[tuple[str, Result]], servable_id: ServableId) -> bytes:
     return b"".join(inference_response.task(servable_id, name, result) for name, result in results)
 
@@ -118,7 +111,7 @@ _MULTI_INFERENCE = ExamplesForm(
     api="",
     log_type=LogType.MULTI_INFERENCE,
     read=_read_multi_inference,
-    peek=_peek_task,
+    peek=partial(_peek, peek=model_spec.peek_task),
     encode=_tasks,
 )
 

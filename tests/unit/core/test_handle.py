@@ -181,25 +181,3 @@ def test_labels_are_replaced_whole() -> None:
     labelled = ONE_TWO.with_labels({"n": {"b": 1}, "m": {"canary": 2}})
     assert labelled.labels == {"n": {"b": 1}, "m": {"canary": 2}}
     assert labelled.with_labels({"n": {"c": 3}, "m": {}}).labels == {"n": {"c": 3}}
-
-
-def test_error_before_the_handover_releases() -> None:
-    """A request that fails while it is prepared does not hold its version."""
-    held, calls = counted()
-    handle = taken(held)
-    held.close()
-    with pytest.raises(KeyError), handle.released_on_error():
-        raise KeyError
-    assert (held.idle, len(calls)) == (True, 1)
-
-
-def test_handover_keeps_the_handle() -> None:
-    """A block that ends well leaves the handle to whom it was given."""
-    held = lease(1)
-    handle = taken(held)
-    with handle.released_on_error():
-        pass
-    held.close()
-    assert not held.idle
-    handle.release()
-    assert held.idle

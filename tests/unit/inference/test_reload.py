@@ -9,7 +9,7 @@ from google.protobuf import text_format
 
 from serving.errors import Code, ServingError
 from serving.inference.long_call import Gone, LongCall
-from serving.inference.reload import reload, unknown_metric
+from serving.inference.reload import reload
 from serving.protos import ReloadConfigRequest
 from tests.support import TIMEOUT_SECONDS
 
@@ -83,7 +83,8 @@ def test_metrics_are_increases_each_name_once() -> None:
 
 def test_a_server_without_metrics_says_zero() -> None:
     """Every name is unknown there."""
-    response = reload(request(LIST, "/tensorflow/a"), Metrics().apply, unknown_metric, timeout_ms=0, gone=never)
+    metrics = Metrics()
+    response = reload(request(LIST, "/tensorflow/a"), metrics.apply, metrics.value, timeout_ms=0, gone=never)
     assert [metric.int64_value_increase for metric in response.metric] == [0]
 
 
@@ -106,7 +107,7 @@ def test_entries_and_failures_are_logged(caplog: pytest.LogCaptureFixture) -> No
         raise ServingError(Code.UNKNOWN, "it did not work")
 
     with caplog.at_level(logging.INFO, "serving"), pytest.raises(ServingError):
-        reload(request(), refuse, unknown_metric, timeout_ms=0, gone=never)
+        reload(request(), refuse, Metrics().value, timeout_ms=0, gone=never)
     assert caplog.messages == [
         "\nConfig entry\n\tindex : 0\n\tpath : /models/m\n\tname : m\n\tplatform : tensorflow",
         "ReloadConfig failed: it did not work",

@@ -1,56 +1,24 @@
 """The loop on its own thread: it wakes by itself, ends when told, and takes readiness with it when it dies."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serving.core.manager import Manager
-from serving.core.servable import Loader, State
-from serving.core.startup import Progress, Startup
+from serving.core.servable import State
+from serving.core.startup import Progress
 from serving.core.version_policy import All
 from serving.errors import Code, ServingError
-from serving.loading.manager_loop import ManagerLoop
 from serving.sources.file_system import FileSystemSource, ModelPath
 from serving.sources.poll import Poll
 from tests.support import TIMEOUT_SECONDS, FakeServable, Gate, Watch, fails, loads
+from tests.unit.loading.loops import ONE, Loop, StaticSource, fresh
 
 BROKEN = ServingError(Code.NOT_FOUND, "no saved_model.pb")
-
-
-@dataclass(frozen=True)
-class StaticSource:
-    """Aspires the same at every poll."""
-
-    aspired: Mapping[str, Mapping[int, Path]]
-
-    def poll(self) -> Poll:
-        return Poll(aspired=self.aspired)
-
-
-ONE = StaticSource(aspired={"m": {1: Path("/models/m/1")}})
-
-
-class Loop(ManagerLoop):
-    """A loop whose models can be waited for."""
-
-    def __init__(self, manager: Manager, *arguments: Any, **options: Any) -> None:
-        super().__init__(manager, *arguments, **options)
-        self.manager = manager
-
-    def wait_ready(self, names: Sequence[str], timeout: float | None = None) -> Startup:
-        """Block until ``names`` serve or one has failed, and say which."""
-        self.wait_until(lambda: self.manager.startup(names).progress is not Progress.WAITING, timeout)
-        return self.manager.startup(names)
-
-
-def fresh(name: str, version: int, path: Path) -> Loader:
-    """A loader that always works."""
-    return loads(FakeServable(str(path)))
 
 
 @contextmanager
@@ -61,16 +29,6 @@ def running(loop: Loop) -> Iterator[Loop]:
         yield loop
     finally:
         assert loop.stop(TIMEOUT_SECONDS)
-
-
-@contextmanager
-def closing(loop: ManagerLoop) -> Iterator[list[bool]]:
-    """Close a loop on another thread meanwhile; its result is in the list afterwards."""
-    results: list[bool] = []
-    thread = threading.Thread(target=lambda: results.append(loop.close(TIMEOUT_SECONDS)))
-    thread.start()
-    yield results
-    thread.join(TIMEOUT_SECONDS)
 
 
 def test_serves_once_ready() -> None:
@@ -198,80 +156,6 @@ def test_slow_load_does_not_hold_up_another_model() -> None:
         assert loop.wait_ready(["slow"], 0.0).progress is Progress.WAITING
         gate.open()
         assert loop.wait_ready(["slow"], TIMEOUT_SECONDS).progress is Progress.READY
-
-
-def test_stop_waits_for_what_runs() -> None:
-    """A load that runs is waited for as long as asked, and its version is there in the end."""
-    gate = Gate(loads(FakeServable()))
-    manager = Manager()
-    loop = Loop(manager, ONE, lambda *_: gate)
-    loop.start()
-    assert gate.entered.wait(TIMEOUT_SECONDS)
-    assert loop.stop(0.0) is False
-    gate.open()
-    assert loop.stop(TIMEOUT_SECONDS) is True
-    assert manager.serving.available("m") == (1,)
-
-
-def test_close_unloads_everything() -> None:
-    """After closing nothing is loaded, and every servable was closed once."""
-    servables = [FakeServable("1"), FakeServable("2")]
-    source = StaticSource(aspired={"m": {1: Path("/m/1"), 2: Path("/m/2")}})
-    manager = Manager()
-    watch = Watch(manager.monitor)
-    loop = Loop(manager, source, lambda _, version, __: loads(servables[version - 1]))
-    loop.start()
-    watch.wait_for(State.AVAILABLE, 1)
-    watch.wait_for(State.AVAILABLE, 2)
-    assert loop.close(TIMEOUT_SECONDS) is True
-    assert ([servable.closed for servable in servables], manager.managed()) == ([1, 1], ())
-
-
-def test_close_waits_for_handles() -> None:
-    """A servable is closed when its last request is done, and not before."""
-    servable = FakeServable()
-    manager = Manager()
-    watch = Watch(manager.monitor)
-    loop = Loop(manager, ONE, lambda *_: loads(servable))
-    loop.start()
-    loop.wait_ready(["m"], TIMEOUT_SECONDS)
-    handle = manager.acquire("m")
-    with closing(loop) as results:
-        watch.wait_for(State.UNLOADING, 1)
-        assert servable.closed == 0
-        handle.release()
-    assert (results, servable.closed) == ([True], 1)
-
-
-def test_close_keeps_its_deadline() -> None:
-    """A handle that is not released keeps its servable open, and closing says so."""
-    servable = FakeServable()
-    manager = Manager()
-    loop = Loop(manager, ONE, lambda *_: loads(servable))
-    loop.start()
-    loop.wait_ready(["m"], TIMEOUT_SECONDS)
-    with manager.acquire("m"):
-        assert loop.close(0.0) is False
-        assert loop.stop(TIMEOUT_SECONDS)
-        assert servable.closed == 0
-
-
-def test_close_unloads_what_loads() -> None:
-    """A load that runs at closing is waited for and its version closed."""
-    servable = FakeServable()
-    gate = Gate(loads(servable))
-    manager = Manager()
-    loop = Loop(manager, ONE, lambda *_: gate)
-    loop.start()
-    assert gate.entered.wait(TIMEOUT_SECONDS)
-    with closing(loop) as results:
-        gate.open()
-    assert (results, servable.closed, manager.managed()) == ([True], 1, ())
-
-
-def test_close_before_start() -> None:
-    """A loop that never ran has nothing to unload."""
-    assert Loop(Manager(), ONE, fresh).close() is True
 
 
 class Broken:
