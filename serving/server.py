@@ -127,11 +127,11 @@ class Server:
         if self._config_loop is not None:
             self._config_loop.stop()
         self._models.end_waits()
-        grace = self._settings.drain_grace_seconds
+        delay, grace = self._settings.drain_delay_seconds, self._settings.drain_grace_seconds
         logger.info("Draining: requests in flight have %d seconds to finish (--drain_grace_seconds)", grace)
-        waits = [asyncio.to_thread(transport.drain, grace)]
+        waits = [asyncio.to_thread(transport.drain, delay, grace)]
         if door is not None:
-            waits.append(door.drain(grace))
+            waits.append(door.drain(delay, grace))
         await asyncio.gather(*waits)
 
     async def _open_rest(self, app: RestApp) -> RestDoor | None:

@@ -30,9 +30,6 @@ _BUFFER_BYTES = 2**18
 _CLOSE_SECONDS = 0.1
 """How long a handler may take to notice that its connection is closed."""
 
-_LAME_DUCK_SECONDS = 0.3
-"""How long a draining server still accepts connections that were on their way to it."""
-
 
 class _Server(web.Server):
     """Makes connections on the road, and requests whose body may be as large as allowed."""
@@ -116,12 +113,15 @@ class RestDoor:
             self.connection, sock=_listen(self._wanted_port), backlog=1024, ssl=self._tls
         )
 
-    async def drain(self, grace_seconds: float) -> None:
-        """Answer what is on its way and under way, then stop listening; give up after ``grace_seconds``."""
+    async def drain(self, delay_seconds: float, grace_seconds: float) -> None:
+        """Answer what is under way and, for ``delay_seconds``, what comes; then stop listening.
+
+        Gives up after ``grace_seconds``.
+        """
         deadline = asyncio.get_running_loop().time() + grace_seconds
         traffic = self._traffic
         traffic.draining = True
-        await traffic.wait_idle(min(_LAME_DUCK_SECONDS, grace_seconds))
+        await traffic.wait_idle(min(delay_seconds, grace_seconds))
         if self._listener is not None:
             self._listener.close()
         while traffic.in_flight and (left := deadline - asyncio.get_running_loop().time()) > 0:

@@ -37,7 +37,7 @@ class Transport(Protocol):
         """Answer calls."""
         ...
 
-    def drain(self, grace_seconds: float) -> None:
+    def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Let running calls finish, for ``grace_seconds`` at most, then close. Blocks."""
         ...
 

@@ -57,9 +57,9 @@ class FrontedTransport:
         for front in self._fronts.values():
             front.start()
 
-    def drain(self, grace_seconds: float) -> None:
+    def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Drain all fronts at the same time; the server behind them stays until they are closed."""
         self._back.end_streams()
         with ThreadPoolExecutor(len(self._fronts)) as threads:
-            list(threads.map(lambda front: front.drain(grace_seconds), self._fronts.values()))
-        self._back.drain(0)
+            list(threads.map(lambda front: front.drain(delay_seconds, grace_seconds), self._fronts.values()))
+        self._back.drain(0, 0)

@@ -96,7 +96,7 @@ class GrpcioTransport:
         for service in self._services:
             service.drain()
 
-    def drain(self, grace_seconds: float) -> None:
+    def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Take no new calls, let running ones finish, cut them off after ``grace_seconds``; then close."""
         self.end_streams()
         self._server.stop(grace_seconds).wait()

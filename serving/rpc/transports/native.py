@@ -95,7 +95,7 @@ class NativeTransport:
         """Answer calls."""
         self._thread.start()
 
-    def drain(self, grace_seconds: float) -> None:
+    def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Refuse new calls, let running ones end and their answers leave, for ``grace_seconds`` at most; then close."""
         self._draining = True
         deadline = time.monotonic() + grace_seconds

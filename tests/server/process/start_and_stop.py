@@ -52,7 +52,7 @@ async def rest() -> None:
 
     assert await asyncio.to_thread(ask) == 200
     assert await asyncio.wrap_future(workers.submit(lambda answer: answer.set_result(b"long"))) == b"long"
-    await door.drain(10)
+    await door.drain(0.3, 10)
     await door.stop()
     workers.close()
 
@@ -68,7 +68,7 @@ async def rpc(transport: str) -> None:
             return bytes(channel.unary_unary(METHOD)(b"payload", timeout=30))
 
     assert await asyncio.to_thread(ask) == b"payload"
-    await asyncio.to_thread(opened.drain, 10)
+    await asyncio.to_thread(opened.drain, 0, 10)
 
 
 DOORS: Mapping[str, Callable[[], Awaitable[None]]] = {

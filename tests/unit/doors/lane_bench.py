@@ -109,7 +109,7 @@ def benched(*, opened: bool) -> Iterator[Bench]:
         loop.run_until_complete(door.start())
         yield Bench(loop=loop, clock=clock, service=service, door=door)
         service.slow.gate.set()
-        loop.run_until_complete(door.drain(0))
+        loop.run_until_complete(door.drain(0, 0))
         loop.run_until_complete(door.stop())
         service.workers.close()
         loop.run_until_complete(loop.shutdown_default_executor())

@@ -217,7 +217,7 @@ def running(*, lane: bool, cors: bool = False, opened: bool = True, tls: Tls | N
             await door.start()
             started.set_result((Running(service, door, tls), asyncio.get_running_loop(), stop))
             await stop.wait()
-            await door.drain(0)
+            await door.drain(0, 0)
             await door.stop()
             service.workers.close()
 

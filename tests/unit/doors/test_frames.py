@@ -93,7 +93,7 @@ def test_predict_over_native_grpc() -> None:
         predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
         for _ in range(ROUNDS):
             predict(payload, timeout=30)
-    transport.drain(30)
+    transport.drain(0, 30)
     assert run.begun == ROUNDS
     last = [names for names in frames.rounds if any("predict" in name.lower() for name in names)][-1]
     assert len(last) <= NATIVE_FRAMES, last

@@ -82,7 +82,7 @@ def test_drain_waits_for_what_is_under_way(bench: Bench, data: bytes) -> None:
     line = bench.connect()
     bench.service.slow.gate.clear()
     bench.feed(line, data)
-    drain = bench.loop.create_task(bench.door.drain(IDLE_SECONDS))
+    drain = bench.loop.create_task(bench.door.drain(0.3, IDLE_SECONDS))
     bench.turn()
     bench.clock.advance(1)  # the time for what was on its way is over
     bench.turn(10)
@@ -101,7 +101,7 @@ def test_drain_waits_until_answers_have_left(bench: Bench) -> None:
     line = bench.connect()
     line.choked = True
     bench.feed(line, PLAIN)
-    drain = bench.loop.create_task(bench.door.drain(IDLE_SECONDS))
+    drain = bench.loop.create_task(bench.door.drain(0.3, IDLE_SECONDS))
     bench.turn()
     bench.clock.advance(1)
     bench.turn(10)

@@ -273,7 +273,7 @@ def call(manager: Manager, workers: NotedWorkers) -> Iterator[Callable[[str, byt
             return bytes(asked(payload, timeout=TIMEOUT_SECONDS))
 
         yield call
-    transport.drain(30)
+    transport.drain(0, 30)
 
 
 @pytest.mark.parametrize(("method", "short", "long"), GRPC)

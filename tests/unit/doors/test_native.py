@@ -76,7 +76,7 @@ def transport(echo: Echo, long: Long, hold_seconds: float) -> Iterator[FrontedTr
     made.start()
     yield made
     long.may_end.set()
-    made.drain(30)
+    made.drain(0, 30)
 
 
 @pytest.mark.parametrize("size", [0, 1, LIMIT_BYTES], ids=str)
