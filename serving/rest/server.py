@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
+from serving.host.listening import is_readable, listen, refuse_handshakes
 from serving.rest.app import RestApp
 from serving.rest.connection.heads import Heads
 from serving.rest.connection.lane import Lane
@@ -31,19 +31,36 @@ _CLOSE_SECONDS = 0.1
 """How long a handler may take to notice that its connection is closed."""
 
 
+_HANDSHAKE_SECONDS = 0.05
+"""How long handshakes that are under way have to be completed before a draining server stops listening."""
+
+_MOST_TURNS = 1000
+"""Of the event loop; then the process has no descriptor left to accept with."""
+
+_LAST_SECONDS = 0.5
+"""How long clients of idle connections have to take note of the end, before they are closed."""
+
+
 class _Server(web.Server):
     """Makes connections on the road, and requests whose body may be as large as allowed."""
 
-    def __init__(self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], largest: int) -> None:
+    def __init__(
+        self,
+        handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        traffic: Traffic,
+        largest: int,
+    ) -> None:
         super().__init__(handle, request_factory=self._request, handler_cancellation=True)
+        self._traffic = traffic
         self._largest = largest
         self._running = asyncio.get_running_loop()
 
     def __call__(self) -> Road:
         return Road(
             self,
+            self._traffic,
             loop=self._running,
-            access_log=None,  # type: ignore[arg-type] # aiohttp's way to have no access log
+            access_log=None,  # aiohttp's way to have no access log
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE_SECONDS,
             max_line_size=_LONGEST_LINE,
@@ -94,9 +111,11 @@ class RestDoor:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request of any connection on the road."""
         self._traffic.began()
+        road = cast("Road", request.protocol)
+        road.begin(request)
         try:
             answer = await self._app.answer(request)
-            response = Response(answer, keep_alive=request.keep_alive and not self._traffic.draining)
+            response = Response(answer, keep_alive=request.keep_alive and road.goes_on())
             with contextlib.suppress(ConnectionError):  # a client that did not wait for its answer
                 await response.prepare(request)  # here, for a drain must wait until the answer has left
             return response
@@ -106,53 +125,49 @@ class RestDoor:
     async def start(self) -> None:
         """Listen on IPv6 and IPv4 alike, or on IPv4 where there is no IPv6. Raises OSError if the port is taken."""
         loop = asyncio.get_running_loop()
-        self.connection = self._server = _Server(self.handle, self._max_request_bytes)
+        self.connection = self._server = _Server(self.handle, self._traffic, self._max_request_bytes)
         if self._heads is not None:
             self.connection = partial(Lane, loop, self._app, self._heads, self._traffic, self._server)
         self._listener = await loop.create_server(
-            self.connection, sock=_listen(self._wanted_port), backlog=1024, ssl=self._tls
+            self.connection, sock=listen(self._wanted_port), backlog=1024, ssl=self._tls
         )
 
     async def drain(self, delay_seconds: float, grace_seconds: float) -> None:
-        """Answer what is under way and, for ``delay_seconds``, what comes; then stop listening.
+        """Take what comes for ``delay_seconds``, then stop listening; answer all that was taken.
 
-        Gives up after ``grace_seconds``.
+        Each connection ends behind its next answer. After ``grace_seconds`` those end that have no request.
         """
-        deadline = asyncio.get_running_loop().time() + grace_seconds
-        traffic = self._traffic
+        loop, traffic = asyncio.get_running_loop(), self._traffic
+        deadline = loop.time() + grace_seconds
         traffic.draining = True
-        await traffic.wait_idle(min(delay_seconds, grace_seconds))
-        if self._listener is not None:
-            self._listener.close()
-        while traffic.in_flight and (left := deadline - asyncio.get_running_loop().time()) > 0:
-            await traffic.wait_idle(left)
+        await asyncio.sleep(min(delay_seconds, grace_seconds))
+        await self._stop_listening(min(_HANDSHAKE_SECONDS, grace_seconds))
+        await traffic.wait_closed(deadline - loop.time())
         if traffic.in_flight:
             logger.warning(
                 "%d REST requests did not finish within --drain_grace_seconds and are dropped", traffic.in_flight
             )
+        for connection in list(traffic.connections):
+            connection.end_if_idle()
+        await traffic.wait_closed(min(_LAST_SECONDS, grace_seconds))
+
+    async def _stop_listening(self, handshake_seconds: float) -> None:
+        """Take every connection that a client has, and no other: one that is reset has lost its request."""
+        if self._listener is None or not self._listener.sockets:
+            return
+        descriptor = self._listener.sockets[0].fileno()
+        refuse_handshakes(descriptor)
+        await asyncio.sleep(handshake_seconds)
+        for _ in range(_MOST_TURNS):
+            if not is_readable(descriptor):
+                break
+            await asyncio.sleep(0)  # the event loop accepts all there are in each turn
+        self._listener.close()
 
     async def stop(self) -> None:
         """Close every connection, whatever is under way: who wants to wait has drained before."""
-        for close in list(self._traffic.connections):
-            close()
+        for connection in list(self._traffic.connections):
+            connection.stop()
         if self._server is not None:
             self._server.pre_shutdown()
             await self._server.shutdown(timeout=_CLOSE_SECONDS)
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        address: tuple[str, int] = ("::", port)
-    except OSError:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        address = ("0.0.0.0", port)  # noqa: S104 - a server's port is for everybody; containers publish it
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # its connections have it, too
-    try:
-        listener.bind(address)
-    except OSError:
-        listener.close()
-        raise
-    return listener

@@ -12,10 +12,11 @@ from typing import cast
 from serving.inference.context import RequestContext
 from serving.rest.answer import Answer, wire
 from serving.rest.app import RestApp
+from serving.rest.connection.half_closed import HalfClosed, can_be_half_closed
 from serving.rest.connection.heads import BLANK_LINE, Head, Heads, may_become_plain
-from serving.rest.connection.lane_states import BUSY, GATHERING, TRANSITIONS, Event, State
+from serving.rest.connection.lane_states import BUSY, GATHERING, OWING, TRANSITIONS, Event, State
 from serving.rest.connection.road import KEEPALIVE_SECONDS, Road, peer_of, report_unsent
-from serving.rest.connection.traffic import Traffic
+from serving.rest.connection.traffic import LINGER_SECONDS, Traffic, has_arrived
 
 _BURST = 32
 """Requests of one connection that are answered before others have their turn."""
@@ -44,7 +45,9 @@ class Lane(asyncio.Protocol):
         "_app",
         "_awaited",
         "_context",
+        "_ended",
         "_expires_at",
+        "_half_closed",
         "_head",
         "_heads",
         "_held",
@@ -78,6 +81,8 @@ class Lane(asyncio.Protocol):
         self._awaited: asyncio.Future[bytes] | None = None
         self._head: Head | None = None
         self._expires_at = 0.0
+        self._ended = False  # the client has said all
+        self._half_closed: HalfClosed | None = None
 
     @property
     def peer(self) -> str:
@@ -90,14 +95,25 @@ class Lane(asyncio.Protocol):
         """Begin to read."""
         self._transport = cast("asyncio.Transport", transport)
         report_unsent(self._transport)
-        self._traffic.connections.add(self.close)
+        self._traffic.connections.add(self)
         self._expires_at = self._loop.time() + KEEPALIVE_SECONDS
         self._timer = self._loop.call_at(self._expires_at, self._expire)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give up what is awaited: nobody is there to take it."""
-        self.close()
-        self._traffic.connections.discard(self.close)
+        self.stop()
+        self._traffic.left(self)
+        if self._half_closed is not None:
+            self._half_closed.cancel()
+
+    def eof_received(self) -> bool:
+        """The client has said all; whether the connection stays open, for its answers."""
+        if self._ended or self.state not in OWING or not can_be_half_closed(self._transport):
+            return self._ended
+        self._ended = True
+        if self.state is State.AWAITING:
+            self._half_closed = HalfClosed(self._loop, self._transport)
+        return True
 
     def pause_writing(self) -> None:
         """The client does not take what was written."""
@@ -112,7 +128,7 @@ class Lane(asyncio.Protocol):
         if self.state is not _READING:
             self._hold(data)
             return
-        app, known, draining = self._app, self._heads.known, self._traffic.draining
+        app, known, ending = self._app, self._heads.known, self._ended or self._traffic.draining
         answers: list[bytes] = []
         unsent = start = 0
         while start < len(data):
@@ -145,11 +161,11 @@ class Lane(asyncio.Protocol):
             except Exception as error:  # noqa: BLE001 - the door's net, as for the road
                 answer = app.failed(error, "POST", head.path)
             start = end
-            keep_alive = head.keep_alive and not draining
+            keep_alive = head.keep_alive and not (ending and self._is_last(behind=start < len(data)))
             answers.append(wire(answer, keep_alive=keep_alive))
             if not keep_alive:
                 self._send(answers)
-                self.close()
+                self._finish(head)
                 return
             unsent += len(answers[-1])
             if len(answers) >= _BURST or unsent >= _MOST_UNSENT:
@@ -157,7 +173,7 @@ class Lane(asyncio.Protocol):
                 return
         self._send(answers)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """End the connection. Answers that were written still leave; what the client sent behind them is not read."""
         self.take(Event.CLOSE)
         self._timer.cancel()
@@ -165,6 +181,11 @@ class Lane(asyncio.Protocol):
         if self._awaited is not None:
             self._awaited.cancel()
         self._transport.close()
+
+    def end_if_idle(self) -> None:
+        """End it if it has no request, nor one that has just arrived."""
+        if self.state is _READING and not has_arrived(self._transport):
+            self._linger()
 
     def take(self, event: Event) -> State:
         """Move to the next state, and let a drain wait for this connection, or no longer."""
@@ -204,31 +225,55 @@ class Lane(asyncio.Protocol):
         if self._wait(Event.DEFER, answers, rest) is State.DEFERRED:
             self._loop.call_soon(self._go_on, Event.TURN)
 
+    def _is_last(self, *, behind: bool) -> bool:
+        """Whether a request is the last one of a connection that is about to end; not if something is behind it."""
+        return not (behind or (not self._ended and has_arrived(self._transport)))
+
+    def _finish(self, head: Head) -> None:
+        """The last answer has been written."""
+        if head.keep_alive and not self._ended:
+            self._linger()  # the client does not expect the end
+        else:
+            self.stop()
+
+    def _linger(self) -> None:
+        """End this side, and wait for the client to do so."""
+        if not self._transport.can_write_eof() or self._transport.is_closing():
+            self.stop()
+            return
+        self.take(Event.CLOSE)
+        self._timer.cancel()
+        self._held.clear()
+        self._transport.write_eof()
+        self._timer = self._loop.call_later(LINGER_SECONDS, self._transport.close)
+
     def _answered(self, head: Head, reply: "asyncio.Future[bytes]") -> None:
         self._awaited = None
         if reply.cancelled():  # the client has gone, or the threads have been shut down
-            self.close()
+            self.stop()
             return
         try:
             answer = Answer(200, reply.result(), head.endpoint.content_type, self._app.headers)
         except Exception as error:  # noqa: BLE001 - as above
             answer = self._app.failed(error, "POST", head.path)
-        keep_alive = head.keep_alive and not self._traffic.draining
-        self._send([wire(answer, keep_alive=keep_alive)])
+        ending = self._ended or self._traffic.draining
+        keep_alive = head.keep_alive and not (ending and self._is_last(behind=bool(self._held)))
+        data = wire(answer, keep_alive=keep_alive)
+        self._send([data if self._half_closed is None else self._half_closed.rest_of(data)])
         if keep_alive:
             self._go_on(_SETTLED)
         else:
-            self.close()
+            self._finish(head)
 
     def _leave(self, answers: list[bytes], rest: bytes) -> None:
         """Take ``rest``, and all that comes, to the road; but not before every answer so far has been sent."""
         self._send(answers)
         if self._transport.is_closing():  # a road cannot be made on a socket that may be gone
-            self.close()
+            self.stop()
         elif self.take(Event.LEAVE) is State.LEFT:
             self._timer.cancel()
-            self._traffic.connections.discard(self.close)
-            self._road().take_over(self._transport, rest, self._expires_at)
+            self._road().take_over(self._transport, rest, self._expires_at, ended=self._ended)
+            self._traffic.left(self)
         else:
             self._held += rest
 
@@ -253,13 +298,15 @@ class Lane(asyncio.Protocol):
             if len(held) > _MOST_HELD:
                 self._transport.resume_reading()  # if it was paused
             self.data_received(held)
+            if self._ended and self.state not in OWING and self.state is not State.LEFT:
+                self.stop()  # what else there is of a request will never be all of it
 
     def _expire(self) -> None:
         """The time of the answer that was the last one when the timer was set is over."""
         now = self._loop.time()
         if now >= self._expires_at:
             if self.take(Event.EXPIRED) is _CLOSED:
-                self.close()
+                self.stop()
                 return
             self._expires_at = now + KEEPALIVE_SECONDS
         self._timer = self._loop.call_at(self._expires_at, self._expire)

@@ -91,6 +91,9 @@ class Event(Enum):
 BUSY = frozenset(State) - {State.READING, State.HEAD, State.LEFT, State.CLOSED}
 """A request is under way, or an answer has not left the process."""
 
+OWING = BUSY - {State.BODY}
+"""An answer is being made, or has not left the process."""
+
 GATHERING = frozenset((State.HEAD, State.BODY))
 """What arrives may be what is waited for."""
 

@@ -16,6 +16,8 @@ from aiohttp.web_protocol import RequestHandler
 
 from serving.rest import errors
 from serving.rest.answer import Answer, wire
+from serving.rest.connection.half_closed import HalfClosed, can_be_half_closed
+from serving.rest.connection.traffic import LINGER_SECONDS, Traffic, has_arrived
 from serving.rest.target import path_of
 
 KEEPALIVE_SECONDS = 3630.0
@@ -65,12 +67,15 @@ class Response(web.StreamResponse):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
-        transport.write(data)
+        road = cast("Road", request.protocol)
+        transport.write(road.rest_of(data))
         if request.method != "HEAD" and len(answer.body) > _LARGE:
             transport.write(answer.body)  # by itself: it is not copied
         del answer
-        if request.protocol.writing_paused:
+        if road.writing_paused:
             await request.writer.drain()
+        if not self._keep_open and (request.keep_alive or self._unparsed):
+            road.linger()  # the client does not expect the end
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to write."""
@@ -79,21 +84,123 @@ class Response(web.StreamResponse):
 class Road(RequestHandler):
     """aiohttp's protocol, but requests it cannot parse get TensorFlow Serving's page, and Host may be missing."""
 
-    __slots__ = ()
+    __slots__ = ("_ended", "_half_closed", "_lingering", "_traffic")
+
+    def __init__(self, manager: web.Server, traffic: Traffic, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._traffic = traffic
+        self._ended = False  # the client has said all
+        self._half_closed: HalfClosed | None = None
+        self._lingering: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to read."""
         super().connection_made(transport)
+        self._traffic.connections.add(self)
         report_unsent(cast("asyncio.Transport", transport))
 
-    def take_over(self, transport: asyncio.Transport, data: bytes, expires_at: float) -> None:
-        """Go on with a connection of the lane, which begins with ``data`` here and may be idle until ``expires_at``."""
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give up what is awaited: nobody is there to take it."""
+        super().connection_lost(exc)
+        self._lingering = None
+        self._traffic.left(self)
+        if self._half_closed is not None:
+            self._half_closed.cancel()
+
+    def eof_received(self) -> bool:  # type: ignore[override] # aiohttp gives nothing, which ends the connection
+        """The client has said all; whether the connection stays open, for its answers."""
+        transport = self.transport
+        if self._ended or transport is None or not can_be_half_closed(transport) or not self._owes():
+            return self._ended
+        self._ended = True
+        if self._current_request is not None:
+            self._watch(transport)
+        return True
+
+    def _owes(self) -> bool:
+        """Whether there are requests to be answered of which nothing is missing."""
+        current = self._current_request
+        if current is not None:
+            return current.content.is_eof()
+        # A request that has been taken from the queue and has not been begun: ``begin`` sees whether it is whole.
+        return self._has_whole_request() or self._waiter is None
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """A request is going to be answered; of one that is cut off the rest will never come."""
+        transport = self.transport
+        if self._ended and transport is not None:
+            if request.content.is_eof():
+                self._watch(transport)
+            else:
+                transport.close()
+
+    def _watch(self, transport: asyncio.Transport) -> None:
+        """Notice if the client has gone; not if it already has the beginning of an answer, of which more is unsent."""
+        if not transport.get_write_buffer_size() and not transport.is_closing():
+            self._half_closed = HalfClosed(self._loop, transport)
+
+    def _has_whole_request(self) -> bool:
+        return any(payload.is_eof() for _, payload in self._messages)
+
+    def goes_on(self) -> bool:
+        """Whether the connection may stay open behind the request that is being answered."""
+        if self._ended:
+            return self._has_whole_request()
+        return (
+            not self._traffic.draining
+            or bool(self._messages)
+            or (self.transport is not None and has_arrived(self.transport))
+        )
+
+    def rest_of(self, data: bytes) -> bytes:
+        """What is still to be written of an answer."""
+        return data if self._half_closed is None else self._half_closed.rest_of(data)
+
+    def linger(self) -> None:
+        """End this side, and wait for the client to do so."""
+        transport = self.transport
+        if (
+            self._ended
+            or transport is None
+            or transport.is_closing()
+            or not transport.can_write_eof()
+            or self._is_fed()
+        ):
+            return  # aiohttp closes it; what is left of a body it reads before
+        self._close = True
+        self.transport = None  # aiohttp would close it
+        self._lingering = transport
+        transport.write_eof()
+        self._loop.call_later(LINGER_SECONDS, transport.close)
+
+    def _is_fed(self) -> bool:
+        """Whether the body of the request that is being answered has not come to its end."""
+        return self._current_request is not None and not self._current_request.content.is_eof()
+
+    def stop(self) -> None:
+        """End it if nothing is under way; aiohttp's server ends the others."""
+        if self._lingering is not None:
+            self._lingering.close()
+
+    def end_if_idle(self) -> None:
+        """End it if it has no request, nor one that has just arrived."""
+        idle = self._waiter is not None and not self._waiter.done() and not self._messages
+        if idle and self.transport is not None and not has_arrived(self.transport):
+            self.linger()
+
+    def take_over(self, transport: asyncio.Transport, data: bytes, expires_at: float, *, ended: bool) -> None:
+        """Go on with a connection of the lane, which begins with ``data`` here and may be idle until ``expires_at``.
+
+        ``ended`` tells that nothing will come any more.
+        """
         transport.set_protocol(self)
         self.connection_made(transport)
         self.keep_alive(val=True)  # stops the timer
         self._next_keepalive_close_time = expires_at
         self._keepalive_handle = self._loop.call_at(expires_at, self._process_keepalive)
         self.data_received(data)
+        if ended and not self.eof_received():
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of the client."""

@@ -158,6 +158,7 @@ class Running:
     """A door that is open, and the service behind it."""
 
     def __init__(self, service: Service, door: RestDoor, tls: Tls | None) -> None:
+        self.loop = asyncio.get_running_loop()
         self.service = service
         self.door = door
         self._tls = tls
@@ -244,6 +245,7 @@ class Line(asyncio.Transport):
         self.writes = 0
         self.asked: list[str] = []
         self.closed = False
+        self.half_closed = False
         self.choked = False
         self._unsent = b""
         self._paused = False
@@ -287,6 +289,15 @@ class Line(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.half_closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return len(self._unsent)
 
     def pause_reading(self) -> None:
         self.asked.append("pause")

@@ -140,7 +140,7 @@ def expire(bench: Bench, _line: Line) -> None:
 def stop(_bench: Bench, line: Line) -> None:
     """The server ends."""
     assert isinstance(line.protocol, Lane)
-    line.protocol.close()
+    line.protocol.stop()
 
 
 SCRIPTS: tuple[tuple[Step, ...], ...] = (
