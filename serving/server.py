@@ -26,6 +26,7 @@ from serving.inference.context import Admit
 from serving.loading import gpu_use
 from serving.loading.config_loop import ConfigLoop
 from serving.rest.app import RestApp
+from serving.rest.connection.bounds import Bounds
 from serving.rest.server import RestDoor
 from serving.rpc.server import Transport, open_transport
 from serving.servables import libtensorflow
@@ -154,6 +155,7 @@ class Server:
             self._settings.max_request_bytes,
             context,
             small_request_lane=self._settings.rest_small_request_lane,
+            bounds=_bounds(self._settings),
         )
         try:
             await door.start()
@@ -241,6 +243,16 @@ class Server:
     def _loop_died(self, error: BaseException) -> None:
         self._loop_ended = True
         logger.error("Readiness is withdrawn, for a loop of the server ended: %s. What is loaded stays served.", error)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        max_head_bytes=max(settings.rest_api_max_head_bytes, 0),
+        head_timeout_seconds=max(settings.rest_api_head_timeout_seconds, 0.0),
+        body_timeout_seconds=max(settings.rest_api_body_timeout_seconds, 0.0),
+        min_body_bytes_per_second=max(settings.rest_api_min_body_bytes_per_second, 0),
+        max_connections_per_peer=max(settings.rest_api_max_connections_per_peer, 0),
+    )
 
 
 def _keep_garbage_collection_off_the_road() -> None:

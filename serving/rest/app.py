@@ -1,9 +1,11 @@
 """From an HTTP request to its answer: which API it is for, its body, waiting for slow models."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from serving.codecs.protobuf.wire import STEP, joined
@@ -11,6 +13,7 @@ from serving.core.servable import JoiningRun
 from serving.errors import Code, ServingError
 from serving.inference.call import Call, Reply
 from serving.inference.context import RequestContext
+from serving.inference.long_call import CANCELLED
 from serving.rest import errors
 from serving.rest.answer import LIBRARY_DEFAULT, Answer
 from serving.rest.connection.road import peer_of
@@ -160,6 +163,10 @@ class RestApp:
             return answer
         if isinstance(error, HTTPRequestEntityTooLarge) and api is not None:
             return self._too_large(api, method, path)
+        if isinstance(error, HttpProcessingError):  # what framed the body
+            return errors.page(error.code)
+        if isinstance(error, ConnectionError):  # the client has gone, and with it the rest of the body
+            return errors.answer(CANCELLED)
         logger.error("Answering %s %s failed", method, path, exc_info=error)
         return errors.answer(ServingError(Code.INTERNAL, "Internal error; the server's log has the details"))
 
@@ -197,8 +204,9 @@ def _without_query(path: str) -> str:
 
 
 async def _read(request: web.BaseRequest) -> bytes:
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if "Expect" in request.headers and not request.content.is_eof():
+        with contextlib.suppress(ConnectionError):  # of a client that has gone the wait is cancelled
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return await _body(request)
 
 

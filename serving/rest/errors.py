@@ -33,7 +33,7 @@ STATUS: Mapping[Code, int] = MappingProxyType(
 
 def answer(error: ServingError) -> Answer:
     """An API error: ``{"error": …}`` and nothing else."""
-    return Answer(STATUS[error.code], json_response.error(error.message), JSON)
+    return Answer(STATUS[error.code], json_response.error(error.text), JSON)
 
 
 def page(status: int) -> Answer:

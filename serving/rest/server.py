@@ -14,6 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from serving.host.listening import is_readable, listen, refuse_handshakes
 from serving.rest.app import RestApp
+from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.heads import Heads
 from serving.rest.connection.lane import Lane
 from serving.rest.connection.road import KEEPALIVE_SECONDS, Response, Road
@@ -24,6 +25,8 @@ _SMALL_BODY_BYTES = 64 * 1024
 """Of a request on the lane, which holds a body in pieces until all of it is there."""
 
 _LONGEST_LINE = 2**20
+"""In bytes, where heads are not bounded."""
+
 _MOST_HEADERS = 1024
 _BUFFER_BYTES = 2**18
 
@@ -41,6 +44,9 @@ _LAST_SECONDS = 0.5
 """How long clients of idle connections have to take note of the end, before they are closed."""
 
 
+_BOUNDS = Bounds()
+
+
 class _Server(web.Server):
     """Makes connections on the road, and requests whose body may be as large as allowed."""
 
@@ -56,6 +62,7 @@ class _Server(web.Server):
         self._running = asyncio.get_running_loop()
 
     def __call__(self) -> Road:
+        longest = self._traffic.bounds.max_head_bytes or _LONGEST_LINE
         return Road(
             self,
             self._traffic,
@@ -63,8 +70,8 @@ class _Server(web.Server):
             access_log=None,  # aiohttp's way to have no access log
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE_SECONDS,
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
+            max_line_size=longest,
+            max_field_size=longest,
             max_headers=_MOST_HEADERS,
             read_bufsize=_BUFFER_BYTES,
         )
@@ -91,22 +98,19 @@ class RestDoor:
         tls: ssl.SSLContext | None = None,
         *,
         small_request_lane: bool = True,
+        bounds: Bounds = _BOUNDS,
     ) -> None:
         self._app = app
         self._tls = tls
-        self._wanted_port = port
+        self.port = port
+        """The bound port, once started."""
         self._max_request_bytes = max_request_bytes
         largest = min(max_request_bytes, _SMALL_BODY_BYTES - 1)
         self._heads = Heads(app.small, largest) if small_request_lane else None
-        self._traffic = Traffic()
+        self._traffic = Traffic(bounds)
         self._server: _Server | None = None
         self.connection: Callable[[], asyncio.Protocol] | None = None  # makes each, once started
         self._listener: asyncio.Server | None = None
-
-    @property
-    def port(self) -> int:
-        """The bound port; differs from the wanted one if that was 0."""
-        return int(self._listener.sockets[0].getsockname()[1]) if self._listener else self._wanted_port
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request of any connection on the road."""
@@ -128,9 +132,9 @@ class RestDoor:
         self.connection = self._server = _Server(self.handle, self._traffic, self._max_request_bytes)
         if self._heads is not None:
             self.connection = partial(Lane, loop, self._app, self._heads, self._traffic, self._server)
-        self._listener = await loop.create_server(
-            self.connection, sock=listen(self._wanted_port), backlog=1024, ssl=self._tls
-        )
+        listener = listen(self.port)
+        self.port = int(listener.getsockname()[1])
+        self._listener = await loop.create_server(self.connection, sock=listener, backlog=1024, ssl=self._tls)
 
     async def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Take what comes for ``delay_seconds``, then stop listening; answer all that was taken.

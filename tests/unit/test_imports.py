@@ -30,7 +30,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "batching": frozenset({"core", "errors"}),
         "inference": frozenset({"core", "codecs", "protos", "errors", "telemetry"}),
         "request_log": frozenset({"codecs", "core", "protos", "errors", "settings", "telemetry"}),
-        "rest": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry"}),
+        "rest": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry", "host"}),
         "rpc": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry", "host", "tls"}),
         "tls": frozenset({"configuration", "protos", "errors"}),
         "configuration": frozenset({"batching", "core", "protos", "errors", "settings", "telemetry"}),

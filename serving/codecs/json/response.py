@@ -62,7 +62,7 @@ def outputs(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> byte
 
 
 def error(message: str) -> bytes:
-    """The body of every failed request; surrogate-escaped bytes of the message come out as they came in."""
+    """The body of every failed request."""
     return _body(b"error", quoted(encoded(message)))
 
 

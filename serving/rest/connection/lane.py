@@ -10,13 +10,15 @@ from functools import partial
 from typing import cast
 
 from serving.inference.context import RequestContext
+from serving.rest import errors
 from serving.rest.answer import Answer, wire
 from serving.rest.app import RestApp
+from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.half_closed import HalfClosed, can_be_half_closed
 from serving.rest.connection.heads import BLANK_LINE, Head, Heads, may_become_plain
 from serving.rest.connection.lane_states import BUSY, GATHERING, OWING, TRANSITIONS, Event, State
 from serving.rest.connection.road import KEEPALIVE_SECONDS, Road, peer_of, report_unsent
-from serving.rest.connection.traffic import LINGER_SECONDS, Traffic, has_arrived
+from serving.rest.connection.traffic import LINGER_SECONDS, MOST_DROPPED, Traffic, has_arrived
 
 _BURST = 32
 """Requests of one connection that are answered before others have their turn."""
@@ -76,7 +78,7 @@ class Lane(asyncio.Protocol):
         self._road = road
         self._peer: str | None = None
         self._held = bytearray()  # arrived, but not answered yet
-        self._wanted = 0  # the size of the request that ``_held`` is the beginning of, once that is known
+        self._wanted = 0  # the size of the request that ``_held`` is the beginning of, once known; dropped in the end
         self._pieces = 0  # of a head
         self._awaited: asyncio.Future[bytes] | None = None
         self._head: Head | None = None
@@ -95,9 +97,11 @@ class Lane(asyncio.Protocol):
         """Begin to read."""
         self._transport = cast("asyncio.Transport", transport)
         report_unsent(self._transport)
-        self._traffic.connections.add(self)
         self._expires_at = self._loop.time() + KEEPALIVE_SECONDS
         self._timer = self._loop.call_at(self._expires_at, self._expire)
+        traffic = self._traffic
+        if not traffic.takes(self, self.peer if traffic.bounds.max_connections_per_peer else ""):
+            self._refuse(429)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give up what is awaited: nobody is there to take it."""
@@ -182,6 +186,21 @@ class Lane(asyncio.Protocol):
             self._awaited.cancel()
         self._transport.close()
 
+    def is_late(self, seconds: float, bounds: Bounds) -> bool:
+        """Whether the request that it gathers should have come to its end; ``seconds`` ago the part of it began."""
+        if self.state is State.HEAD:
+            return seconds > bounds.head_seconds()
+        return self.state is State.BODY and seconds > bounds.body_seconds(len(self._held))
+
+    def time_out(self) -> None:
+        """Say so, and end it."""
+        self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        """Answer with a page, which ends the connection."""
+        self._send([wire(errors.page(status), keep_alive=False)])
+        self._linger()
+
     def end_if_idle(self) -> None:
         """End it if it has no request, nor one that has just arrived."""
         if self.state is _READING and not has_arrived(self._transport):
@@ -211,7 +230,10 @@ class Lane(asyncio.Protocol):
         if answers:
             self._send(answers)
         self._held += rest
-        return self.take(event)
+        after = self.take(event)
+        if after in GATHERING:
+            self._traffic.gathers(self)
+        return after
 
     def _gather_head(self, answers: list[bytes], rest: bytes) -> None:
         """``rest`` is a head without its end."""
@@ -272,8 +294,9 @@ class Lane(asyncio.Protocol):
             self.stop()
         elif self.take(Event.LEAVE) is State.LEFT:
             self._timer.cancel()
-            self._road().take_over(self._transport, rest, self._expires_at, ended=self._ended)
-            self._traffic.left(self)
+            road = self._road()
+            self._traffic.passes(self, road)
+            road.take_over(self._transport, rest, self._expires_at, ended=self._ended)
         else:
             self._held += rest
 
@@ -281,10 +304,14 @@ class Lane(asyncio.Protocol):
         """Keep what arrives behind a request that is not complete, or not answered."""
         state, held = self.state, self._held
         if state is _CLOSED:
+            self._wanted += len(data)
+            if self._wanted > MOST_DROPPED:
+                self._transport.abort()
             return
         held += data
         if state in GATHERING:
             if len(held) >= self._wanted:
+                self._traffic.has_gathered(self)
                 self._go_on(_MORE)
         elif len(held) > _MOST_HELD:
             self._transport.pause_reading()

@@ -11,13 +11,16 @@ import re
 from typing import Any, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError
+from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
+from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web_protocol import RequestHandler
 
 from serving.rest import errors
 from serving.rest.answer import Answer, wire
+from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.half_closed import HalfClosed, can_be_half_closed
-from serving.rest.connection.traffic import LINGER_SECONDS, Traffic, has_arrived
+from serving.rest.connection.parser import BoundedParser, RefusedError
+from serving.rest.connection.traffic import LINGER_SECONDS, MOST_DROPPED, Traffic, has_arrived
 from serving.rest.target import path_of
 
 KEEPALIVE_SECONDS = 3630.0
@@ -84,10 +87,14 @@ class Response(web.StreamResponse):
 class Road(RequestHandler):
     """aiohttp's protocol, but requests it cannot parse get TensorFlow Serving's page, and Host may be missing."""
 
-    __slots__ = ("_ended", "_half_closed", "_lingering", "_traffic")
+    __slots__ = ("_bounded", "_dropped", "_ended", "_half_closed", "_lingering", "_part", "_traffic")
 
     def __init__(self, manager: web.Server, traffic: Traffic, **options: Any) -> None:
         super().__init__(manager, **options)
+        self._bounded = BoundedParser(cast("HttpRequestParser", self._parser), traffic.bounds.max_head_bytes)
+        self._parser = cast("HttpRequestParser", self._bounded)
+        self._dropped = 0  # bytes behind the last answer
+        self._part = 0  # of a request, whose rest is awaited
         self._traffic = traffic
         self._ended = False  # the client has said all
         self._half_closed: HalfClosed | None = None
@@ -96,8 +103,12 @@ class Road(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to read."""
         super().connection_made(transport)
-        self._traffic.connections.add(self)
         report_unsent(cast("asyncio.Transport", transport))
+        traffic = self._traffic
+        if self not in traffic.connections and not traffic.takes(
+            self, peer_of(transport) if traffic.bounds.max_connections_per_peer else ""
+        ):
+            self._refuse(429)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give up what is awaited: nobody is there to take it."""
@@ -204,9 +215,49 @@ class Road(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of the client."""
+        if self._lingering is not None:
+            self._dropped += len(data)
+            if self._dropped > MOST_DROPPED:
+                self._lingering.abort()
+            return
         if self._current_request is None and not self._messages:
             data = _with_host(data)
         super().data_received(data)
+        self._note_part()
+
+    def _note_part(self) -> None:
+        """Let the rest of a head or of a body be awaited, or no longer."""
+        bounded = self._bounded
+        part = bounded.part if bounded.gathering else 0
+        if part != self._part:
+            self._part = part
+            if part:
+                self._traffic.gathers(self)
+            else:
+                self._traffic.has_gathered(self)
+
+    def is_late(self, seconds: float, bounds: Bounds) -> bool:
+        """Whether the request that it gathers should have come to its end; ``seconds`` ago the part of it began."""
+        if self._bounded.in_head:
+            return seconds > bounds.head_seconds()
+        return seconds > bounds.body_seconds(self._bounded.received)
+
+    def time_out(self) -> None:
+        """Say so, and end it."""
+        self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        """Answer with a page, unless an answer is under way, and end the connection."""
+        transport = self.transport
+        if transport is None:
+            return
+        current = self._current_request
+        if not self._messages and (current is None or not current.content.is_eof()):
+            transport.write(wire(errors.page(status), keep_alive=False))
+        if current is None:
+            self.linger()
+        else:
+            self.force_close()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on; aiohttp's streams call this for every piece of a body, though reading was not paused."""
@@ -221,8 +272,12 @@ class Road(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what could not be parsed; ``exc`` says why."""
-        if isinstance(exc, BadHttpMethod):
+        if isinstance(exc, RefusedError):
+            status = exc.code
+        elif isinstance(exc, BadHttpMethod):
             status = 501
+        elif isinstance(exc, LineTooLong):
+            status = 431
         elif isinstance(exc, InvalidURLError) and _is_relative(exc):
             status = 404
         return Response(errors.page(status), keep_alive=False, unparsed=True)

@@ -2,13 +2,22 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from typing import Protocol
 
 from serving.host.listening import is_readable
+from serving.rest.connection.bounds import Bounds
 
 LINGER_SECONDS = 1.0
 """How long a connection waits for its client's end after its own: what a client still sends is read and dropped, for a
 socket that is closed with unread bytes is reset, and a reset overtakes the last answer."""
+
+
+MOST_DROPPED = 2**20
+"""How many bytes of a client are read and dropped so."""
+
+_LOOK_SECONDS = 1.0
+"""Between two looks at the requests that are awaited."""
 
 
 class Connection(Protocol):
@@ -16,6 +25,14 @@ class Connection(Protocol):
 
     def stop(self) -> None:
         """End it, whatever is under way."""
+        ...
+
+    def is_late(self, seconds: float, bounds: Bounds) -> bool:
+        """Whether the request that it gathers should have come to its end; ``seconds`` ago the part of it began."""
+        ...
+
+    def time_out(self) -> None:
+        """Say so, and end it."""
         ...
 
     def end_if_idle(self) -> None:
@@ -26,9 +43,13 @@ class Connection(Protocol):
 class Traffic:
     """Counts requests; belongs to the event loop. ``draining`` makes every answer the last one of its connection."""
 
-    __slots__ = ("_changed", "connections", "draining", "in_flight")
+    __slots__ = ("_changed", "_counted", "_gathering", "_peers", "bounds", "connections", "draining", "in_flight")
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self._gathering: dict[Connection, float] = {}
+        self._counted: dict[Connection, str] = {}
+        self._peers: Counter[str] = Counter()
         self.draining = False
         self.in_flight = 0
         self.connections: set[Connection] = set()
@@ -42,9 +63,54 @@ class Traffic:
         """Once for every ``began``."""
         self.in_flight -= 1
 
+    def gathers(self, connection: Connection) -> None:
+        """A part of a request is there, and the rest is awaited from now on."""
+        loop = asyncio.get_running_loop()
+        if not self._gathering:
+            loop.call_later(_LOOK_SECONDS, self._look)
+        self._gathering[connection] = loop.time()
+
+    def has_gathered(self, connection: Connection) -> None:
+        """The rest has come."""
+        self._gathering.pop(connection, None)
+
+    def _look(self) -> None:
+        """Let go of clients that are too slow."""
+        loop = asyncio.get_running_loop()
+        for connection, began in list(self._gathering.items()):
+            if connection.is_late(loop.time() - began, self.bounds):
+                del self._gathering[connection]
+                connection.time_out()
+        if self._gathering:
+            loop.call_later(_LOOK_SECONDS, self._look)
+
+    def takes(self, connection: Connection, peer: str) -> bool:
+        """Count a new connection, unless its peer has as many as it may."""
+        self.connections.add(connection)
+        most = self.bounds.max_connections_per_peer
+        if most:
+            if self._peers[peer] >= most:
+                return False
+            self._peers[peer] += 1
+            self._counted[connection] = peer
+        return True
+
+    def passes(self, before: Connection, after: Connection) -> None:
+        """A connection goes on as another."""
+        self.connections.add(after)
+        if before in self._counted:
+            self._counted[after] = self._counted.pop(before)
+        self.left(before)
+
     def left(self, connection: Connection) -> None:
-        """A connection is lost, or goes on as another."""
+        """A connection is lost."""
         self.connections.discard(connection)
+        self._gathering.pop(connection, None)
+        peer = self._counted.pop(connection, None)
+        if peer is not None:
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
         if self.draining and not self.connections:
             self._changed.set()
 

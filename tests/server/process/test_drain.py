@@ -158,18 +158,32 @@ def test_new_connections_are_refused_meanwhile(start: Start) -> None:
         assert calls.all_answered()
 
 
-def test_idle_server_ends_before_its_grace(start: Start) -> None:
-    """With open connections that ask for nothing there is nothing to wait for."""
-    server = start()
+def test_idle_connections_are_answered_once_more(start: Start) -> None:
+    """Those over which nothing comes stay open until their next request, or until the grace ends; then they end."""
+    server = start(grace_seconds=3)
     client = GrpcClient(server)
     client.predict(FAST, ONE)
     with RawConnection(server.rest_port) as unused, RawConnection(server.rest_port) as used:
         used.send(request("GET", "/v1/models/slow"))
         assert used.response().status == 200
         server.terminate()
+        server.wait_for("Draining: ")
+        used.send(request("GET", "/v1/models/slow"))
+        response = used.response()
+        assert (response.status, response.headers["connection"]) == (200, "close")
         assert server.wait() == 0
         assert (unused.rest(), used.rest()) == (b"", b"")
     client.close()
+
+
+def test_idle_server_ends_before_its_grace(start: Start) -> None:
+    """Without open connections there is nothing to wait for."""
+    server = start()
+    with RawConnection(server.rest_port) as used:
+        used.send(request("GET", "/v1/models/slow"))
+        assert used.response().status == 200
+    server.terminate()
+    assert server.wait() == 0
 
 
 def test_second_signal_ends_at_once(start: Start) -> None:

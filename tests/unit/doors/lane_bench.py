@@ -10,6 +10,7 @@ from typing import TypeVarTuple
 
 import pytest
 
+from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.traffic import Traffic
 from serving.rest.server import RestDoor
 from tests.support import ManualClock
@@ -20,6 +21,7 @@ PREDICT = "/v1/models/m:predict"
 SLOW = "/v1/models/slow:predict"
 BODY = b'{"instances": [1.0]}'
 PLAIN = written("POST", PREDICT, BODY)
+PATIENT = Bounds(head_timeout_seconds=0, body_timeout_seconds=0)
 MOST_TURNS = 5000
 
 Options = TypeVarTuple("Options")
@@ -105,7 +107,7 @@ def benched(*, opened: bool) -> Iterator[Bench]:
         service = Service(executor)
         if opened:
             service.app.open()
-        door = RestDoor(service.app, 0, MAX_REQUEST_BYTES)
+        door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, bounds=PATIENT)
         loop.run_until_complete(door.start())
         yield Bench(loop=loop, clock=clock, service=service, door=door)
         service.slow.gate.set()

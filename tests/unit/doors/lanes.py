@@ -22,6 +22,7 @@ from serving.inference.context import RequestContext
 from serving.inference.placement import Workers
 from serving.rest.answer import Answer
 from serving.rest.app import RestApp
+from serving.rest.connection.bounds import Bounds
 from serving.rest.endpoint import Endpoint
 from serving.rest.routes import apis
 from serving.rest.server import RestDoor
@@ -31,6 +32,7 @@ from tests.support import TIMEOUT_SECONDS, FakeServable, loads, settle
 from tests.support.request_layer import request_layer
 
 MAX_REQUEST_BYTES = 50_000
+BOUNDS = Bounds()
 
 _DATE = re.compile(rb"\r\nDate: [^\r]+\r\n")
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
@@ -204,7 +206,9 @@ def _complete(received: bytes) -> int:
 
 
 @contextmanager
-def running(*, lane: bool, cors: bool = False, opened: bool = True, tls: Tls | None = None) -> Iterator[Running]:
+def running(
+    *, lane: bool, cors: bool = False, opened: bool = True, tls: Tls | None = None, bounds: Bounds = BOUNDS
+) -> Iterator[Running]:
     """A door in a thread of its own, on uvloop as in the server."""
     started: Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -214,7 +218,9 @@ def running(*, lane: bool, cors: bool = False, opened: bool = True, tls: Tls | N
             service = Service(executor, cors=cors)
             if opened:
                 service.app.open()
-            door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, tls and tls.server, small_request_lane=lane)
+            door = RestDoor(
+                service.app, 0, MAX_REQUEST_BYTES, tls and tls.server, small_request_lane=lane, bounds=bounds
+            )
             await door.start()
             started.set_result((Running(service, door, tls), asyncio.get_running_loop(), stop))
             await stop.wait()
