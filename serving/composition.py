@@ -11,6 +11,7 @@ from serving.configuration import model_config, monitoring_config
 from serving.configuration.session_config import Sessions
 from serving.core.manager import Manager
 from serving.host import allocator
+from serving.host.unsent import Unsent
 from serving.inference.context import Admit
 from serving.inference.placement import Workers
 from serving.inference.service import Service
@@ -61,6 +62,7 @@ class Composition:
             tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString())
         )
         self.optimizing = optimize_stage.from_settings(settings, self.saved_models)
+        self.unsent = Unsent(settings.max_unsent_bytes, allocator.return_free_pages)
         self.workers = Workers(max(cpus, _FEWEST_WORKERS), settings.max_long_requests, allocator.return_free_pages)
         self.service = Service(
             self.manager,

@@ -156,6 +156,7 @@ class Server:
             context,
             small_request_lane=self._settings.rest_small_request_lane,
             bounds=_bounds(self._settings),
+            unsent=self._composition.unsent,
         )
         try:
             await door.start()

@@ -13,6 +13,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from serving.host.listening import is_readable, listen, refuse_handshakes
+from serving.host.unsent import Unsent
 from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.heads import Heads
@@ -99,6 +100,7 @@ class RestDoor:
         *,
         small_request_lane: bool = True,
         bounds: Bounds = _BOUNDS,
+        unsent: Unsent | None = None,
     ) -> None:
         self._app = app
         self._tls = tls
@@ -107,7 +109,7 @@ class RestDoor:
         self._max_request_bytes = max_request_bytes
         largest = min(max_request_bytes, _SMALL_BODY_BYTES - 1)
         self._heads = Heads(app.small, largest) if small_request_lane else None
-        self._traffic = Traffic(bounds)
+        self._traffic = Traffic(bounds, unsent or Unsent())
         self._server: _Server | None = None
         self.connection: Callable[[], asyncio.Protocol] | None = None  # makes each, once started
         self._listener: asyncio.Server | None = None

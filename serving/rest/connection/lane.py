@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+from serving.errors import ServingError
+from serving.host.unsent import LARGE_BYTES
 from serving.inference.context import RequestContext
 from serving.rest import errors
 from serving.rest.answer import Answer, wire
@@ -23,8 +25,8 @@ from serving.rest.connection.traffic import LINGER_SECONDS, MOST_DROPPED, Traffi
 _BURST = 32
 """Requests of one connection that are answered before others have their turn."""
 
-_MOST_UNSENT = 2**16
-"""Bytes of answers that are put together before they are written."""
+_MOST_UNSENT = LARGE_BYTES
+"""Bytes of answers that are put together before they are written; one that is large is always the last of them."""
 
 _MOST_HELD = 2**18
 """Bytes that may have arrived behind a request that is still to be answered; then the client has to wait."""
@@ -60,6 +62,7 @@ class Lane(asyncio.Protocol):
         "_timer",
         "_traffic",
         "_transport",
+        "_unsent",
         "_wanted",
         "state",
     )
@@ -83,6 +86,7 @@ class Lane(asyncio.Protocol):
         self._awaited: asyncio.Future[bytes] | None = None
         self._head: Head | None = None
         self._expires_at = 0.0
+        self._unsent = 0  # bytes that are counted as such
         self._ended = False  # the client has said all
         self._half_closed: HalfClosed | None = None
 
@@ -107,6 +111,7 @@ class Lane(asyncio.Protocol):
         """Give up what is awaited: nobody is there to take it."""
         self.stop()
         self._traffic.left(self)
+        self._count_unsent(0)
         if self._half_closed is not None:
             self._half_closed.cancel()
 
@@ -122,9 +127,18 @@ class Lane(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not take what was written."""
         self.take(Event.PAUSED)
+        self._count_unsent(self._transport.get_write_buffer_size())
+
+    def _count_unsent(self, size: int) -> None:
+        before, self._unsent = self._unsent, size
+        if size:
+            self._traffic.unsent.add(size)
+        if before:
+            self._traffic.unsent.remove(before)
 
     def resume_writing(self) -> None:
         """The client has taken everything."""
+        self._count_unsent(0)
         self._go_on(Event.TAKEN)
 
     def data_received(self, data: bytes) -> None:
@@ -168,8 +182,7 @@ class Lane(asyncio.Protocol):
             keep_alive = head.keep_alive and not (ending and self._is_last(behind=start < len(data)))
             answers.append(wire(answer, keep_alive=keep_alive))
             if not keep_alive:
-                self._send(answers)
-                self._finish(head)
+                self._finish(head, answers)
                 return
             unsent += len(answers[-1])
             if len(answers) >= _BURST or unsent >= _MOST_UNSENT:
@@ -244,15 +257,28 @@ class Lane(asyncio.Protocol):
             self._leave(answers, rest)
 
     def _defer(self, answers: list[bytes], rest: bytes) -> None:
+        answers[-1] = self._bounded(answers[-1], keep_alive=True)
         if self._wait(Event.DEFER, answers, rest) is State.DEFERRED:
             self._loop.call_soon(self._go_on, Event.TURN)
+
+    def _bounded(self, data: bytes, *, keep_alive: bool) -> bytes:
+        """An answer, or an error in place of a large one."""
+        if len(data) <= LARGE_BYTES:
+            return data
+        try:
+            self._traffic.unsent.check(len(data))
+        except ServingError as error:
+            return wire(errors.answer(error), keep_alive=keep_alive)
+        return data
 
     def _is_last(self, *, behind: bool) -> bool:
         """Whether a request is the last one of a connection that is about to end; not if something is behind it."""
         return not (behind or (not self._ended and has_arrived(self._transport)))
 
-    def _finish(self, head: Head) -> None:
-        """The last answer has been written."""
+    def _finish(self, head: Head, answers: list[bytes]) -> None:
+        """Write the last answers, and end the connection."""
+        answers[-1] = self._bounded(answers[-1], keep_alive=False)
+        self._send(answers)
         if head.keep_alive and not self._ended:
             self._linger()  # the client does not expect the end
         else:
@@ -280,12 +306,14 @@ class Lane(asyncio.Protocol):
             answer = self._app.failed(error, "POST", head.path)
         ending = self._ended or self._traffic.draining
         keep_alive = head.keep_alive and not (ending and self._is_last(behind=bool(self._held)))
-        data = wire(answer, keep_alive=keep_alive)
-        self._send([data if self._half_closed is None else self._half_closed.rest_of(data)])
+        data = self._bounded(wire(answer, keep_alive=keep_alive), keep_alive=keep_alive)
+        if self._half_closed is not None:
+            data = self._half_closed.rest_of(data)
         if keep_alive:
+            self._send([data])
             self._go_on(_SETTLED)
         else:
-            self._finish(head)
+            self._finish(head, [data])
 
     def _leave(self, answers: list[bytes], rest: bytes) -> None:
         """Take ``rest``, and all that comes, to the road; but not before every answer so far has been sent."""

@@ -15,6 +15,8 @@ from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web_protocol import RequestHandler
 
+from serving.errors import ServingError
+from serving.host.unsent import LARGE_BYTES
 from serving.rest import errors
 from serving.rest.answer import Answer, wire
 from serving.rest.connection.bounds import Bounds
@@ -37,7 +39,6 @@ _REQUEST_LINE = re.compile("b['\"][A-Z]+ (.*) HTTP/")
 """The request line in the message of aiohttp's parser, and in it the target."""
 
 
-_LARGE = 2**16
 _GONE = Answer(0, b"", b"")
 
 
@@ -60,23 +61,25 @@ class Response(web.StreamResponse):
         if self._sent:
             return
         self._sent = True
+        road = cast("Road", request.protocol)
         answer, self._answer = self._answer, _GONE  # aiohttp keeps this longer than a large body may be kept
+        if len(answer.body) > LARGE_BYTES:
+            answer = road.bounded(answer)
         data = wire(
             answer,
             keep_alive=self._keep_open,
             old_protocol=request.version < _HTTP_1_1 and not self._unparsed,
-            with_body=request.method != "HEAD" and len(answer.body) <= _LARGE,
+            with_body=request.method != "HEAD" and len(answer.body) <= LARGE_BYTES,
         )
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
-        road = cast("Road", request.protocol)
         transport.write(road.rest_of(data))
-        if request.method != "HEAD" and len(answer.body) > _LARGE:
+        if request.method != "HEAD" and len(answer.body) > LARGE_BYTES:
             transport.write(answer.body)  # by itself: it is not copied
         del answer
         if road.writing_paused:
-            await request.writer.drain()
+            await road.wait_taken(transport.get_write_buffer_size())
         if not self._keep_open and (request.keep_alive or self._unparsed):
             road.linger()  # the client does not expect the end
 
@@ -162,6 +165,22 @@ class Road(RequestHandler):
             or bool(self._messages)
             or (self.transport is not None and has_arrived(self.transport))
         )
+
+    def bounded(self, answer: Answer) -> Answer:
+        """A large answer, or an error in its place."""
+        try:
+            self._traffic.unsent.check(len(answer.body))
+        except ServingError as error:
+            return errors.answer(error)
+        return answer
+
+    async def wait_taken(self, size: int) -> None:
+        """Wait until the client has taken the ``size`` bytes that it has not; ConnectionError if it has gone."""
+        self._traffic.unsent.add(size)
+        try:
+            await self._drain_helper()
+        finally:
+            self._traffic.unsent.remove(size)
 
     def rest_of(self, data: bytes) -> bytes:
         """What is still to be written of an answer."""

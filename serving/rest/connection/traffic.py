@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Protocol
 
 from serving.host.listening import is_readable
+from serving.host.unsent import Unsent
 from serving.rest.connection.bounds import Bounds
 
 LINGER_SECONDS = 1.0
@@ -43,10 +44,21 @@ class Connection(Protocol):
 class Traffic:
     """Counts requests; belongs to the event loop. ``draining`` makes every answer the last one of its connection."""
 
-    __slots__ = ("_changed", "_counted", "_gathering", "_peers", "bounds", "connections", "draining", "in_flight")
+    __slots__ = (
+        "_changed",
+        "_counted",
+        "_gathering",
+        "_peers",
+        "bounds",
+        "connections",
+        "draining",
+        "in_flight",
+        "unsent",
+    )
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, unsent: Unsent) -> None:
         self.bounds = bounds
+        self.unsent = unsent
         self._gathering: dict[Connection, float] = {}
         self._counted: dict[Connection, str] = {}
         self._peers: Counter[str] = Counter()

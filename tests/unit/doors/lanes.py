@@ -17,6 +17,7 @@ from serving.core.manager import Manager
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import DataType, Tensor
+from serving.host.unsent import Unsent
 from serving.inference.call import Reply
 from serving.inference.context import RequestContext
 from serving.inference.placement import Workers
@@ -207,7 +208,13 @@ def _complete(received: bytes) -> int:
 
 @contextmanager
 def running(
-    *, lane: bool, cors: bool = False, opened: bool = True, tls: Tls | None = None, bounds: Bounds = BOUNDS
+    *,
+    lane: bool,
+    cors: bool = False,
+    opened: bool = True,
+    tls: Tls | None = None,
+    bounds: Bounds = BOUNDS,
+    unsent: Unsent | None = None,
 ) -> Iterator[Running]:
     """A door in a thread of its own, on uvloop as in the server."""
     started: Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
@@ -219,7 +226,13 @@ def running(
             if opened:
                 service.app.open()
             door = RestDoor(
-                service.app, 0, MAX_REQUEST_BYTES, tls and tls.server, small_request_lane=lane, bounds=bounds
+                service.app,
+                0,
+                MAX_REQUEST_BYTES,
+                tls and tls.server,
+                small_request_lane=lane,
+                bounds=bounds,
+                unsent=unsent,
             )
             await door.start()
             started.set_result((Running(service, door, tls), asyncio.get_running_loop(), stop))

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from serving.host.unsent import Unsent
 from serving.rest.connection.bounds import Bounds
 from tests.support import TIMEOUT_SECONDS
+from tests.support.server_process import wait_until
 from tests.unit.doors.lanes import Running, running
 
 BODY = b'{"instances": [1.0]}'
@@ -25,7 +27,7 @@ def door(request: pytest.FixtureRequest) -> Iterator[Running]:
 
 
 def _is_answered(received: bytes) -> bool:
-    return received.count(b" 200 OK") == 1 and received.endswith(b"}")
+    return received.endswith(b"}")  # of JSON; a page ends its connection
 
 
 def ask(door: Running, *pieces: bytes) -> bytes:
@@ -155,3 +157,26 @@ def test_answers_are_valid_unicode(door: Running) -> None:
         client.sendall(b"GET /v1/models/%ff%fe HTTP/1.1\r\n\r\n")
         received = client.recv(1 << 16)
     assert "model \ufffd\ufffd" in received.partition(b"\r\n\r\n")[2].decode()
+
+
+@pytest.mark.parametrize("lane", [True, False], ids=["lane", "road"])
+def test_answers_that_nobody_reads_are_bounded(lane: bool) -> None:
+    """Beyond the bound a large answer is refused, a small one is not; what is read makes room again."""
+    unsent = Unsent(4 * MEGABYTES)
+    many = b'{"instances": [%b]}' % b",".join([b"1e5"] * 12_000)  # more than twice as many bytes in the answer
+    request = LINE + b"Content-Length: %d\r\n\r\n" % len(many) + many
+    with running(lane=lane, unsent=unsent) as opened:
+        address = ("127.0.0.1", opened.door.port)
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(address)
+            deaf.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                deaf.sendall(request * 400)  # until the server reads no more
+            wait_until("an answer is not taken", lambda: unsent.bytes > 0)
+            unsent.add(4 * MEGABYTES)
+            assert ask(opened, request) == b"429 Client Error"
+            assert ask(opened, LINE + LENGTH + b"\r\n" + BODY) == b"200 OK"
+            unsent.remove(4 * MEGABYTES)
+        wait_until("the connection is gone", lambda: not unsent.bytes)
+        assert ask(opened, request) == b"200 OK"
