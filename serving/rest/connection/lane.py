@@ -14,7 +14,7 @@ from serving.rest.answer import Answer, wire
 from serving.rest.app import RestApp
 from serving.rest.connection.heads import BLANK_LINE, Head, Heads, may_become_plain
 from serving.rest.connection.lane_states import BUSY, GATHERING, TRANSITIONS, Event, State
-from serving.rest.connection.road import KEEPALIVE_SECONDS, Road, peer_of, report_unsent
+from serving.rest.connection.road import Road, peer_of, report_unsent
 from serving.rest.connection.traffic import Traffic
 
 _BURST = 32
@@ -37,7 +37,8 @@ _PART_OF_BODY, _MORE, _AWAIT, _SETTLED = Event.PART_OF_BODY, Event.MORE, Event.A
 class Lane(asyncio.Protocol):
     """One connection. ``app`` answers, ``heads`` reads, ``traffic`` counts what is under way across loop turns.
 
-    ``road`` makes what takes over; ``state`` says what is waited for, by the table in ``lane_states``.
+    ``road`` makes what takes over; ``keepalive_seconds`` is how long it may be idle; ``state`` says what is waited for,
+    by the table in ``lane_states``.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Lane(asyncio.Protocol):
         "_head",
         "_heads",
         "_held",
+        "_keepalive_seconds",
         "_loop",
         "_peer",
         "_pieces",
@@ -63,7 +65,13 @@ class Lane(asyncio.Protocol):
     _context: RequestContext  # of the requests with the head ``_head``
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, app: RestApp, heads: Heads, traffic: Traffic, road: Callable[[], Road]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        app: RestApp,
+        heads: Heads,
+        traffic: Traffic,
+        road: Callable[[], Road],
+        keepalive_seconds: float,
     ) -> None:
         self.state = _READING
         self._loop = loop
@@ -71,6 +79,7 @@ class Lane(asyncio.Protocol):
         self._heads = heads
         self._traffic = traffic
         self._road = road
+        self._keepalive_seconds = keepalive_seconds
         self._peer: str | None = None
         self._held = bytearray()  # arrived, but not answered yet
         self._wanted = 0  # the size of the request that ``_held`` is the beginning of, once that is known
@@ -91,7 +100,7 @@ class Lane(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         report_unsent(self._transport)
         self._traffic.connections.add(self.close)
-        self._expires_at = self._loop.time() + KEEPALIVE_SECONDS
+        self._expires_at = self._loop.time() + self._keepalive_seconds
         self._timer = self._loop.call_at(self._expires_at, self._expire)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -181,7 +190,7 @@ class Lane(asyncio.Protocol):
         """Write what was answered; the transport says if the client does not take it all."""
         transport = self._transport
         if answers and not transport.is_closing():
-            self._expires_at = self._loop.time() + KEEPALIVE_SECONDS
+            self._expires_at = self._loop.time() + self._keepalive_seconds
             self._pieces = 0
             transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
 
@@ -261,5 +270,5 @@ class Lane(asyncio.Protocol):
             if self.take(Event.EXPIRED) is _CLOSED:
                 self.close()
                 return
-            self._expires_at = now + KEEPALIVE_SECONDS
+            self._expires_at = now + self._keepalive_seconds
         self._timer = self._loop.call_at(self._expires_at, self._expire)

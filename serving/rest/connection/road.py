@@ -18,9 +18,6 @@ from serving.rest import errors
 from serving.rest.answer import Answer, wire
 from serving.rest.target import path_of
 
-KEEPALIVE_SECONDS = 3630.0
-"""How long a connection may be idle, on the lane, too: aiohttp's default, longer than that of proxies in front."""
-
 _HTTP_1_1 = (1, 1)
 
 _HOST = b"\r\nHost:"
