@@ -27,6 +27,7 @@ _LONGEST_LINE = 2**20
 _MOST_HEADERS = 1024
 _BUFFER_BYTES = 2**18
 
+_BACKLOG = 1024
 _KEEPALIVE_SECONDS = 3630.0
 _LONGEST_KEEPALIVE_SECONDS = 10 * 365 * 24 * 3600.0
 """Where there is no limit; timers cannot be set as far as a float goes."""
@@ -135,7 +136,8 @@ class RestDoor:
             self.connection = partial(
                 Lane, loop, self._app, self._heads, self._traffic, self._server, self._keepalive_seconds
             )
-        self._listener = await loop.create_server(self.connection, sock=bound, backlog=1024, ssl=self._tls)
+        bound.listen(_BACKLOG)  # uvloop's own does not say that another program, which had bound the port, was faster
+        self._listener = await loop.create_server(self.connection, sock=bound, backlog=_BACKLOG, ssl=self._tls)
         self._bound = None
 
     async def drain(self, delay_seconds: float, grace_seconds: float) -> None:
