@@ -201,7 +201,9 @@ class Load:
         before = self.answers.copy()
         wait_until(
             f"{number} more answers",
-            lambda: bool(self.failures) or all(self.answers[kind] >= before[kind] + number for kind in ("REST", "gRPC")),
+            lambda: (
+                bool(self.failures) or all(self.answers[kind] >= before[kind] + number for kind in ("REST", "gRPC"))
+            ),
             30,
         )
 
