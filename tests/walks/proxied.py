@@ -3,14 +3,12 @@
 import http.client
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -75,7 +73,7 @@ class Ports:
 
 def written(language: str) -> str:
     """The one block of docs/operating.md in a language."""
-    (block,) = (block for name, block in _FENCE.findall((DOCS / "operating.md").read_text()) if name == language)
+    (block,) = (match[2] for match in _FENCE.finditer((DOCS / "operating.md").read_text()) if match[1] == language)
     return block
 
 
@@ -198,13 +196,10 @@ class Load:
 
     def more(self, number: int) -> None:
         """Wait until each kind of client has got so many more answers, or as many failures."""
-        before = self.answers.copy()
+        wanted = {kind: self.answers[kind] + number for kind in ("REST", "gRPC")}
         wait_until(
             f"{number} more answers",
-            lambda: (
-                bool(self.failures) or all(self.answers[kind] >= before[kind] + number for kind in ("REST", "gRPC"))
-            ),
-            30,
+            lambda: bool(self.failures) or all(self.answers[kind] >= count for kind, count in wanted.items()),
         )
 
     def __enter__(self) -> Self:
