@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 from collections import Counter
@@ -178,9 +179,11 @@ class Load:
 
             def once() -> None:
                 try:
-                    predict(payload, timeout=30)
+                    answer = predict(payload, timeout=30)
                 except grpc.RpcError as error:
                     raise ValueError(f"{error.code().name} {error.details()}") from None
+                if struct.pack("<f", 3.5) not in answer:
+                    raise ValueError(repr(answer))
 
             self._repeat("gRPC", once, lambda: None)
 
