@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-import signal
 import socket
 import struct
 import subprocess
@@ -32,6 +31,10 @@ GRPC_PORT, REST_PORT = "8500", "8501"
 _PAUSE_SECONDS = 0.004
 """Between two requests of a client: the machine has other things to do, starting servers among them."""
 
+_LISTENS = re.compile(rf"^(\s*(?:listen|bind) ):?({GRPC_PORT}|{REST_PORT})\b")
+_NAME, _STATE, _RUNNING = 3, 5, "2"
+"""In HAProxy's table of its servers: two columns, and the state of one that gets requests."""
+
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 _NGINX = """
@@ -52,8 +55,7 @@ http {{
 """
 _HAPROXY = """
 global
-    stats socket {directory}/admin
-    log {log} local0
+    stats socket {admin}
 {page}
 """
 
@@ -85,14 +87,8 @@ def placed(page: str, proxy: Ports, servers: Sequence[Ports]) -> str:
         for address, ports in zip(ADDRESSES, servers, strict=True):
             if address in line:
                 line = ports.put(line, address)
-        line = re.sub(rf"^(\s*listen ){GRPC_PORT}\b", rf"\g<1>{HOST}:{proxy.grpc}", line)
-        line = re.sub(rf"^(\s*listen ){REST_PORT}\b", rf"\g<1>{HOST}:{proxy.rest}", line)
-        line = re.sub(rf"^(\s*bind ):{GRPC_PORT}\b", rf"\g<1>{HOST}:{proxy.grpc}", line)
-        line = re.sub(rf"^(\s*bind ):{REST_PORT}\b", rf"\g<1>{HOST}:{proxy.rest}", line)
-        lines.append(line)
-    text = "\n".join(lines) + "\n"
-    assert not any(address in text for address in ADDRESSES), text
-    return text
+        lines.append(_LISTENS.sub(lambda found: proxy.put(f"{found[1]}{HOST}:{found[2]}"), line))
+    return "\n".join(lines) + "\n"
 
 
 class Proxy:
@@ -100,18 +96,17 @@ class Proxy:
 
     def __init__(self, name: str, page: str, servers: Sequence[Ports], directory: Path) -> None:
         self.ports = Ports()
-        self._directory = directory
-        self._name = name
+        self._admin = (HOST, free_port()) if name == "haproxy" else None
+        self._logs = (directory / "output", directory / "error.log")
         frame, command = {
             "nginx": (_NGINX, ["nginx", "-p", str(directory), "-e", str(directory / "error.log"), "-c"]),
             "haproxy": (_HAPROXY, ["haproxy", "-db", "-f"]),
         }[name]
         config = directory / f"{name}.conf"
-        text = placed(page, self.ports, servers)
-        config.write_text(frame.format(directory=directory, page=text, log=directory / "log"))
-        self.output = (directory / "output").open("wb")
-        self.process = subprocess.Popen([*command, str(config)], stdout=self.output, stderr=subprocess.STDOUT)
-        wait_until("the proxy listens", self._listens, 20)
+        admin = "{}:{}".format(*self._admin) if self._admin else ""
+        config.write_text(frame.format(directory=directory, admin=admin, page=placed(page, self.ports, servers)))
+        with self._logs[0].open("wb") as output:
+            self.process = subprocess.Popen([*command, str(config)], stdout=output, stderr=subprocess.STDOUT)
 
     def _listens(self) -> bool:
         assert self.process.poll() is None, self.log()
@@ -120,29 +115,30 @@ class Proxy:
 
     def sees(self, server: int) -> bool:
         """Whether it sends requests of both kinds to a server; always so for nginx, which asks nobody."""
-        if self._name == "nginx":
+        if self._admin is None:
             return True
-        with socket.socket(socket.AF_UNIX) as admin:
-            admin.connect(str(self._directory / "admin"))
+        with socket.create_connection(self._admin, 10) as admin:
             admin.sendall(b"show servers state\n")
             with admin.makefile("r") as answer:
-                rows = [line.split() for line in answer if " rest " in line or " grpc " in line]
+                rows = [line.split() for line in answer]
         name = ("one", "two")[server]
-        states = [row[5] for row in rows if row[3] == name]
-        return states == ["2", "2"]
+        return [row[_STATE] for row in rows if len(row) > _STATE and row[_NAME] == name] == [_RUNNING, _RUNNING]
 
     def log(self) -> str:
         """What it has to say."""
-        files = [self._directory / "output", self._directory / "error.log"]
-        return "".join(file.read_text() for file in files if file.exists())
+        return "".join(file.read_text() for file in self._logs if file.exists())
 
     def __enter__(self) -> Self:
+        try:
+            wait_until("the proxy listens", self._listens, 20)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         self.process.wait(20)
-        self.output.close()
 
 
 class Load:
