@@ -100,9 +100,10 @@ class Server:
         app = self._composition.rest_app(self._ready)
         async with AsyncExitStack() as stop:  # backwards
             stop.push_async_callback(asyncio.to_thread, self._composition.close, 1.0)
-            door = await self._open_rest(app)
+            door = self._rest_door(app)
             if door is not None:
                 stop.push_async_callback(door.stop)
+                door = await self._open_rest(door) if self._settings.rest_api_open_early else door
             self._models.start(self._configured)
             if await self._models_available():
                 self._follow_config_file()
@@ -120,6 +121,8 @@ class Server:
         )
         transport.start()
         app.open()
+        if door is not None and not self._settings.rest_api_open_early:
+            door = await self._open_rest(door)
         self._announce(transport.port, door.port if door else 0)
         await self._stopping.wait()
         await self._drain(transport, door)
@@ -135,8 +138,8 @@ class Server:
             waits.append(door.drain(delay, grace))
         await asyncio.gather(*waits)
 
-    async def _open_rest(self, app: RestApp) -> RestDoor | None:
-        """The REST door, which answers only probes until the models are there; None if there is no REST API."""
+    def _rest_door(self, app: RestApp) -> RestDoor | None:
+        """The REST door on its port, which is still closed; None if there is no REST API."""
         port = self._settings.rest_api_port
         if not port:
             return None
@@ -155,15 +158,29 @@ class Server:
             self._settings.max_request_bytes,
             context,
             small_request_lane=self._settings.rest_small_request_lane,
+            keepalive_seconds=self._settings.rest_api_keepalive_seconds,
             bounds=_bounds(self._settings),
             unsent=self._composition.unsent,
         )
         try:
-            await door.start()
+            door.bind()  # early: the log then says at its beginning that the port is taken
         except OSError as error:
-            logger.error("Failed to start HTTP Server at localhost:%d: %s", port, error.strerror)
+            self._rest_failed(error)
             return None
         return door
+
+    async def _open_rest(self, door: RestDoor) -> RestDoor | None:
+        """The door, listening; None if another program, which had bound the port as well, was faster."""
+        try:
+            await door.start()
+        except OSError as error:
+            self._rest_failed(error)
+            return None
+        return door
+
+    def _rest_failed(self, error: OSError) -> None:
+        port = self._settings.rest_api_port
+        logger.error("Failed to start HTTP Server at localhost:%d: %s", port, error.strerror)
 
     async def _models_available(self) -> bool:
         """Wait until every model has an available version; False if told to stop before. Raises if one cannot load."""

@@ -100,6 +100,8 @@ class Settings:
     require_gpu: bool = _flag("bool", False, _RUNTIME, "End at start, with the reason, if no GPU can be used. Without it, the models then run on the CPU.", ours=True)
     grpc_transport: str = _flag("string", "native", _GRPC, "What carries the gRPC API: native (HTTP/2 outside the GIL), or grpcio; TLS and other flags that native lacks select grpcio.", ours=True)
     rest_api_ssl_config_file: str = _flag("string", "", _REST, "Text SSLConfig for the REST API, as for --ssl_config_file; HTTPS on --rest_api_port, probes included.", ours=True)
+    rest_api_open_early: bool = _flag("bool", False, _REST, "Open the REST port before the models are loaded: probes are answered at once, everything else with 503. Without it the port opens when every model is available, as the gRPC port.", ours=True)
+    rest_api_keepalive_seconds: float = _flag("float", 3630.0, _REST, "Seconds for which a REST connection may be idle between two requests; longer than the proxies in front keep theirs. No limit if not positive.", ours=True)
     rest_small_request_lane: bool = _flag("bool", True, _REST, "Answer plain POSTs of less than 64 KiB without aiohttp's parser and tasks, as long as a connection sends nothing else.", ours=True)
     rest_exact_digits: bool = _flag("bool", False, _REST, "Write all floats with the digits of TensorFlow Serving. Without it, outputs of more than 4096 floats in answers to Predict have the shortest digits that give the same values, which is faster.", ours=True)
     rest_api_max_head_bytes: int = _flag("int32", 65536, _REST, "Largest head of a REST request, in bytes: request line and headers; no limit if not positive.", ours=True)

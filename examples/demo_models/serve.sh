@@ -63,6 +63,8 @@ else
 	set -- "--model_config_file=$DEMO/models.config"
 fi
 
+# REST says from the start what is waited for: nobody has a proxy in front of this, which would pass its 503 on.
 # Without exec Ctrl-C and SIGTERM would reach this shell and not the server. FLAGS is a list of words.
 # shellcheck disable=SC2086
-exec "$PYTHON" -m serving "--port=${GRPC_PORT:-8500}" "--rest_api_port=${REST_PORT:-8501}" "$@" ${FLAGS:-}
+exec "$PYTHON" -m serving "--port=${GRPC_PORT:-8500}" "--rest_api_port=${REST_PORT:-8501}" --rest_api_open_early \
+	"$@" ${FLAGS:-}

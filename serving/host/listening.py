@@ -22,7 +22,7 @@ _DROP_SYN = b"".join(
 """A socket filter: a segment that begins a connection is dropped, all others pass."""
 
 
-def listen(port: int) -> socket.socket:
+def bind(port: int) -> socket.socket:
     """A socket bound to ``port`` on IPv6 and IPv4 alike, or on IPv4 where there is no IPv6. Raises OSError."""
     try:
         listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)

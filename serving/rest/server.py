@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,13 +13,13 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from serving.host.listening import is_readable, listen, refuse_handshakes
+from serving.host.listening import bind, is_readable, refuse_handshakes
 from serving.host.unsent import Unsent
 from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.heads import Heads
 from serving.rest.connection.lane import Lane
-from serving.rest.connection.road import KEEPALIVE_SECONDS, Response, Road
+from serving.rest.connection.road import Response, Road
 from serving.rest.connection.traffic import Traffic
 from serving.telemetry.log import logger
 
@@ -30,6 +31,11 @@ _LONGEST_LINE = 2**20
 
 _MOST_HEADERS = 1024
 _BUFFER_BYTES = 2**18
+
+_BACKLOG = 1024
+_KEEPALIVE_SECONDS = 3630.0
+_LONGEST_KEEPALIVE_SECONDS = 10 * 365 * 24 * 3600.0
+"""Where there is no limit; timers cannot be set as far as a float goes."""
 
 _CLOSE_SECONDS = 0.1
 """How long a handler may take to notice that its connection is closed."""
@@ -56,10 +62,12 @@ class _Server(web.Server):
         handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         traffic: Traffic,
         largest: int,
+        keepalive_seconds: float,
     ) -> None:
         super().__init__(handle, request_factory=self._request, handler_cancellation=True)
         self._traffic = traffic
         self._largest = largest
+        self._keepalive_seconds = keepalive_seconds
         self._running = asyncio.get_running_loop()
 
     def __call__(self) -> Road:
@@ -70,7 +78,7 @@ class _Server(web.Server):
             loop=self._running,
             access_log=None,  # aiohttp's way to have no access log
             auto_decompress=False,
-            keepalive_timeout=KEEPALIVE_SECONDS,
+            keepalive_timeout=self._keepalive_seconds,
             max_line_size=longest,
             max_field_size=longest,
             max_headers=_MOST_HEADERS,
@@ -89,7 +97,10 @@ class _Server(web.Server):
 
 
 class RestDoor:
-    """The listening REST server, HTTPS with ``tls``. ``start``, ``drain``, ``stop`` run in the event loop, in order."""
+    """The REST server, HTTPS with ``tls``. ``bind``, ``start``, ``drain``, ``stop`` run in the event loop, in order.
+
+    ``keepalive_seconds`` is how long a connection may be idle between two requests; without a limit if not positive.
+    """
 
     def __init__(
         self,
@@ -99,19 +110,23 @@ class RestDoor:
         tls: ssl.SSLContext | None = None,
         *,
         small_request_lane: bool = True,
+        keepalive_seconds: float = _KEEPALIVE_SECONDS,
         bounds: Bounds = _BOUNDS,
         unsent: Unsent | None = None,
     ) -> None:
         self._app = app
         self._tls = tls
         self.port = port
-        """The bound port, once started."""
+        """The bound port, once bound."""
         self._max_request_bytes = max_request_bytes
+        limited = 0 < keepalive_seconds < _LONGEST_KEEPALIVE_SECONDS
+        self._keepalive_seconds = keepalive_seconds if limited else _LONGEST_KEEPALIVE_SECONDS
         largest = min(max_request_bytes, _SMALL_BODY_BYTES - 1)
         self._heads = Heads(app.small, largest) if small_request_lane else None
         self._traffic = Traffic(bounds, unsent or Unsent())
         self._server: _Server | None = None
         self.connection: Callable[[], asyncio.Protocol] | None = None  # makes each, once started
+        self._bound: socket.socket | None = None  # until it is the listener's
         self._listener: asyncio.Server | None = None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -128,15 +143,26 @@ class RestDoor:
         finally:
             self._traffic.ended()
 
+    def bind(self) -> socket.socket:
+        """Take the port, on which connections are refused until ``start``. Raises OSError if it is taken."""
+        self._bound = bind(self.port)
+        self.port = int(self._bound.getsockname()[1])
+        return self._bound
+
     async def start(self) -> None:
         """Listen on IPv6 and IPv4 alike, or on IPv4 where there is no IPv6. Raises OSError if the port is taken."""
+        bound = self._bound or self.bind()
         loop = asyncio.get_running_loop()
-        self.connection = self._server = _Server(self.handle, self._traffic, self._max_request_bytes)
+        self.connection = self._server = _Server(
+            self.handle, self._traffic, self._max_request_bytes, self._keepalive_seconds
+        )
         if self._heads is not None:
-            self.connection = partial(Lane, loop, self._app, self._heads, self._traffic, self._server)
-        listener = listen(self.port)
-        self.port = int(listener.getsockname()[1])
-        self._listener = await loop.create_server(self.connection, sock=listener, backlog=1024, ssl=self._tls)
+            self.connection = partial(
+                Lane, loop, self._app, self._heads, self._traffic, self._server, self._keepalive_seconds
+            )
+        bound.listen(_BACKLOG)  # uvloop's own does not say that another program, which had bound the port, was faster
+        self._listener = await loop.create_server(self.connection, sock=bound, backlog=_BACKLOG, ssl=self._tls)
+        self._bound = None
 
     async def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Take what comes for ``delay_seconds``, then stop listening; answer all that was taken.
@@ -172,6 +198,8 @@ class RestDoor:
 
     async def stop(self) -> None:
         """Close every connection, whatever is under way: who wants to wait has drained before."""
+        if self._bound is not None:
+            self._bound.close()
         for connection in list(self._traffic.connections):
             connection.stop()
         if self._server is not None:

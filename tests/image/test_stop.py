@@ -65,7 +65,8 @@ def test_an_idle_server_stops_at_once(run_container: RunContainer, models: Path,
 
 def test_a_server_that_still_waits_for_its_model_stops(run_container: RunContainer, models: Path) -> None:
     """Stopping works before any model has become available, too."""
-    container = run_container(models=models, environment={"MODEL_NAME": "absent"})
+    arguments = ["--rest_api_open_early"]
+    container = run_container(models=models, environment={"MODEL_NAME": "absent"}, arguments=arguments)
     container.wait_live()
     began = time.monotonic()
     docker("stop", "--time=30", container.id)

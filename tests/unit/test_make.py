@@ -196,7 +196,7 @@ def serve(clone: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
 
 
-PORTS = ["-m", "serving", "--port=8500", "--rest_api_port=8501"]
+PORTS = ["-m", "serving", "--port=8500", "--rest_api_port=8501", "--rest_api_open_early"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,10 @@ PORTS = ["-m", "serving", "--port=8500", "--rest_api_port=8501"]
         ),
         pytest.param(
             {"MODEL_CONFIG_FILE": "c", "GRPC_PORT": "1", "REST_PORT": "2", "FLAGS": "--a=b --port=3"},
-            ["-m", "serving", "--port=1", "--rest_api_port=2", "--model_config_file=c", "--a=b", "--port=3"],
+            [
+                *("-m", "serving", "--port=1", "--rest_api_port=2", "--rest_api_open_early"),
+                *("--model_config_file=c", "--a=b", "--port=3"),
+            ],
             id="ports-and-flags",
         ),
     ],

@@ -51,6 +51,7 @@ def broken(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[i
     base_paths = {"half_plus_two": models / "half_plus_two", "broken": directory / "broken"}
     config = write_model_config(directory / "models.config", base_paths)
     flags = [f"--rest_api_port={port}", f"--model_config_file={config}", "--load_retry_interval_micros=3600000000"]
+    flags += ["--rest_api_open_early"]  # for the start never ends
     with ServerProcess([*FLAGS, *flags], wait=False) as server:
         server.wait_for("Successfully loaded servable version {name: half_plus_two")
         server.wait_for("Loading servable: {name: broken version: 1} failed")

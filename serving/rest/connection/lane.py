@@ -19,7 +19,7 @@ from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.half_closed import HalfClosed, can_be_half_closed
 from serving.rest.connection.heads import BLANK_LINE, Head, Heads, may_become_plain
 from serving.rest.connection.lane_states import BUSY, GATHERING, OWING, TRANSITIONS, Event, State
-from serving.rest.connection.road import KEEPALIVE_SECONDS, Road, peer_of, report_unsent
+from serving.rest.connection.road import Road, peer_of, report_unsent
 from serving.rest.connection.traffic import LINGER_SECONDS, MOST_DROPPED, Traffic, has_arrived
 
 _BURST = 32
@@ -42,7 +42,8 @@ _PART_OF_BODY, _MORE, _AWAIT, _SETTLED = Event.PART_OF_BODY, Event.MORE, Event.A
 class Lane(asyncio.Protocol):
     """One connection. ``app`` answers, ``heads`` reads, ``traffic`` counts what is under way across loop turns.
 
-    ``road`` makes what takes over; ``state`` says what is waited for, by the table in ``lane_states``.
+    ``road`` makes what takes over; ``keepalive_seconds`` is how long it may be idle; ``state`` says what is waited for,
+    by the table in ``lane_states``.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Lane(asyncio.Protocol):
         "_head",
         "_heads",
         "_held",
+        "_keepalive_seconds",
         "_loop",
         "_peer",
         "_pieces",
@@ -71,7 +73,13 @@ class Lane(asyncio.Protocol):
     _context: RequestContext  # of the requests with the head ``_head``
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, app: RestApp, heads: Heads, traffic: Traffic, road: Callable[[], Road]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        app: RestApp,
+        heads: Heads,
+        traffic: Traffic,
+        road: Callable[[], Road],
+        keepalive_seconds: float,
     ) -> None:
         self.state = _READING
         self._loop = loop
@@ -79,6 +87,7 @@ class Lane(asyncio.Protocol):
         self._heads = heads
         self._traffic = traffic
         self._road = road
+        self._keepalive_seconds = keepalive_seconds
         self._peer: str | None = None
         self._held = bytearray()  # arrived, but not answered yet
         self._wanted = 0  # the size of the request that ``_held`` is the beginning of, once known; dropped in the end
@@ -101,7 +110,7 @@ class Lane(asyncio.Protocol):
         """Begin to read."""
         self._transport = cast("asyncio.Transport", transport)
         report_unsent(self._transport)
-        self._expires_at = self._loop.time() + KEEPALIVE_SECONDS
+        self._expires_at = self._loop.time() + self._keepalive_seconds
         self._timer = self._loop.call_at(self._expires_at, self._expire)
         traffic = self._traffic
         if not traffic.takes(self, self.peer if traffic.bounds.max_connections_per_peer else ""):
@@ -234,7 +243,7 @@ class Lane(asyncio.Protocol):
         """Write what was answered; the transport says if the client does not take it all."""
         transport = self._transport
         if answers and not transport.is_closing():
-            self._expires_at = self._loop.time() + KEEPALIVE_SECONDS
+            self._expires_at = self._loop.time() + self._keepalive_seconds
             self._pieces = 0
             transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
 
@@ -363,5 +372,5 @@ class Lane(asyncio.Protocol):
             if self.take(Event.EXPIRED) is _CLOSED:
                 self.stop()
                 return
-            self._expires_at = now + KEEPALIVE_SECONDS
+            self._expires_at = now + self._keepalive_seconds
         self._timer = self._loop.call_at(self._expires_at, self._expire)

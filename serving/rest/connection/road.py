@@ -25,9 +25,6 @@ from serving.rest.connection.parser import BoundedParser, RefusedError
 from serving.rest.connection.traffic import LINGER_SECONDS, MOST_DROPPED, Traffic, has_arrived
 from serving.rest.target import path_of
 
-KEEPALIVE_SECONDS = 3630.0
-"""How long a connection may be idle, on the lane, too: aiohttp's default, longer than that of proxies in front."""
-
 _HTTP_1_1 = (1, 1)
 
 _HOST = b"\r\nHost:"
@@ -50,18 +47,19 @@ class Response(web.StreamResponse):
         self._unparsed = unparsed  # then the request stands for one whose version is not known
         self._keep_open = keep_alive and not answer.close
         self._sent = False
+        self._road: Road | None = None
 
     @property
     def keep_alive(self) -> bool:
-        """Whether the connection stays open after this."""
-        return self._keep_open
+        """Whether the connection stays open after this, which aiohttp asks when it is written."""
+        return self._keep_open and not (self._road is not None and self._road.has_ended())
 
     async def prepare(self, request: web.BaseRequest) -> Any:
         """Write it, the first time; returns once the system has all of it. ConnectionError if the client has gone."""
         if self._sent:
             return
         self._sent = True
-        road = cast("Road", request.protocol)
+        self._road = road = cast("Road", request.protocol)
         answer, self._answer = self._answer, _GONE  # aiohttp keeps this longer than a large body may be kept
         if len(answer.body) > LARGE_BYTES:
             answer = road.bounded(answer)
@@ -155,6 +153,10 @@ class Road(RequestHandler):
 
     def _has_whole_request(self) -> bool:
         return any(payload.is_eof() for _, payload in self._messages)
+
+    def has_ended(self) -> bool:
+        """Whether the client has said all, and nothing of that is left to be answered."""
+        return self._ended and not self._has_whole_request()
 
     def goes_on(self) -> bool:
         """Whether the connection may stay open behind the request that is being answered."""

@@ -31,14 +31,46 @@ def start(*flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_doors_before_and_after_the_models_are_there(models: Path, tmp_path: Path, put: Put, transport: str) -> None:
-    """Until there is a version, REST answers probes and tells everyone else to wait, and the gRPC port is closed."""
+def answers_at_both_doors(server: ServerProcess) -> bool:
+    """Whether the model answers over REST and gRPC."""
+    found = []
+    for client in (RestClient(server), GrpcClient(server)):
+        found.append(client.predict(MODEL, {"x": floats(1)})["y"].tolist())
+        client.close()
+    return found == [[3.5], [3.5]]
+
+
+def test_ports_are_closed_until_the_models_are_there(models: Path, tmp_path: Path, put: Put, transport: str) -> None:
+    """Connections are refused at both, as by TensorFlow Serving; then both answer, and REST at its first connection."""
     base, grpc_port, rest_port = tmp_path / "base", free_port(), free_port()
     flags = (
         f"--grpc_transport={transport}",
         f"--model_base_path={base}",
         f"--port={grpc_port}",
         f"--rest_api_port={rest_port}",
+    )
+    with ServerProcess(flags, wait=False) as server:
+        server.wait_for("Could not find base path")
+        assert refuses(grpc_port)
+        assert refuses(rest_port)
+
+        put(models / "half_plus_three" / "1", base / "1")
+        wait_until("the REST port is open", lambda: not refuses(rest_port))
+        server.rest_port = rest_port
+        assert server.rest("GET", "/healthz/ready") == (200, b"ready\n")
+        server.wait_until_serving()
+        assert answers_at_both_doors(server)
+
+
+def test_rest_port_that_opens_early(models: Path, tmp_path: Path, put: Put, transport: str) -> None:
+    """With the flag REST answers probes and tells everyone else to wait; the gRPC port is closed all the same."""
+    base, grpc_port, rest_port = tmp_path / "base", free_port(), free_port()
+    flags = (
+        f"--grpc_transport={transport}",
+        f"--model_base_path={base}",
+        f"--port={grpc_port}",
+        f"--rest_api_port={rest_port}",
+        "--rest_api_open_early",
     )
     with ServerProcess(flags, wait=False) as server:
         server.wait_for("Could not find base path")
@@ -57,9 +89,7 @@ def test_doors_before_and_after_the_models_are_there(models: Path, tmp_path: Pat
         put(models / "half_plus_three" / "1", base / "1")
         server.wait_until_serving()
         assert server.rest("GET", "/healthz/ready") == (200, b"ready\n")
-        for client in (RestClient(server), GrpcClient(server)):
-            assert client.predict(MODEL, {"x": floats(1)})["y"].tolist() == [3.5]
-            client.close()
+        assert answers_at_both_doors(server)
 
 
 def nothing(base: Path) -> None:
@@ -188,9 +218,39 @@ def test_rest_port_that_is_taken_leaves_grpc(models: Path) -> None:
     assert server.process.returncode == 0
 
 
-def test_signal_during_the_start(tmp_path: Path) -> None:
+def test_rest_port_that_is_taken_is_told_before_the_models_are_there(tmp_path: Path) -> None:
+    """Nobody has to wait for a large model to learn it."""
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        port = listener.getsockname()[1]
+        flags = (f"--model_base_path={tmp_path / 'none'}", f"--rest_api_port={port}")
+        with ServerProcess(flags, wait=False) as server:
+            server.wait_for(f"Failed to start HTTP Server at localhost:{port}: Address already in use")
+            server.wait_for("Could not find base path")
+
+
+def test_rest_port_that_another_server_opened_meanwhile(models: Path, tmp_path: Path, put: Put) -> None:
+    """Of two that load with the same port the first to be ready has it; the other says so, and serves gRPC alone."""
+    base, port = tmp_path / "base", free_port()
+    with ServerProcess([f"--model_base_path={base}", f"--rest_api_port={port}"], wait=False) as slow:
+        slow.wait_for("Could not find base path")
+        flags = [f"--model_base_path={models / 'half_plus_three'}", f"--rest_api_port={port}"]
+        with ServerProcess(flags) as fast:
+            put(models / "half_plus_three" / "1", base / "1")
+            slow.wait_for(f"Failed to start HTTP Server at localhost:{port}: Address already in use")
+            slow.grpc_port = int(slow.wait_for(r"Running gRPC ModelServer at 0\.0\.0\.0:(\d+)")[1])
+            client = GrpcClient(slow)
+            assert client.predict(MODEL, {"x": floats(1)})["y"].tolist() == [3.5]
+            client.close()
+            assert answers_at_both_doors(fast)
+    assert not lines(slow, "Exporting HTTP/REST API")
+    assert slow.process.returncode == 0
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["closed", "open-early"])
+def test_signal_during_the_start(tmp_path: Path, early: bool) -> None:
     """A server that still waits for its models ends at once, and well."""
-    with ServerProcess([f"--model_base_path={tmp_path / 'none'}"], wait=False) as server:
+    flags = [f"--model_base_path={tmp_path / 'none'}", f"--rest_api_open_early={str(early).lower()}"]
+    with ServerProcess(flags, wait=False) as server:
         server.wait_for("Could not find base path")
         server.terminate()
         assert server.wait() == 0

@@ -99,7 +99,7 @@ class Bench:
 
 
 @contextmanager
-def benched(*, opened: bool) -> Iterator[Bench]:
+def benched(*, opened: bool, keepalive_seconds: float = 3630) -> Iterator[Bench]:
     """A door that answers; unless ``opened``, one whose models are not there yet."""
     clock = ManualClock()
     loop = ManualLoop(clock)
@@ -107,7 +107,7 @@ def benched(*, opened: bool) -> Iterator[Bench]:
         service = Service(executor)
         if opened:
             service.app.open()
-        door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, bounds=PATIENT)
+        door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, keepalive_seconds=keepalive_seconds, bounds=PATIENT)
         loop.run_until_complete(door.start())
         yield Bench(loop=loop, clock=clock, service=service, door=door)
         service.slow.gate.set()

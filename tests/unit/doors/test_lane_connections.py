@@ -5,7 +5,7 @@ import pytest
 from serving.rest.connection.lane import Lane
 from tests.support import TIMEOUT_SECONDS
 from tests.support.raw import request as written
-from tests.unit.doors.lane_bench import BODY, PLAIN, PREDICT, SLOW, Bench
+from tests.unit.doors.lane_bench import BODY, PLAIN, PREDICT, SLOW, Bench, benched
 from tests.unit.doors.lanes import Line
 
 IDLE_SECONDS = 3630
@@ -130,6 +130,17 @@ def test_idle_connection_is_closed(bench: Bench, data: bytes) -> None:
     bench.clock.advance(10)
     bench.turn()
     assert line.closed
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1e300], ids=["zero", "negative", "huge"])
+def test_idle_connection_without_a_limit(seconds: float) -> None:
+    """It is there after a year."""
+    with benched(opened=True, keepalive_seconds=seconds) as bench:
+        line = bench.connect()
+        bench.feed(line, PLAIN)
+        bench.clock.advance(366 * 24 * 3600)
+        bench.turn()
+        assert not line.closed
 
 
 @pytest.mark.parametrize("data", [written("POST", SLOW, BODY), PLAIN[:-1]], ids=["awaited", "body"])

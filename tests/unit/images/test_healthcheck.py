@@ -72,8 +72,12 @@ def test_the_rest_door_decides(probe: Probe, status: int, verdict: int) -> None:
 
 
 def test_nobody_listening_is_not_healthy(probe: Probe) -> None:
-    """A server that has not opened its door yet is not healthy."""
-    assert probe.ask(f"--rest_api_port={free_port()}").returncode == 1
+    """A server that has not opened its door yet is not healthy, and the check says what that most often means."""
+    port = free_port()
+    done = probe.ask(f"--rest_api_port={port}")
+    assert done.returncode == 1
+    assert done.stdout == f"REST port {port} is closed: the models are loading, or the server does not run\n"
+    assert done.stderr == ""
 
 
 def test_the_last_flag_wins(probe: Probe) -> None:
