@@ -7,6 +7,8 @@
 #
 # May be sourced: then only the functions are defined.
 set -Eeuo pipefail
+# To process 1 a signal without a handler is lost. There is nothing to drain yet.
+[ "${BASH_SOURCE[0]}" != "$0" ] || trap 'exit 0' TERM INT
 
 readonly CHECK_CPU=${CHECK_CPU:-/usr/bin/tf_serving_check_cpu}
 
@@ -16,10 +18,11 @@ is_sourced() {
 	[ "${BASH_SOURCE[0]}" != "$0" ]
 }
 
-# prints its arguments, one a line, on standard error, where the server's log goes too
+# prints its arguments, one a line and controls as ?, on standard error, where the server's log goes too; nothing happens
+# when that is closed, full or read by nobody, for which the subshell takes the signal
 # usage: say LINE ...
 say() {
-	printf 'tf_serving_entrypoint: %s\n' "$@" >&2
+	(printf 'tf_serving_entrypoint: %s\n' "${@//[[:cntrl:]]/?}") >&2 2>/dev/null || true
 }
 
 # check whether the arguments are flags for the server, as opposed to a command of their own
@@ -136,7 +139,10 @@ main() {
 		require_variable MODEL_BASE_PATH /models
 		explain_missing_model "$MODEL_BASE_PATH/$MODEL_NAME"
 	fi
-	exec tensorflow_model_server \
+	# From here on signals wait for the server's first line; env could not do that before coreutils 8.31.
+	local waiting=(env "--block-signal=TERM,INT")
+	"${waiting[@]}" true 2>/dev/null || waiting=()
+	exec "${waiting[@]}" tensorflow_model_server \
 		--port=8500 \
 		--rest_api_port=8501 \
 		--model_name="${MODEL_NAME-}" \

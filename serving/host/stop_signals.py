@@ -6,7 +6,7 @@ from _thread import start_new_thread
 from collections.abc import Callable
 from typing import NoReturn
 
-NUMBERS = (signal.SIGTERM, signal.SIGINT)
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 _watched: list[int] = []
 """The descriptor that the interpreter writes to when a signal arrives, as long as ``_watch`` reads it."""
