@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S --block-signal=TERM,INT bash
 # The image's entrypoint: starts the server on the model that MODEL_NAME and MODEL_BASE_PATH name.
 #
 #   docker run IMAGE                        the server on $MODEL_BASE_PATH/$MODEL_NAME
@@ -6,9 +6,10 @@
 #   docker run IMAGE saved_model_cli ...    any other command instead of the server
 #
 # May be sourced: then only the functions are defined.
+#
+# To process 1 of a container a signal is lost as long as it has no handler. A blocked one waits, through every exec, and the
+# server's first line ends the process with 0.
 set -Eeuo pipefail
-# To process 1 a signal without a handler is lost. There is nothing to drain yet.
-[ "${BASH_SOURCE[0]}" != "$0" ] || trap 'exit 0' TERM INT
 
 readonly CHECK_CPU=${CHECK_CPU:-/usr/bin/tf_serving_check_cpu}
 
@@ -125,6 +126,18 @@ check_cpu() {
 	[ ! -x "$CHECK_CPU" ] || "$CHECK_CPU" || exit $?
 }
 
+# replaces this script by a command, which gets its signals as ever: only the server knows that they wait
+# usage: run_instead COMMAND [ARGUMENT ...]
+run_instead() {
+	local unblock='import os, signal, sys
+signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+for number in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(number, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])'
+	# The shell has the words and the status for a command that is not there.
+	! type -P "$1" python3 >/dev/null || exec python3 -I -S -c "$unblock" "$@"
+	exec "$@"
+}
+
 # usage: main [ARGUMENT ...]
 main() {
 	find_temporary_directory
@@ -132,17 +145,14 @@ main() {
 		check_cpu
 	fi
 	if ! wants_server "$@"; then
-		exec "$@"
+		run_instead "$@"
 	fi
 	if ! names_models "$@"; then
 		require_variable MODEL_NAME my_model
 		require_variable MODEL_BASE_PATH /models
 		explain_missing_model "$MODEL_BASE_PATH/$MODEL_NAME"
 	fi
-	# From here on signals wait for the server's first line; env could not do that before coreutils 8.31.
-	local waiting=(env "--block-signal=TERM,INT")
-	"${waiting[@]}" true 2>/dev/null || waiting=()
-	exec "${waiting[@]}" tensorflow_model_server \
+	exec tensorflow_model_server \
 		--port=8500 \
 		--rest_api_port=8501 \
 		--model_name="${MODEL_NAME-}" \
