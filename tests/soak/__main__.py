@@ -1,7 +1,7 @@
 """Many stops of servers under load, some side by side: ``python -m tests.soak --stops=1000``.
 
 What is finished is kept in a file, a line a stop, and not done again: the run can be ended and goes on where it was.
-For another version of the server take another folder, or remove it. Ends with 1 if a call was lost, or a status not 0.
+For another version of the server take another folder, or remove it. Ends with 0 if all was done and nothing was lost.
 """
 
 import argparse
@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
             done.append(each)
             print(f"{len(done)} of {given.stops}: {_line(each)}", flush=True)
     print(table(done))
-    return int(any(each.outcomes.get(Outcome.LOST.value) or each.status for each in done))
+    failed = any(each.outcomes.get(Outcome.LOST.value) or each.status for each in done)
+    return int(failed or not set(numbers).issubset(each.number for each in done))
 
 
 def _read(path: Path) -> Iterator[Stop]:
@@ -66,7 +67,12 @@ def _stops(numbers: Iterable[int], model: Path, jobs: int) -> Iterator[Stop]:
         running = [workers.submit(stop, number, model) for number in numbers]
         try:
             for each in as_completed(running):
-                yield each.result()
+                if (error := each.exception()) is not None:  # the machine was too slow, for instance
+                    print(
+                        f"a stop could not be made, the next run tries it again: {error}", file=sys.stderr, flush=True
+                    )
+                else:
+                    yield each.result()
         finally:
             workers.shutdown(wait=True, cancel_futures=True)
 
