@@ -43,7 +43,8 @@ def stop(number: int, base_path: Path) -> Stop:
     lane = number // len(KINDS) % 2 == 0
     flags = [f"--model_base_path={base_path}", f"--rest_small_request_lane={str(lane).lower()}"]
     if kind in ("native", "grpcio"):
-        flags.append(f"--grpc_transport={kind}")
+        # A thread for each client: a full pool refuses calls, which is another matter.
+        flags += [f"--grpc_transport={kind}", f"--grpc_max_threads={2 * _MOST}"]
     with ServerProcess(flags) as server:
         tallies = [Tally() for _ in range(clients)]
         threads = [
