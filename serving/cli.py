@@ -8,6 +8,7 @@ from serving.errors import ServingError
 from serving.host import allocator
 from serving.host.cpus import usable_cpus
 from serving.settings import FLAGS, BadFlagError, CommandLine, parse, usage
+from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
 
@@ -40,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _set_up_library() -> None:
     """What TensorFlow's library reads when it is loaded, as far as whoever starts the server has not said it."""
-    # What it says below a warning is noise in a server's log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # It warns of each run that fails, in the words of whoever sent it: line breaks and escapes, past our own log.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Its own pool never gives the weights of a version back that was unloaded.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
@@ -50,6 +51,7 @@ def _set_up_library() -> None:
 
 def _serve(command_line: CommandLine, cpus: int) -> int:
     _set_up_library()
+    log.set_up()  # once more, for those who call ``main`` themselves
     for argument in command_line.unknown:
         logger.warning(
             "Argument %s is not understood and passed over; flags have the form --name=value, --help lists them",

@@ -1,13 +1,14 @@
 """What clients and files say stays within the lines of the log that tell of it."""
 
 import json
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from serving.protos import ReloadConfigRequest
-from tests.server.doors.clients import GrpcClient, RefusedError, Target, floats
+from tests.server.doors.clients import GrpcClient, RefusedError, Target, floats, text
 from tests.support.server_process import ServerProcess
 
 RELOAD = "ModelService/HandleReloadConfigRequest"
@@ -45,8 +46,8 @@ def test_names_and_paths_of_a_reload(models: Path, tmp_path: Path) -> None:
 
 
 def test_what_requests_say(models: Path) -> None:
-    """Paths, headers, labels, signatures and tensors of either door."""
-    with ServerProcess([f"--model_base_path={models / 'half_plus_three'}"]) as server:
+    """Paths, headers, labels, signatures and tensors of either door, whoever tells of them."""
+    with ServerProcess([f"--model_base_path={models / 'classifier'}"]) as server:
         for path in (f"/v1/models/{quote(NAME)}", f"/v1/models/default/labels/{quote(NAME)}/metadata"):
             assert server.rest("GET", path)[0] >= 400
         body = json.dumps({"signature_name": NAME, "instances": [{NAME: NAME}]})
@@ -55,6 +56,9 @@ def test_what_requests_say(models: Path) -> None:
         for target in (Target(model=NAME), Target(model="default", signature=NAME)):
             with pytest.raises(RefusedError):
                 client.predict(target, {NAME: floats(1)})
+        # TensorFlow quotes what it cannot read, in its answer and, unless told otherwise, in a warning of its own.
+        with pytest.raises(RefusedError, match=f"(?s)Could not parse example input.*{re.escape(FORGED)}"):
+            client.predict(Target(model="default"), {"inputs": text(NAME.encode())})
         client.close()
     assert forged(server) == []
 
