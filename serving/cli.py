@@ -14,6 +14,8 @@ from serving.telemetry.quoting import quoted
 
 _PROGRAM = "tensorflow_model_server"
 _FAILED = 255
+_TENSORFLOWS_LINES = ("\nSpecified file path: ", "\n\t [[")
+"""How the further lines of its errors begin."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,5 +67,13 @@ def _serve(command_line: CommandLine, cpus: int) -> int:
     try:
         return run(command_line.settings, cpus)
     except ServingError as error:
-        print(f"Failed to start server. Error: {quoted(str(error))}")
+        print(f"Failed to start server. Error: {_reason(error)}")
         return _FAILED
+
+
+def _reason(error: ServingError) -> str:
+    """What was wrong, in the lines that TensorFlow writes it in, and no more than these."""
+    text = quoted(str(error))
+    for beginning in _TENSORFLOWS_LINES:
+        text = text.replace(quoted(beginning), beginning)
+    return text

@@ -73,3 +73,14 @@ def test_names_at_the_start(models: Path, tmp_path: Path) -> None:
         assert failed.wait() == 255
     assert forged(failed) == []
     assert any(line.startswith("Failed to start server. Error: ") and SHOWN in line for line in failed.output)
+
+
+def test_reason_of_a_failed_start_has_the_lines_of_tensorflow(models: Path, tmp_path: Path) -> None:
+    """Its own line break is there, and none that the path has."""
+    base = tmp_path / NAME
+    (base / "1").mkdir(parents=True)
+    with ServerProcess([f"--model_base_path={base}", "--max_num_load_retries=0"], wait=False) as failed:
+        assert failed.wait() == 255
+    assert forged(failed) == []
+    assert failed.output[-1].startswith("Specified file path: ")
+    assert SHOWN in failed.output[-1]
