@@ -102,7 +102,7 @@ RUN set -eux; \
 	mkdir /models; \
 	chmod 0755 /usr/bin/tf_serving_*; \
 	ln -s /opt/serving/bin/tensorflow_model_server /usr/bin/tensorflow_model_server; \
-	bash -n /usr/bin/tf_serving_entrypoint.sh; \
+	/usr/bin/tf_serving_entrypoint.sh true; \
 	bash -n /usr/bin/tf_serving_healthcheck; \
 	# does not try the CPU of the machine that builds: the image may be for another
 	SERVING_CPU_CHECK=off /usr/bin/tf_serving_check_cpu

@@ -2,7 +2,7 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve unit test walks test-all check bench bench-smoke docs lock check-gpu-lock devel image test-image
+.PHONY: help install serve unit test walks test-all test-long soak-drain check bench bench-smoke docs lock check-gpu-lock devel image test-image
 
 # The first of these that is suitable makes the environment.
 PYTHON ?= python3 python3.13 python3.12 python3.11
@@ -14,7 +14,7 @@ VARIANT ?= cpu-avx2
 # Passed on: make test ARGS="-k predict -x"
 ARGS ?=
 # What `make test` runs, and in how many processes; the tests of one started server stay in one.
-TESTS ?= tests/server tests/parity tests/unit
+TESTS ?= tests/server tests/parity tests/unit tests/soak
 WORKERS ?= 2
 
 VENV := .venv
@@ -45,6 +45,11 @@ walks: $(STAMP) ## Run the README, the examples and a clean clone as their reade
 
 test-all: $(STAMP) ## Run every test that needs no Docker, with all examples of the properties
 	TEST_PROFILE=large $(PYTEST) tests/walks tests/bench $(TESTS) $(ARGS)
+
+test-long: soak-drain ## Run what takes hours: for now the stops of soak-drain
+
+soak-drain: $(STAMP) ## Stop a thousand servers under load, about an hour; resumable; ARGS="--stops=100 --jobs=4 --folder=DIR"
+	$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of the import directions
 	$(BIN)/ruff check .

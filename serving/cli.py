@@ -1,7 +1,6 @@
 """The command line: argument vector to settings, settings to a running server, its end to an exit status."""
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -10,9 +9,13 @@ from serving.host import allocator
 from serving.host.cpus import usable_cpus
 from serving.settings import FLAGS, BadFlagError, CommandLine, parse, usage
 from serving.telemetry import log
+from serving.telemetry.log import logger
+from serving.telemetry.quoting import quoted
 
 _PROGRAM = "tensorflow_model_server"
 _FAILED = 255
+_TENSORFLOWS_LINES = ("\nSpecified file path: ", "\n\t [[")
+"""How the further lines of its errors begin."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command_line = parse(given, cpus)
     except BadFlagError as error:
-        print(error, file=sys.stderr)
+        print(quoted(str(error)), file=sys.stderr)
         print(usage(_PROGRAM, cpus), end="")
         return _FAILED
     if command_line.unknown[:1] == ("--help",):
@@ -34,29 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(versions())
         return 0
     if command_line.unknown:
-        print(f"unknown argument: {command_line.unknown[0]}\n{usage(_PROGRAM, cpus)}", end="")
+        print(f"unknown argument: {quoted(command_line.unknown[0])}\n{usage(_PROGRAM, cpus)}", end="")
     return _serve(command_line, cpus)
-
-
-def console() -> None:
-    """The program: ``main``, and an end that waits for nobody.
-
-    A call that outlived its drain keeps a thread busy, and TensorFlow's destructors race with its own threads; neither
-    may keep the process from ending.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # As process 1 of a container a signal without a handler is ignored, and there is nothing to drain yet.
-        signal.signal(number, lambda number, _: os._exit(128 + number))
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
 
 
 def _set_up_library() -> None:
     """What TensorFlow's library reads when it is loaded, as far as whoever starts the server has not said it."""
-    # What it says below a warning is noise in a server's log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # It warns of each run that fails, in the words of whoever sent it: line breaks and escapes, past our own log.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Its own pool never gives the weights of a version back that was unloaded.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
@@ -65,20 +53,27 @@ def _set_up_library() -> None:
 
 def _serve(command_line: CommandLine, cpus: int) -> int:
     _set_up_library()
-    log.set_up()
+    log.set_up()  # once more, for those who call ``main`` themselves
     for argument in command_line.unknown:
-        log.logger.warning(
+        logger.warning(
             "Argument %s is not understood and passed over; flags have the form --name=value, --help lists them",
             argument,
         )
     for flag in FLAGS:
         if flag.note and flag.name in command_line.given:
-            log.logger.warning("--%s: %s", flag.name, flag.note)
+            logger.warning("--%s: %s", flag.name, flag.note)
     from serving.server import run  # after the flags: --help and --version need no server
 
     try:
         return run(command_line.settings, cpus)
     except ServingError as error:
-        sys.stderr.flush()
-        print(f"Failed to start server. Error: {error}", flush=True)
+        print(f"Failed to start server. Error: {_reason(error)}")
         return _FAILED
+
+
+def _reason(error: ServingError) -> str:
+    """What was wrong, in the lines that TensorFlow writes it in, and no more than these."""
+    text = quoted(str(error))
+    for beginning in _TENSORFLOWS_LINES:
+        text = text.replace(quoted(beginning), beginning)
+    return text

@@ -4,9 +4,8 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import uvloop
@@ -20,7 +19,7 @@ from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ServingError, invalid_configuration
-from serving.host import allocator
+from serving.host import allocator, stop_signals
 from serving.host.scheduling import share_interpreter, take_short_turns
 from serving.inference.context import Admit
 from serving.loading import gpu_use
@@ -32,12 +31,12 @@ from serving.rpc.server import Transport, open_transport
 from serving.servables import libtensorflow
 from serving.servables.custom_ops import load_custom_ops, named_by
 from serving.settings import Settings
+from serving.telemetry import log
 from serving.telemetry.log import logger
+from serving.telemetry.quoting import quoted
 
 _COLLECTION_THRESHOLDS = (10_000, 10, 10)
 """Objects more than were freed, before the youngest are walked (docs/adr/0009-garbage-collection-off-the-road.md)."""
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(settings: Settings, cpus: int, admit: Admit | None = None) -> int:
@@ -46,6 +45,7 @@ def run(settings: Settings, cpus: int, admit: Admit | None = None) -> int:
     sessions = session_config.decide(settings, cpus)
     load_custom_ops(named_by(settings.custom_op_libraries))
     sessions = gpu_use.settle(sessions)
+    stop_signals.stop_watching()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Server(sessions, models, cpus, admit).run())
 
@@ -87,14 +87,14 @@ class Server:
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._loop_ended = False
+        self._told_to_stop = False
 
     async def run(self) -> int:
         """Load, open the doors, serve, drain. Raises ServingError if the start fails."""
         event_loop = asyncio.get_running_loop()
         take_short_turns()
         share_interpreter()
-        for number in _STOP_SIGNALS:
-            event_loop.add_signal_handler(number, self._stop, number)
+        stop_signals.call(self._signalled(event_loop))
         self._composition.manager.monitor.subscribe(self._count_state)
         self._composition.manager.monitor.subscribe(self._tell(event_loop))
         app = self._composition.rest_app(self._ready)
@@ -215,7 +215,7 @@ class Server:
             https=self._composition.rest_tls is not None,
             anybody=self._composition.rest_tls is None or not self._composition.rest_tls.verify_clients,
         )
-        print("\n".join(text), flush=True)
+        print("\n".join(map(quoted, text)))
 
     def _follow_config_file(self) -> None:
         settings = self._settings
@@ -233,11 +233,21 @@ class Server:
             return False
         return self._models.ready()
 
+    def _signalled(self, event_loop: asyncio.AbstractEventLoop) -> Callable[[int], None]:
+        """What a signal does, until the process is gone: asyncio's own handlers go with the loop."""
+
+        def signalled(number: int) -> None:
+            if self._told_to_stop:
+                logger.warning("Second %s: ending at once", signal.Signals(number).name)
+                log.flush()
+                os._exit(128 + number)
+            self._told_to_stop = True
+            with suppress(RuntimeError):  # the loop is closed: a start has failed, and its own status follows
+                event_loop.call_soon_threadsafe(self._stop, number)
+
+        return signalled
+
     def _stop(self, number: int) -> None:
-        if self._stopping.is_set():
-            logger.warning("Second %s: ending at once", signal.Signals(number).name)
-            sys.stderr.flush()
-            os._exit(128 + number)
         logger.info("%s: ending", signal.Signals(number).name)
         self._stopping.set()
         self._changed.set()

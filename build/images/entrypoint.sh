@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S --block-signal=TERM,INT bash
 # The image's entrypoint: starts the server on the model that MODEL_NAME and MODEL_BASE_PATH name.
 #
 #   docker run IMAGE                        the server on $MODEL_BASE_PATH/$MODEL_NAME
@@ -6,6 +6,9 @@
 #   docker run IMAGE saved_model_cli ...    any other command instead of the server
 #
 # May be sourced: then only the functions are defined.
+#
+# To process 1 of a container a signal is lost as long as it has no handler. A blocked one waits, through every exec, and the
+# server's first line ends the process with 0.
 set -Eeuo pipefail
 
 readonly CHECK_CPU=${CHECK_CPU:-/usr/bin/tf_serving_check_cpu}
@@ -16,10 +19,11 @@ is_sourced() {
 	[ "${BASH_SOURCE[0]}" != "$0" ]
 }
 
-# prints its arguments, one a line, on standard error, where the server's log goes too
+# prints its arguments, one a line and controls as ?, on standard error, where the server's log goes too; nothing happens
+# when that is closed, full or read by nobody, for which the subshell takes the signal
 # usage: say LINE ...
 say() {
-	printf 'tf_serving_entrypoint: %s\n' "$@" >&2
+	(printf 'tf_serving_entrypoint: %s\n' "${@//[[:cntrl:]]/?}") >&2 2>/dev/null || true
 }
 
 # check whether the arguments are flags for the server, as opposed to a command of their own
@@ -122,6 +126,18 @@ check_cpu() {
 	[ ! -x "$CHECK_CPU" ] || "$CHECK_CPU" || exit $?
 }
 
+# replaces this script by a command, which gets its signals as ever: only the server knows that they wait
+# usage: run_instead COMMAND [ARGUMENT ...]
+run_instead() {
+	local unblock='import os, signal, sys
+signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+for number in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(number, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])'
+	# The shell has the words and the status for a command that is not there.
+	! type -P "$1" python3 >/dev/null || exec python3 -I -S -c "$unblock" "$@"
+	exec "$@"
+}
+
 # usage: main [ARGUMENT ...]
 main() {
 	find_temporary_directory
@@ -129,7 +145,7 @@ main() {
 		check_cpu
 	fi
 	if ! wants_server "$@"; then
-		exec "$@"
+		run_instead "$@"
 	fi
 	if ! names_models "$@"; then
 		require_variable MODEL_NAME my_model

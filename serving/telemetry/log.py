@@ -1,11 +1,24 @@
-"""Log lines in TensorFlow's format on standard error: ``date time: I file.py:line] message``."""
+"""Log lines in TensorFlow's format on standard error: ``date time: I file.py:line] message``.
 
+What a message is filled in with is foreign text, names and paths and errors; it stays within its line.
+"""
+
+import atexit
 import logging
 import sys
+import threading
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
+from numbers import Number
 from pathlib import PurePath
+from types import TracebackType
+
+from serving.telemetry.line_writer import STANDARD_ERROR, STANDARD_OUTPUT, LineWriter, Stream
+from serving.telemetry.quoting import quoted, quoted_lines
 
 _SEVERITIES = {logging.DEBUG: "D", logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging.CRITICAL: "F"}
+_INDENT = "    "
 
 logger = logging.getLogger("serving")
 
@@ -14,17 +27,94 @@ class TensorFlowFormatter(logging.Formatter):
     """Local time with microseconds, the severity's letter, and where the line comes from."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; a traceback follows when the record has one."""
+        """One line; a traceback follows, indented, when the record has one."""
         when = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M:%S.%f")
         severity = _SEVERITIES.get(record.levelno, "I")
         place = f"{PurePath(record.pathname).name}:{record.lineno}"
-        line = f"{when}: {severity} {place}] {record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = f"{when}: {severity} {place}] {_message(record)}"
+        return f"{line}\n{_indented(self.formatException(record.exc_info))}" if record.exc_info else line
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Our own messages may have several lines, but not by what they are filled in with; those of others have one."""
+    if record.name != logger.name or not isinstance(record.msg, str):
+        return quoted(record.getMessage())
+    if isinstance(record.args, Mapping):
+        return record.msg % {name: _argument(value) for name, value in record.args.items()}
+    return record.msg % tuple(_argument(value) for value in record.args) if record.args else record.msg
+
+
+def _argument(value: object) -> object:
+    return value if isinstance(value, Number) else _Quoted(value)
+
+
+class _Quoted:
+    """What fills in a message: ``%s`` and ``%r`` of the value, quoted."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return quoted(str(self._value))
+
+    def __repr__(self) -> str:
+        return quoted(repr(self._value))
+
+
+def _indented(traceback: str) -> str:
+    """No line of it looks like one of ours, for errors quote what they were given."""
+    return "\n".join(_INDENT + line for line in quoted_lines(traceback).split("\n"))
+
+
+class _Handler(logging.Handler):
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a line that cannot be made must not fail whoever says it
+            line = quoted(f"{record.levelname} {record.pathname}:{record.lineno}: {record.msg!r}")
+        self._writer.write(STANDARD_ERROR, line + "\n")
+
+
+@cache
+def _writer() -> LineWriter:
+    writer = LineWriter(_lost)
+    atexit.register(flush)
+    return writer
+
+
+def _lost(count: int) -> str:
+    text = "%d lines of the log were lost, for standard error or standard output did not take them"
+    place = _lost.__code__
+    record = logger.makeRecord(
+        logger.name, logging.WARNING, place.co_filename, place.co_firstlineno, text, (count,), None
+    )
+    return TensorFlowFormatter().format(record) + "\n"
 
 
 def set_up() -> None:
-    """Send the server's log to standard error; other libraries' warnings too."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Send the server's log to standard error, and other libraries' warnings; ``print`` waits and fails no more."""
+    writer = _writer()
+    handler = _Handler(writer)
     handler.setFormatter(TensorFlowFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(True)
     logger.setLevel(logging.INFO)
+    sys.stdout, sys.stderr = Stream(writer, STANDARD_OUTPUT), Stream(writer, STANDARD_ERROR)
+    sys.excepthook = _uncaught
+    sys.unraisablehook = lambda it: _uncaught(it.exc_type, it.exc_value, it.exc_traceback)
+    threading.excepthook = lambda it: _uncaught(it.exc_type, it.exc_value, it.exc_traceback)
+
+
+def flush() -> None:
+    """Wait, a second at most, until what was said is written: before every end of the process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _writer().flush()
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    logger.critical("Nobody expected this error", exc_info=(kind, error or kind(), traceback))

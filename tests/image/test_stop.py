@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.image.containers import RunContainer, TrackedContainer, docker, wait_
 
 ESTABLISHED = "01"
 REQUESTS = 4
+MOMENTS, AT_A_TIME = 50, 3
 
 
 def unread_bytes(container: TrackedContainer, port: int) -> list[int]:
@@ -71,3 +73,27 @@ def test_a_server_that_still_waits_for_its_model_stops(run_container: RunContain
     began = time.monotonic()
     docker("stop", "--time=30", container.id)
     assert time.monotonic() - began < 3
+
+
+def test_a_stop_at_any_moment_of_the_start(image: str, models: Path) -> None:
+    """Fifty moments from Docker's word that the container runs to a little after it is ready: the status is 0."""
+
+    def start() -> TrackedContainer:
+        return TrackedContainer(image, models=models, environment={"MODEL_NAME": "half_plus_two"})
+
+    def seconds(_: int) -> float:
+        with start() as container:
+            container.wait_ready()
+            return time.monotonic() - container.started
+
+    def ended(moment: float) -> object:
+        with start() as container:
+            threading.Event().wait(moment)
+            docker("stop", "--time=60", container.id)
+            return container.inspect()["State"]["ExitCode"]
+
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as starters:
+        longest = max(starters.map(seconds, range(AT_A_TIME)))
+        moments = [1.1 * longest * moment / MOMENTS for moment in range(MOMENTS)]
+        statuses = dict(zip(moments, starters.map(ended, moments), strict=True))
+    assert {moment: status for moment, status in statuses.items() if status} == {}

@@ -68,7 +68,7 @@ class ServerProcess:
         self.process = subprocess.Popen(
             [*command, "--port=-1", "--rest_api_port=-1", *flags],
             cwd=directory,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1", "PYTHONUNBUFFERED": "1", **(environment or {})},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

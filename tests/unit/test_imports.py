@@ -51,7 +51,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
             | {"settings", "host", "telemetry", "tls", "welcome"}
         ),
         "cli": frozenset({"server", "settings", "errors", "telemetry", "host"}),
-        "__main__": frozenset({"cli"}),
+        "__main__": frozenset({"cli", "host", "telemetry"}),
     }
 )
 """What each room of ``serving`` may import of the others; a room is a package or a module directly below it."""

@@ -78,7 +78,7 @@ def main() -> None:
     make_front = pygrpc_native.NativeGrpcFront
     pygrpc_native.NativeGrpcFront = lambda *given, **options: WatchedFront(longest, make_front(*given, **options))
     watch_loops(longest)
-    from serving.cli import console  # after both: the server's modules take these names when they are imported
+    from serving.__main__ import console  # after both: the server's modules take these names when they are imported
 
     console()
 

@@ -1,6 +1,7 @@
 """The entrypoint script by itself, with a program in the server's place that prints its arguments. Needs no Docker."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Entrypoint:
             "MODEL_NAME": name,
             **environment,
         }
-        command = ["bash", str(ENTRYPOINT), *arguments]
+        command = [str(ENTRYPOINT), *arguments]
         done = subprocess.run(command, env=surroundings, capture_output=True, timeout=30, check=False)
         # Decoded here: text mode would turn a carriage return in a name into a line feed.
         return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -144,6 +145,60 @@ def test_sourcing_runs_nothing(entrypoint: Entrypoint, tmp_path: Path) -> None:
     script.write_text(f'source "{ENTRYPOINT}"\nwants_server --port=1 && ! wants_server bash && echo "usable"\n')
     done = entrypoint.run("bash", str(script))
     assert (done.returncode, done.stdout) == (0, "usable\n")
+
+
+def test_controls_are_not_passed_on(entrypoint: Entrypoint) -> None:
+    """A directory's name begins no line of the log and sends nothing to a terminal."""
+    entrypoint.add_version("x\n2026-01-01: E forged\x1b[31m")
+    done = entrypoint.run()
+    assert "x?2026-01-01: E forged?[31m" in done.stderr
+    assert all(line.startswith("tf_serving_entrypoint: ") for line in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "<&- >&- 2>&-", "2> >(exec true)"])
+def test_standard_error_that_takes_nothing(entrypoint: Entrypoint, tmp_path: Path, redirection: str) -> None:
+    """The warning is lost, and the server starts."""
+    started = tmp_path / "started"
+    (entrypoint.programs / "tensorflow_model_server").write_text(f"#!/bin/sh\ntouch {started}\n")
+    done = entrypoint.run("bash", "-c", f"{ENTRYPOINT} {redirection}; exit 7")
+    assert (done.returncode, started.exists()) == (7, True)
+
+
+def test_a_signal_waits_for_the_servers_first_line(entrypoint: Entrypoint) -> None:
+    """SIGTERM and SIGINT are blocked when the server begins, so that none is lost before its handlers are there."""
+    (entrypoint.programs / "tensorflow_model_server").write_text(
+        "#!/usr/bin/env bash\nexec grep SigBlk: /proc/self/status\n"
+    )
+    blocked = int(entrypoint.run().stdout.split()[1], 16)
+    assert blocked == 1 << signal.SIGTERM - 1 | 1 << signal.SIGINT - 1
+
+
+def test_a_signal_while_the_script_runs(entrypoint: Entrypoint, tmp_path: Path) -> None:
+    """It is not lost: the server begins with it, and ends the process in its own way."""
+    check = tmp_path / "check"
+    check.write_text("#!/bin/sh\nkill -TERM $PPID\n")
+    check.chmod(0o755)
+    (entrypoint.programs / "tensorflow_model_server").write_text(
+        "#!/usr/bin/env bash\nexec grep Pnd: /proc/self/status\n"
+    )
+    pending = entrypoint.run(CHECK_CPU=str(check)).stdout.split()
+    assert f"{1 << signal.SIGTERM - 1:016x}" in pending
+
+
+def test_other_commands_get_their_signals(entrypoint: Entrypoint) -> None:
+    """None is blocked or ignored for them."""
+    done = entrypoint.run("grep", "-E", "Sig(Blk|Ign):", "/proc/self/status")
+    blocked, ignored = (int(word, 16) for word in done.stdout.split()[1::2])
+    assert blocked == 0
+    assert not ignored & (1 << signal.SIGTERM - 1 | 1 << signal.SIGPIPE - 1)
+
+
+def test_a_command_that_is_not_there(entrypoint: Entrypoint) -> None:
+    """The shell's own status and words."""
+    done = entrypoint.run("no_such_command")
+    assert done.returncode == 127
+    assert "no_such_command: not found" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @given(name=st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=20))
