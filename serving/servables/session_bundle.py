@@ -19,7 +19,7 @@ from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError, invalid_argument
 from serving.protos import message
 from serving.servables import bundle_signatures
-from serving.servables.bundle_files import BundleFiles, read_bundle
+from serving.servables.bundle_files import BundleFiles, check_files, read_bundle
 from serving.servables.bundle_signatures import BundleSignatures, GraphTensor
 from serving.servables.libtensorflow import Library, Output, load
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable
@@ -35,6 +35,7 @@ def load_session_bundle(path: Path, options: SavedModelOptions, executor: Execut
     Raises ServingError with TensorFlow's text, or with one that says what the export lacks.
     """
     files = read_bundle(path)
+    check_files(path, files)
     session = open_graph(load(), files.graph, options.session_config)
     try:
         _restore(session, files)
