@@ -67,20 +67,19 @@ def check_files(path: Path, files: BundleFiles) -> None:
     missing = _missing_shard(path) if files.restore_op and files.checkpoint.name != CHECKPOINT else ""
     if missing:
         raise ServingError(
-            Code.NOT_FOUND,
-            f"The checkpoint of the session bundle {path} is missing or not complete: expected {missing}",
+            Code.NOT_FOUND, f"The checkpoint of the session bundle {path} is not complete: expected {missing}"
         )
 
 
 def _missing_shard(path: Path) -> str:
-    """The first file that a sharded checkpoint lacks, if there is none that is complete."""
+    """The first file that a sharded checkpoint lacks, if there is a part of one and none that is complete."""
     shards = [match for child in path.iterdir() if (match := _SHARD.fullmatch(child.name))]
     there = {(int(shard[1]), int(shard[2])) for shard in shards}
     lacks = [
         next((f"{CHECKPOINT}-{index:05}-of-{count:05}" for index in range(count) if (index, count) not in there), "")
-        for count in sorted({count for _, count in there}) or [1]
+        for count in sorted({count for _, count in there})
     ]
-    return "" if "" in lacks else lacks[0]
+    return "" if "" in lacks or not lacks else lacks[0]
 
 
 def _read(path: Path) -> Any:
