@@ -168,9 +168,7 @@ def test_what_is_no_tensor(value: Any, error: type[Exception], expected: str) ->
         pytest.param(answer(DataType.INT8, (1,), int_val=[-1]), [-1], id="negative"),
         pytest.param(answer(DataType.QUINT8, (1,), int_val=[200]), [200], id="quantised"),
         pytest.param(answer(DataType.QUINT8, (1,), tensor_content=b"\xc8"), [200], id="quantised content"),
-        pytest.param(
-            answer(DataType.QINT32, (1,), tensor_content=b"\xff" * 4), [-1], id="quantised content of 32 bits"
-        ),
+        pytest.param(answer(DataType.QINT32, (1,), tensor_content=b"\xff" * 4), [-1], id="32 bits of it"),
         pytest.param(answer(DataType.BOOL, (2,), bool_val=[True, False]), [True, False], id="bool"),
         pytest.param(answer(DataType.COMPLEX64, (1,), scomplex_val=[1, 2]), [1 + 2j], id="complex"),
         pytest.param(answer(DataType.DOUBLE, (), double_val=[0.1]), 0.1, id="scalar"),
