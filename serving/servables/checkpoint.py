@@ -111,7 +111,9 @@ def _by_name(data: bytes, parents: list[Span], number: int, name: int) -> dict[s
 
 
 def _text(data: bytes, span: Span, number: int) -> str:
-    return "".join(data[begin:end].decode("utf-8", "replace") for begin, end in _inside(data, span, number))
+    """A name in a message. It comes first: what else there is is not walked over."""
+    begin, end = next(_inside(data, span, number), (0, 0))
+    return data[begin:end].decode("utf-8", "replace")
 
 
 def _inside(data: bytes, span: Span, number: int) -> Iterator[Span]:
