@@ -77,6 +77,7 @@ class Composition:
             self.manager,
             Loaders(self.metrics.measured(self._model_loader(sessions)), self._stages()),
             poll_wait_seconds=settings.file_system_poll_wait_seconds,
+            settle_seconds=settings.version_settle_seconds,
             max_loads=settings.num_load_threads or 4 * cpus,
             max_unloads=settings.num_unload_threads or 1,
             allow_unavailable_labels=settings.allow_version_labels_for_unavailable_models,

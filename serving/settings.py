@@ -94,6 +94,7 @@ class Settings:
     xla_gpu_compilation_enabled: bool = _flag("bool", False, _RUNTIME, "Allow XLA on GPUs.", note=_XLA)
     # Ours: what tensorflow_model_server lacks.
     custom_op_libraries: str = _flag("string", "", _MODELS, "Comma-separated shared libraries with custom operations and kernels, or directories of them, loaded in this order before any model.", ours=True)
+    version_settle_seconds: float = _flag("float", 2.0, _MODELS, "Seconds for which nothing in a version's directory may have changed before it is loaded, so that none is loaded that is still being copied; older ones wait for nothing. 0 loads at once.", ours=True)
     optimize: str = _flag("string", "safe", _RUNTIME, "Optimise models when they are loaded, if they gain from it: off, safe (same precision) or fast (bfloat16 where the CPU computes with it).", ours=True)
     optimize_max_weights_bytes: int = _flag("int64", 512 * 2**20, _RUNTIME, "Models with more weights than this are not optimised, in bytes.", ours=True)
     optimize_cache_dir: str = _flag("string", "", _RUNTIME, "Directory in which optimised graphs are kept between starts; made if it is missing. Nobody else may write to it.", ours=True)

@@ -88,8 +88,9 @@ def _signature(signature: Message) -> Signature:
 
 
 def _tensor_info(info: Message) -> TensorInfo:
-    shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
-    return TensorInfo(name=info.name, dtype=dtype_name(info.dtype), shape=shape)
+    shape = tuple(dim.size for dim in info.tensor_shape.dim)
+    unknown = info.tensor_shape.unknown_rank and not shape
+    return TensorInfo(name=info.name, dtype=dtype_name(info.dtype), shape=None if unknown else shape)
 
 
 def version_statuses(data: bytes) -> list[VersionStatus]:

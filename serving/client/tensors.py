@@ -78,6 +78,10 @@ _COMPLEX: Mapping[str, str] = MappingProxyType({"complex64": "float32", "complex
 """The types of the two parts of complex numbers, which lie one behind the other in their field."""
 
 
+_LONGEST_LENGTH = 5
+"""Bytes of a string's length in ``tensor_content``."""
+
+
 def dtype_name(number: int) -> str:
     """What users call a data type: numpy's name, ``string``, or TensorFlow's name if numpy and ml_dtypes lack it."""
     if number == _STRING:
@@ -209,11 +213,45 @@ def _read_values(proto: Message, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _read_strings(proto: Message, count: int) -> NDArray[Any]:
-    if proto.tensor_content:
-        raise ValueError("expected strings in string_val, got tensor_content")
+    content = proto.tensor_content
+    if content and count:
+        return _read_string_content(content, count)
     flat = np.empty(len(proto.string_val), object)
     flat[:] = proto.string_val
     return flat if len(flat) or not count else np.array([b""], object)
+
+
+def _read_string_content(content: bytes, count: int) -> NDArray[Any]:
+    """TensorFlow's list of strings: the length of each as a varint, then the bytes of all. ValueError if it is none."""
+    if count > len(content):  # each length has a byte at least: nothing is allocated for what cannot be there
+        raise ValueError(f"expected {count} strings, got {len(content)} bytes of tensor_content")
+    lengths, position = [], 0
+    for _ in range(count):
+        length, position = _read_length(content, position)
+        lengths.append(length)
+    if position + sum(lengths) != len(content):
+        raise ValueError(f"expected {sum(lengths)} bytes of {count} strings, got {len(content) - position}")
+    flat = np.empty(count, object)
+    for index, length in enumerate(lengths):
+        flat[index] = content[position : position + length]
+        position += length
+    return flat
+
+
+def _read_length(content: bytes, position: int) -> tuple[int, int]:
+    """The length of a string, and the position behind it."""
+    length = 0
+    for shift in range(0, 7 * _LONGEST_LENGTH, 7):
+        if position == len(content):
+            raise ValueError("expected the lengths of all strings, got tensor_content that ends before")
+        byte = content[position]
+        length |= (byte & 127) << shift
+        position += 1
+        if byte < 128:
+            if length >= 2**32:
+                break
+            return length, position
+    raise ValueError("expected the length of a string in at most 32 bits, got a longer number")
 
 
 def _filled_up(flat: NDArray[Any], count: int) -> NDArray[Any]:

@@ -50,6 +50,11 @@ class Harnesses:
                 self._admit(ServableId(name=name, version=version))
         return before.keys() != versions.keys()
 
+    def begin_anew(self, harness: Harness) -> Harness:
+        """Start a version again that has failed for good and is still aspired; its harness from then on."""
+        self._forget(harness)
+        return self.get(harness.id)
+
     def publish(self, harness: Harness) -> None:
         """Make a harness's state known."""
         self._monitor.publish(harness.public)

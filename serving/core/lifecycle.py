@@ -3,7 +3,7 @@
 It neither loads nor waits; the manager feeds it events.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
@@ -83,6 +83,9 @@ PUBLIC: Mapping[HarnessState, State] = MappingProxyType(
 FINISHED = frozenset({HarnessState.DISABLED, HarnessState.ERROR})
 """States that nothing leaves."""
 
+UNSERVED = frozenset({HarnessState.NEW, HarnessState.LOADING, HarnessState.WAITING, HarnessState.ERROR})
+"""States of a version, if it is aspired, whose files are still to be read, or may have to be read again."""
+
 
 class ReservationError(ServingError):
     """Nothing was loaded because resources could not be set aside for it; final, a retry would not help."""
@@ -100,7 +103,8 @@ def transition(state: HarnessState, event: Event) -> HarnessState:
 class Harness:
     """One version under management: what loads it, where it is in its life, and what came of it.
 
-    ``attempt`` counts from 1 once loading has begun. ``retry_at`` is the manager's time, in seconds.
+    ``attempt`` counts from 1 once loading has begun. ``retry_at`` is the manager's time, in seconds. ``files`` is what
+    its files looked like when somebody looked, ``tried`` the same of the last attempt; ``held`` until they are settled.
     """
 
     id: ServableId
@@ -110,6 +114,9 @@ class Harness:
     attempt: int = 0
     retry_at: float = 0.0
     error: ServingError | None = None
+    files: Hashable = None
+    tried: Hashable = None
+    held: bool = False
 
     def take(self, event: Event) -> None:
         """Move to the next state; INTERNAL for an event that cannot happen here."""

@@ -4,14 +4,14 @@ It loads and unloads nothing itself and reads no clock: it hands out actions and
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from threading import Lock
 
 from serving.core.actions import Action, AfterFailure, Load, Unload
 from serving.core.events import StateMonitor
 from serving.core.handle import Handle, Lease, ServingMap
 from serving.core.harnesses import Harnesses
-from serving.core.lifecycle import Event, Harness, HarnessState, ReservationError
+from serving.core.lifecycle import UNSERVED, Event, Harness, HarnessState, ReservationError
 from serving.core.servable import Loader, Servable, ServableId, ServableState
 from serving.core.startup import Startup, judge
 from serving.core.transition_policy import Snapshot, Step, availability_preserving
@@ -48,13 +48,38 @@ class Manager:
     def set_aspired(self, name: str, versions: Mapping[int, Loader]) -> None:
         """Replace the aspired versions of ``name`` whole; without any, all its versions are unloaded.
 
-        A version that failed is tried again only after it has left the aspired ones and come back. A version that is
-        loaded stays as it is; a loader given anew is used by the next attempt.
+        A version that failed is tried again only after it has left the aspired ones and come back, or when its files
+        have changed. A version that is loaded stays as it is; a loader given anew is used by the next attempt.
         """
         with self._lock:
             changed = self._harnesses.aspire(name, versions)
         if changed:
             self.on_work()
+
+    def unserved(self) -> dict[ServableId, HarnessState]:
+        """The aspired versions that are not loaded, and where each is in its life: those whose files matter."""
+        with self._lock:
+            return {each.id: each.state for each in self._harnesses if each.aspired and each.state in UNSERVED}
+
+    def note_files(self, servable_id: ServableId, files: Hashable, *, settled: bool, now: float) -> bool:
+        """Take note of what the files of a version look like; whether that makes it due for a new attempt.
+
+        A version is held back as long as its files are not ``settled``, the retry of a failed one too. One that failed
+        is due at once, and begins to count its attempts anew, when they differ from those of its last attempt.
+        """
+        with self._lock:
+            harness = self._harnesses.of(servable_id.name).get(servable_id.version)
+            if harness is None or harness.state not in UNSERVED:
+                return False
+            harness.files, harness.held = files, not settled
+            failed = harness.state in (HarnessState.WAITING, HarnessState.ERROR)
+            if harness.held or not failed or harness.tried in (None, files):
+                return False
+            if harness.state is HarnessState.ERROR:
+                harness = self._harnesses.begin_anew(harness)
+                harness.files = files
+            harness.tried, harness.attempt, harness.retry_at = None, 0, now
+            return True
 
     def set_labels(self, labels: Mapping[str, Mapping[str, int]]) -> None:
         """Replace the version labels of all models whole: a request sees those of before or those of after.
@@ -113,7 +138,7 @@ class Manager:
         A retry that is due by ``now`` does not count: it waits for room, that is for a report.
         """
         with self._lock:
-            waiting = [each.retry_at for each in self._in(HarnessState.WAITING)]
+            waiting = [each.retry_at for each in self._in(HarnessState.WAITING) if not each.held]
         return min((retry_at for retry_at in waiting if retry_at > now), default=None)
 
     def loaded(self, servable_id: ServableId, servable: Servable) -> bool:
@@ -166,7 +191,10 @@ class Manager:
     def _advance(self, name: str, loads: list[Load], room: int) -> bool:
         versions = self._harnesses.of(name)
         decision = availability_preserving(
-            [Snapshot(version=each.id.version, state=each.state, aspired=each.aspired) for each in versions.values()]
+            [
+                Snapshot(version=each.id.version, state=each.state, aspired=each.aspired, held=each.held)
+                for each in versions.values()
+            ]
         )
         if decision is None:
             return False
@@ -181,6 +209,7 @@ class Manager:
     def _begin(self, harness: Harness) -> Load:
         self._harnesses.take(harness, Event.LOAD)
         harness.attempt += 1
+        harness.tried = harness.files
         return Load(id=harness.id, loader=harness.loader, attempt=harness.attempt)
 
     def _quiesce(self, harness: Harness) -> None:
@@ -190,9 +219,8 @@ class Manager:
         self._leases[harness.id].close()
 
     def _retry(self, now: float, max_loads: int | None) -> list[Load]:
-        due = sorted(
-            (each for each in self._in(HarnessState.WAITING) if each.retry_at <= now), key=lambda each: each.retry_at
-        )
+        waiting = [each for each in self._in(HarnessState.WAITING) if each.retry_at <= now and not each.held]
+        due = sorted(waiting, key=lambda each: each.retry_at)
         return [self._begin(each) for each in due[: _room(max_loads, self._in(HarnessState.LOADING))]]
 
     def _unload(self, max_unloads: int | None) -> list[Unload]:

@@ -77,9 +77,9 @@ class Signature:
                     f"alias set: {','.join(sorted(self.defaults))}"
                 )
         if len(given) < len(sent):
-            used = _names(self.inputs)
+            used, all_sent = ",".join(sorted(given)), ",".join(sorted(sent))
             raise invalid_argument(
-                f"Inputs contains invalid name. Used request inputs: {used}, request input: {_names(sent)}"
+                f"Inputs contains invalid name. Used request inputs: {used}, request input: {all_sent}"
             )
         return Feeds(
             aliases=tuple(given),

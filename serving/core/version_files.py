@@ -4,6 +4,9 @@ SAVED_MODEL = "saved_model.pb"
 SAVED_MODELS = (SAVED_MODEL, "saved_model.pbtxt")
 """Either makes a directory a SavedModel."""
 
+VARIABLES_INDEX = "variables/variables.index"
+ASSETS = "assets"
+
 SAVED_MODEL_CONFIG = "assets.extra/saved_model_config.pb"
 WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
 BATCHING_PARAMETERS = "batching_params.pbtxt"

@@ -14,6 +14,7 @@ from serving.core.manager import Manager
 from serving.core.servable import Loader, ServableId, ServableState, State
 from serving.errors import Code, ServingError
 from serving.loading.performer import Performer, Report
+from serving.loading.settling import Settling
 from serving.sources.file_system import NotADirectory, reservable
 from serving.sources.poll import Source
 from serving.telemetry.log import logger
@@ -34,7 +35,8 @@ class ManagerLoop:
     """Owns the thread on which a manager is stepped, and the threads on which its versions are loaded and unloaded.
 
     ``poll_wait_seconds`` is the time between two polls; 0 polls once at the start, less than 0 never; ``rescan`` polls
-    at any setting. ``max_loads`` and ``max_unloads`` bound what runs at the same time, each on a thread of its own, so
+    at any setting. ``settle_seconds`` is how long the files of a version must have been left alone before it is loaded,
+    0 for no wait. ``max_loads`` and ``max_unloads`` bound what runs at the same time, each on a thread of its own, so
     that a slow load delays no other model. ``on_death`` is told, on the loop's thread, when the loop ends by a failure.
     """
 
@@ -45,6 +47,7 @@ class ManagerLoop:
         loader_for: LoaderFor,
         *,
         poll_wait_seconds: float = 1.0,
+        settle_seconds: float = 0.0,
         max_loads: int = 4,
         max_unloads: int = 4,
         on_death: Callable[[BaseException], None] | None = None,
@@ -61,6 +64,7 @@ class ManagerLoop:
         self._clock = clock
         self._spawn = spawn
         self._performer = Performer(manager)
+        self._settling = Settling(manager, settle_seconds)
         self._thread: threading.Thread | None = None
         self._next_poll: float | None = None
         self._quiescing: list[ServableId] = []
@@ -157,6 +161,7 @@ class ManagerLoop:
         elif not stopping and (poll or (self._next_poll is not None and now >= self._next_poll)):
             self._poll()
         if not stopping:
+            self._settling.look(now)
             self._step(now)
         with self._changed:
             self._scans_done = scan
@@ -165,7 +170,7 @@ class ManagerLoop:
         return self._pause(now, stopping or closing)
 
     def _pause(self, now: float, ending: bool) -> float | None:
-        deadlines = [self._manager.next_deadline(now), self._next_poll]
+        deadlines = [self._manager.next_deadline(now), self._settling.next_look(), self._next_poll]
         known = [each for each in deadlines if each is not None]
         return max(0.0, min(known) - now) if known and not ending else None
 
@@ -175,6 +180,7 @@ class ManagerLoop:
             logger.log(notice.level, "%s", notice.text)
         for name, versions in found.aspired.items():
             self._manager.set_aspired(name, self._loaders(name, versions))
+            self._settling.follow(name, versions)
         # From the end of this poll: a slow file system gets a rest of the full time.
         self._next_poll = self._clock() + self._poll_wait_seconds if self._poll_wait_seconds > 0 else None
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from serving.core import tensor_name
 from serving.core.signature import Signature, TensorInfo
 
 MIN_WEIGHTS_BYTES = 64 * 1024
@@ -83,12 +84,18 @@ def one_step(signatures: Mapping[str, Signature]) -> tuple[Step, tuple[str, ...]
 
 def _check_names(signature: Signature) -> None:
     feeds, fetches = _names(signature.inputs), _names(signature.outputs)
-    if not all((*feeds, *fetches)) or not feeds or not fetches:
+    if not all(map(_plain, (*feeds, *fetches))) or not feeds or not fetches:
         raise NotOptimizedError(f"the signature {signature.name} has inputs or outputs that are no single tensors")
     if len(set(feeds)) < len(feeds):
         raise NotOptimizedError(f"two inputs of the signature {signature.name} are the same tensor")
     if any(not name.endswith(":0") for name in feeds):
         raise NotOptimizedError("an input is not the first output of its operation")
+
+
+def _plain(name: str) -> bool:
+    """Whether a tensor's name is the one that TensorFlow gives it: the child takes names apart at their colon."""
+    parsed = tensor_name.parse(name)
+    return str(parsed) == name and parsed.index >= 0 and bool(parsed.operation) and ":" not in parsed.operation
 
 
 def _names(infos: Mapping[str, TensorInfo]) -> list[str]:

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from serving.core import tensor_name
 from serving.optimizing.candidates import NotOptimizedError
 from serving.protos import message
 from serving.servables import libtensorflow
@@ -63,14 +64,14 @@ def _reachable(graph: Any, tensors: Iterable[str]) -> Iterator[Any]:
     nodes = {node.name: node for node in graph.node}
     seen: set[str] = set()
     called: set[str] = set()
-    waiting = [_operation(name) for name in tensors]
+    waiting = [tensor_name.parse(name).operation for name in tensors]
     while waiting:
         name = waiting.pop()
         node = nodes.get(name)
         if name in seen or node is None:
             continue
         seen.add(name)
-        waiting.extend(_operation(each) for each in node.input)
+        waiting.extend(tensor_name.parse(each).operation for each in node.input)
         yield from _with_called(node, functions, called)
 
 
@@ -96,7 +97,3 @@ def _functions(node: Any) -> Iterator[str]:
             yield value.func.name
         for function in value.list.func:
             yield function.name
-
-
-def _operation(tensor: str) -> str:
-    return tensor.removeprefix("^").partition(":")[0]

@@ -4,6 +4,7 @@ It lives in ``export.meta``, a MetaGraphDef with collections of its own, and a c
 (docs/compatibility.md, "Session bundles").
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from serving.errors import Code, ServingError, invalid_argument
 from serving.protos import MetaGraphDef, message
 
 CHECKPOINT = "export"
+_SHARD = re.compile(rf"{CHECKPOINT}-([0-9]{{5}})-of-([0-9]{{5}})")
 
 _SIGNATURES, _GRAPH, _ASSETS, _INIT_OP = "serving_signatures", "serving_graph", "serving_assets", "serving_init_op"
 """The collections that TensorFlow's Exporter writes."""
@@ -29,7 +31,7 @@ class BundleFiles:
     """graph: a serialised GraphDef; signatures: a ``Signatures`` message; init_op: to be run after the restore, or "".
 
     restore_op, or "", reads the variables from ``checkpoint``, whose path it takes from ``filename_tensor``; assets are
-    files by the names of the tensors that take their paths. Neither file was looked for.
+    files by the names of the tensors that take their paths. ``check_files`` looks whether they are there.
     """
 
     graph: bytes
@@ -54,6 +56,30 @@ def read_bundle(path: Path) -> BundleFiles:
         assets={file.tensor_binding.tensor_name: path / "assets" / file.filename for file in files},
         init_op=_init_op(meta_graph, path),
     )
+
+
+def check_files(path: Path, files: BundleFiles) -> None:
+    """NOT_FOUND, and which file it is, if a part of a sharded checkpoint is missing in the directory ``path``.
+
+    What else is missing of a checkpoint TensorFlow finds itself. Assets are not looked for: exports are about, among
+    TensorFlow Serving's own, that name some and do without.
+    """
+    missing = _missing_shard(path) if files.restore_op and files.checkpoint.name != CHECKPOINT else ""
+    if missing:
+        raise ServingError(
+            Code.NOT_FOUND, f"The checkpoint of the session bundle {path} is not complete: expected {missing}"
+        )
+
+
+def _missing_shard(path: Path) -> str:
+    """The first file that a sharded checkpoint lacks, if there is a part of one and none that is complete."""
+    shards = [match for child in path.iterdir() if (match := _SHARD.fullmatch(child.name))]
+    there = {(int(shard[1]), int(shard[2])) for shard in shards}
+    lacks = [
+        next((f"{CHECKPOINT}-{index:05}-of-{count:05}" for index in range(count) if (index, count) not in there), "")
+        for count in sorted({count for _, count in there})
+    ]
+    return "" if "" in lacks or not lacks else lacks[0]
 
 
 def _read(path: Path) -> Any:

@@ -45,6 +45,7 @@ _QUICK: dict[str, tuple[Any, ...]] = {  # name: result, arguments
     "TF_NewGraph": (_PTR,),
     "TF_DeleteGraph": (None, _PTR),
     "TF_GraphOperationByName": (_PTR, _PTR, c_char_p),
+    "TF_GraphNextOperation": (_PTR, _PTR, POINTER(c_size_t)),
     "TF_OperationNumOutputs": (c_int, _PTR),
     "TF_OperationOpType": (c_char_p, _PTR),
     "TF_OperationOutputType": (c_int, Output),

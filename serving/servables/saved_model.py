@@ -14,7 +14,7 @@ from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.errors import Code, ServingError
 from serving.protos import MetaGraphDef
-from serving.servables import saved_model_config
+from serving.servables import model_files, saved_model_config
 from serving.servables.libtensorflow import load
 from serving.servables.session import Session, SessionRun
 
@@ -67,6 +67,7 @@ class SavedModelServable:
 def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor) -> SavedModelServable:
     """Load the version directory ``path``; ``executor`` runs its slow calls. Blocks without holding the GIL."""
     _check_contents(path)
+    restored = model_files.has_checkpoint(path)
     session_config = saved_model_config.merged(path, options.session_config)
     library = load()
     graph = library.NewGraph()
@@ -86,9 +87,16 @@ def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor)
         raise
     finally:
         library.DeleteSessionOptions(session_options)
-    signatures = wire.only_field(library.take_buffer(meta_graph), MetaGraphDef.SIGNATURE_DEF_FIELD_NUMBER)
-    definitions = MetaGraphDef.FromString(signatures).signature_def
-    return SavedModelServable(Session(library, session, graph), definitions, executor)
+    loaded = Session(library, session, graph)
+    try:
+        data = library.take_buffer(meta_graph)
+        model_files.check(path, data, restored=restored)
+        signatures = wire.only_field(data, MetaGraphDef.SIGNATURE_DEF_FIELD_NUMBER)
+        definitions = MetaGraphDef.FromString(signatures).signature_def
+        return SavedModelServable(loaded, definitions, executor)
+    except BaseException:
+        loaded.close()
+        raise
 
 
 def _check_contents(path: Path) -> None:

@@ -11,8 +11,9 @@ from ctypes import byref, c_int, c_void_p
 from typing import Any
 
 from serving.core.tensor import Tensor
-from serving.errors import ServingError, invalid_argument
+from serving.errors import ServingError
 from serving.protos import RunOptions
+from serving.servables import graph_tensors
 from serving.servables.libtensorflow import Library, Output
 from serving.servables.pace import Pace, elements
 from serving.servables.tensors import from_tensorflow, to_tensorflow
@@ -29,17 +30,6 @@ class Session:
         self.graph = graph
         # RunOptions{inter_op_thread_pool: -1}: the whole step runs in the caller's thread.
         self.inline_options = _run_options(library, inter_op_thread_pool=-1)
-
-    def output(self, name: str) -> Output:
-        """The graph tensor called ``name``: ``operation:index``, or an operation for its first."""
-        operation, _, index = name.partition(":")
-        found = self.library.GraphOperationByName(self.graph, operation.encode("utf-8", "surrogateescape"))
-        position = int(index) if index.isdecimal() else 0
-        if not found or position >= self.library.OperationNumOutputs(found):
-            raise invalid_argument(
-                f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the Graph"
-            )
-        return Output(found, position)
 
     def close(self) -> None:
         """Free both; nothing may run any more."""
@@ -85,8 +75,9 @@ class SessionRun:
         self._session = session
         self._library = session.library
         self._executor = executor
-        self._feeds = (Output * len(feeds))(*[session.output(name) for name in feeds])
-        self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
+        found = graph_tensors.find(session.library, session.graph, feeds, fetches)
+        self._feeds = (Output * len(feeds))(*found.feeds)
+        self._fetches = (Output * len(fetches))(*found.fetches)
         self._free_arguments: list[_CallArguments] = []
         self._pace = Pace()
 

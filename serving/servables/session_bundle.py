@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from serving.codecs.protobuf import signature_def
+from serving.core import tensor_name
 from serving.core.signature import DEFAULT_SIGNATURE_NAME
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError, invalid_argument
 from serving.protos import message
-from serving.servables import bundle_signatures
-from serving.servables.bundle_files import BundleFiles, read_bundle
+from serving.servables import bundle_signatures, graph_tensors
+from serving.servables.bundle_files import BundleFiles, check_files, read_bundle
 from serving.servables.bundle_signatures import BundleSignatures, GraphTensor
 from serving.servables.libtensorflow import Library, Output, load
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable
@@ -35,6 +36,7 @@ def load_session_bundle(path: Path, options: SavedModelOptions, executor: Execut
     Raises ServingError with TensorFlow's text, or with one that says what the export lacks.
     """
     files = read_bundle(path)
+    check_files(path, files)
     session = open_graph(load(), files.graph, options.session_config)
     try:
         _restore(session, files)
@@ -56,9 +58,9 @@ def _restore(session: Session, files: BundleFiles) -> None:
 def _run(session: Session, feeds: Mapping[str, Path], target: str) -> None:
     """Run the operation ``target`` with paths fed as scalar strings."""
     library = session.library
-    outputs = (Output * len(feeds))(*[session.output(name) for name in feeds])
-    operation = library.GraphOperationByName(session.graph, target.encode())
-    if not operation:
+    outputs = (Output * len(feeds))(*[graph_tensors.find_one(library, session.graph, name) for name in feeds])
+    operation = graph_tensors.operation(library, session.graph, target)
+    if operation is None:
         raise invalid_argument(f"The operation {target}, which the session bundle wants to be run, is not in its graph")
     handles = (ctypes.c_void_p * len(feeds))(*[to_tensorflow(library, _scalar(path)) for path in feeds.values()])
     try:
@@ -91,7 +93,7 @@ def _scalar(path: Path) -> Tensor:
 def _describe(session: Session, name: str) -> GraphTensor:
     """A tensor as the graph has it; FAILED_PRECONDITION if it has none of that name."""
     try:
-        output = session.output(name)
+        output = graph_tensors.find_one(session.library, session.graph, name)
     except ServingError as error:
         raise ServingError(
             Code.FAILED_PRECONDITION,
@@ -99,7 +101,7 @@ def _describe(session: Session, name: str) -> GraphTensor:
         ) from error
     library = session.library
     operation = library.OperationOpType(output.operation).decode()
-    info = TensorInfo(name=name if ":" in name else f"{name}:0", dtype=library.OperationOutputType(output))
+    info = TensorInfo(name=str(tensor_name.parse(name)), dtype=library.OperationOutputType(output))
     _fill_shape(library, session.graph, output, info.tensor_shape)
     return GraphTensor(info, operation.startswith("Placeholder"))
 

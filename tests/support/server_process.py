@@ -17,6 +17,7 @@ import grpc
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 60.0
+AT_ONCE = "--version_settle_seconds=0"
 _LOOK_AGAIN_SECONDS = 0.01
 
 _GRPC_PORT = re.compile(r"Running gRPC ModelServer at 0\.0\.0\.0:(\d+) \.\.\.")
@@ -52,6 +53,7 @@ class ServerProcess:
     """A server with ``flags``, on free ports. A context manager; ``output`` has all it printed.
 
     ``command`` starts it, with flags of its own if it likes; those for the ports follow, and then ``flags``.
+    Tests write models just before they start servers: unless ``flags`` say otherwise, none waits for their files.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class ServerProcess:
         self.output: list[str] = []
         self._printed = threading.Condition()
         self.process = subprocess.Popen(
-            [*command, "--port=-1", "--rest_api_port=-1", *flags],
+            [*command, "--port=-1", "--rest_api_port=-1", AT_ONCE, *flags],
             cwd=directory,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdout=subprocess.PIPE,

@@ -31,7 +31,9 @@ def decode(name: str, definition: Any) -> Signature:
 
 def _tensor_info(info: Any) -> TensorInfo:
     number = info.dtype % REF if info.dtype > REF else info.dtype
-    shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
+    shape = tuple(dim.size for dim in info.tensor_shape.dim)
+    if info.tensor_shape.unknown_rank and not shape:
+        return TensorInfo(name=info.name, dtype=_data_type(number))
     return TensorInfo(name=info.name, dtype=_data_type(number), shape=shape)
 
 

@@ -70,10 +70,10 @@ def decode(proto: Any, long: LongFields | None = None) -> Tensor | None:
     """The tensor that a TensorProto stands for, or None where TensorFlow cannot parse it either.
 
     Either form is taken. Fewer values than elements: the last is repeated, none at all are zeros; surplus is ignored.
-    ``long`` is what was read beside the message.
+    ``long`` is what was read beside the message. A shape is taken by its dimensions, whatever ``unknown_rank`` says.
     """
     dtype = _DATA_TYPES.get(proto.dtype)
-    if dtype is None or proto.tensor_shape.unknown_rank or len(proto.tensor_shape.dim) > MAX_DIMENSIONS:
+    if dtype is None or len(proto.tensor_shape.dim) > MAX_DIMENSIONS:
         return None
     shape = tuple([dim.size for dim in proto.tensor_shape.dim])
     count = 1

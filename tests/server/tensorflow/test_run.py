@@ -171,7 +171,6 @@ def test_dtypes_are_not_cast(models: Path, given: Tensor, text: str) -> None:
     [
         pytest.param(("nope:0",), ("y:0",), "nope:0", id="feed"),
         pytest.param(("x:0",), ("nope:0",), "nope:0", id="fetch"),
-        pytest.param(("x:1",), ("y:0",), "x:1", id="index"),
     ],
 )
 def test_unknown_tensor_is_named(models: Path, feeds: tuple[str, ...], fetches: tuple[str, ...], named: str) -> None:

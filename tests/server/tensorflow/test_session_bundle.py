@@ -214,6 +214,21 @@ def test_missing_checkpoint_is_an_error(other_kinds: Path, tmp_path: Path) -> No
     assert f"{tmp_path}/export-?????-of-?????" in error.message
 
 
+def test_a_part_of_the_checkpoint_is_missing(other_kinds: Path, tmp_path: Path) -> None:
+    """Of a checkpoint in several files each is needed; the text names the first that is missing."""
+    shutil.copytree(other_kinds / "tutorial" / "1", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "export-00000-of-00001").rename(tmp_path / "export-00001-of-00002")
+    error = failure(tmp_path)
+    assert (error.code, error.message) == (
+        Code.NOT_FOUND,
+        f"The checkpoint of the session bundle {tmp_path} is not complete: expected export-00000-of-00002",
+    )
+    shutil.copy(other_kinds / "tutorial" / "1" / "export-00000-of-00001", tmp_path)
+    (tmp_path / "export-00001-of-00002").unlink()
+    with bundle(tmp_path) as servable:
+        assert "serving_default" in servable.signatures
+
+
 def described(name: str) -> GraphTensor:
     """A graph in which ``p`` is a placeholder and every other tensor is computed."""
     return GraphTensor(TensorInfo(name=name, dtype=int(DataType.FLOAT)), name == "p")

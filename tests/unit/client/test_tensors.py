@@ -58,7 +58,6 @@ def test_server_is_understood(name: str, as_content: bool, data: st.DataObject) 
     dtype = NUMBERS[name]
     little = array if name == "string" else array.astype(array.dtype.newbyteorder("<"))
     stored = np.ascontiguousarray(little).reshape(array.shape).view(STORAGE[dtype])
-    as_content = as_content and name != "string"
     encoded = tensor_proto.encode(Tensor(dtype, stored), as_content=as_content)
     assert same(tensors.read(TensorProto.FromString(encoded)), array)
 
@@ -168,6 +167,8 @@ def test_what_is_no_tensor(value: Any, error: type[Exception], expected: str) ->
         pytest.param(answer(DataType.UINT8, (0, 3)), [], id="no elements"),
         pytest.param(answer(DataType.INT8, (1,), int_val=[-1]), [-1], id="negative"),
         pytest.param(answer(DataType.QUINT8, (1,), int_val=[200]), [200], id="quantised"),
+        pytest.param(answer(DataType.QUINT8, (1,), tensor_content=b"\xc8"), [200], id="quantised content"),
+        pytest.param(answer(DataType.QINT32, (1,), tensor_content=b"\xff" * 4), [-1], id="32 bits of it"),
         pytest.param(answer(DataType.BOOL, (2,), bool_val=[True, False]), [True, False], id="bool"),
         pytest.param(answer(DataType.COMPLEX64, (1,), scomplex_val=[1, 2]), [1 + 2j], id="complex"),
         pytest.param(answer(DataType.DOUBLE, (), double_val=[0.1]), 0.1, id="scalar"),
@@ -178,13 +179,23 @@ def test_values_of_answers(proto: Any, expected: Any) -> None:
     assert tensors.read(proto).tolist() == expected
 
 
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=20))
+def test_strings_as_content(values: list[bytes]) -> None:
+    """Whatever strings the server writes as ``tensor_content``, the client reads the same."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    encoded = tensor_proto.encode(Tensor(DataType.STRING, array), as_content=True)
+    assert TensorProto.FromString(encoded).tensor_content
+    assert tensors.read(TensorProto.FromString(encoded)).tolist() == values
+
+
 @pytest.mark.parametrize("name", ["float", "int64", "half", "string", "bool"])
 @pytest.mark.parametrize("as_content", [False, True], ids=["fields", "content"])
 def test_answers_can_be_written_to(name: str, as_content: bool) -> None:
     """An array belongs to who asked, as one of numpy's own making."""
     dtype = next(each for each in DataType if each.word == name)
     values = np.array([b"a", b"b"], object) if name == "string" else np.array([1, 0]).astype(STORAGE[dtype])
-    encoded = tensor_proto.encode(Tensor(dtype, values), as_content=as_content and name != "string")
+    encoded = tensor_proto.encode(Tensor(dtype, values), as_content=as_content)
     array = tensors.read(TensorProto.FromString(encoded))
     array[0] = array[1]
     assert array[0] == array[1]
@@ -207,7 +218,28 @@ def test_answers_can_be_written_to(name: str, as_content: bool) -> None:
             answer(DataType.FLOAT, (3,), tensor_content=b"abcd"), ValueError, "3 elements", id="short content"
         ),
         pytest.param(
-            answer(DataType.STRING, (1,), tensor_content=b"\1a"), ValueError, "in string_val", id="string content"
+            answer(DataType.STRING, (2,), tensor_content=b"\1"), ValueError, "2 strings, got 1 bytes", id="few lengths"
+        ),
+        pytest.param(
+            answer(DataType.STRING, (2,), tensor_content=b"\1\xff"), ValueError, "that ends before", id="cut length"
+        ),
+        pytest.param(
+            answer(DataType.STRING, (2,), tensor_content=b"\1\2ab"), ValueError, "3 bytes of 2 strings, got 2", id="cut"
+        ),
+        pytest.param(
+            answer(DataType.STRING, (1,), tensor_content=b"\1ab"),
+            ValueError,
+            "1 bytes of 1 strings, got 2",
+            id="surplus",
+        ),
+        pytest.param(
+            answer(DataType.STRING, (1,), tensor_content=b"\xff" * 4 + b"\x10"), ValueError, "32 bits", id="33 bits"
+        ),
+        pytest.param(
+            answer(DataType.STRING, (1,), tensor_content=b"\xff" * 9), ValueError, "32 bits", id="long length"
+        ),
+        pytest.param(
+            answer(DataType.STRING, (2**40,), tensor_content=b"\1a"), ValueError, "got 2 bytes", id="claimed strings"
         ),
     ],
 )

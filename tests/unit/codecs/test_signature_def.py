@@ -52,6 +52,20 @@ def test_unknown_rank_is_no_shape() -> None:
     assert (inputs["unknown"].shape, inputs["scalar"].shape) == (None, ())
 
 
+def test_unknown_rank_with_dimensions() -> None:
+    """Where both are said, the dimensions count, in a default value too."""
+    message = definition(x=DataType.FLOAT)
+    message.inputs["x"].tensor_shape.unknown_rank = True
+    message.inputs["x"].tensor_shape.dim.add(size=2)
+    default = message.defaults["x"]
+    default.dtype = DataType.FLOAT
+    default.float_val[:] = [1, 2]
+    default.tensor_shape.CopyFrom(message.inputs["x"].tensor_shape)
+    signature = signature_def.decode("s", message)
+    assert signature.inputs["x"].shape == (2,)
+    assert signature.defaults["x"].array.tolist() == [1.0, 2.0]
+
+
 @pytest.mark.parametrize(
     ("number", "expected"),
     [

@@ -129,11 +129,20 @@ def test_what_cannot_be_parsed_is_none(message: Any) -> None:
     assert tensor_proto.decode(message) is None
 
 
-def test_unknown_rank_is_none() -> None:
-    """A tensor has a rank."""
-    message = proto(DataType.FLOAT, ())
+@pytest.mark.parametrize(
+    ("shape", "fields", "expected"),
+    [
+        pytest.param((2,), {"float_val": [1, 2]}, [1.0, 2.0], id="dimensions"),
+        pytest.param((2, 2), {"float_val": [1]}, [[1.0, 1.0], [1.0, 1.0]], id="last repeated"),
+        pytest.param((1,), {"tensor_content": b"\0\0\x80\x3f"}, [1.0], id="content"),
+        pytest.param((), {"float_val": [1, 2]}, 1.0, id="none"),
+    ],
+)
+def test_unknown_rank_does_not_count(shape: tuple[int, ...], fields: dict[str, Any], expected: Any) -> None:
+    """A shape that says that its rank is unknown is taken by its dimensions, as TensorFlow's ``parse_tensor`` does."""
+    message = proto(DataType.FLOAT, shape, **fields)
     message.tensor_shape.unknown_rank = True
-    assert tensor_proto.decode(message) is None
+    assert decoded(message).array.tolist() == expected
 
 
 def test_missing_shape_is_a_scalar() -> None:
