@@ -13,6 +13,7 @@ from serving.core.manager import Manager
 from serving.host import allocator
 from serving.inference.context import Admit
 from serving.inference.placement import Workers
+from serving.inference.run_watch import RunWatch
 from serving.inference.service import Service
 from serving.inference.warmup import Warmup
 from serving.loading import batching_stage
@@ -26,6 +27,7 @@ from serving.rest.app import RestApp
 from serving.rest.routes import apis
 from serving.rpc.handler import Handler
 from serving.rpc.routes import routes
+from serving.servables.run_limits import run_limits
 from serving.servables.saved_model import SavedModelOptions
 from serving.servables.threads import ModelThreads
 from serving.telemetry.serving_metrics import ServingMetrics
@@ -52,16 +54,23 @@ class Composition:
             settings, sessions.batching_parameters, cpus, self.metrics.batching
         )
         self.request_log = open_request_log(settings, sessions.tags, self.metrics.logged)
-        self.executor = ModelThreads(max(settings.rest_api_num_threads, 1))
+        config, limits = run_limits(sessions.config, settings.max_run_seconds)
+        self.executor = ModelThreads(max(settings.rest_api_num_threads, 1), limits)
         self.manager = Manager(
             max_load_retries=settings.max_num_load_retries,
             load_retry_interval_micros=settings.load_retry_interval_micros,
         )
-        self.saved_models = SavedModelOptions(
-            tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString())
-        )
+        self.saved_models = SavedModelOptions(tags=sessions.tags, session_config=bytes(config.SerializeToString()))
         self.optimizing = optimize_stage.from_settings(settings, self.saved_models)
-        self.workers = Workers(max(cpus, _FEWEST_WORKERS), settings.max_long_requests, allocator.return_free_pages)
+        self.watch = RunWatch(
+            self.metrics.long_runs,
+            max_run_seconds=settings.max_run_seconds,
+            stuck_seconds=settings.stuck_seconds,
+            full=lambda: self.executor.full,
+        )
+        self.workers = Workers(
+            max(cpus, _FEWEST_WORKERS), settings.max_long_requests, allocator.return_free_pages, self.watch
+        )
         self.service = Service(
             self.manager,
             self.metrics,
@@ -85,6 +94,7 @@ class Composition:
         self._closing: list[Callable[[float], None]] = [
             lambda _: self.executor.shutdown(wait=False, cancel_futures=True),
             lambda _: self.workers.close(),
+            lambda _: self.watch.close(),
             self.request_log.close,
             *(part.close for part in (self.batching,) if part is not None),
             self.models.close,

@@ -137,6 +137,7 @@ class OptimizeStage:
 
     def _config(self, path: Path) -> Any:
         config = ConfigProto.FromString(saved_model_config.merged(path, self._options.session_config))
+        del config.session_inter_op_thread_pool[:]  # for many runs at a time; the child makes one
         if config.graph_options.rewrite_options.disable_meta_optimizer:
             raise NotOptimizedError("its configuration turns TensorFlow's graph optimiser off")
         if self._bfloat16:
