@@ -126,6 +126,7 @@ class RunWatch:
         with self._lock:
             self._runs.pop(id(watched), None)
             ended = watched.run is None or not watched.run.cancelled()
+            watched.run = watched.answer = None  # each holds the others, until the next garbage collection
             if ended:
                 self._ended_at = now
             expired = watched.expired
@@ -172,21 +173,23 @@ class RunWatch:
         run = watched.run
         if watched.running_at is None and run is not None and run.running():
             watched.running_at = now
-        if watched.answer is not None:
-            self._look_at_caller(watched, watched.answer, now)
+        answer = watched.answer
+        if answer is not None and run is not None:
+            self._look_at_caller(watched, run, answer, now)
         if watched.running_at is not None and now - watched.running_at >= LONG_SECONDS and not watched.told:
             self._tell(watched, now - watched.running_at)
 
-    def _look_at_caller(self, watched: Watched, answer: "Future[bytes]", now: float) -> None:
+    def _look_at_caller(self, watched: Watched, run: "Future[Any]", answer: "Future[bytes]", now: float) -> None:
         limit = self._limit(watched)
         if not answer.done() and limit and now - (watched.running_at or watched.began) >= limit + _SLACK_SECONDS:
             self._expire(watched, answer, limit)
+            run.cancel()
         if not answer.done() or watched.running_at is None:
             return
         if watched.gone_at is None:
             watched.gone_at = now
-        elif now - watched.gone_at >= LOST_SECONDS and isinstance(watched.run, PlacedFuture):
-            watched.run.write_off()
+        elif now - watched.gone_at >= LOST_SECONDS and isinstance(run, PlacedFuture):
+            run.write_off()
 
     def _limit(self, watched: Watched) -> float:
         """In seconds; 0 for none."""
@@ -206,8 +209,6 @@ class RunWatch:
         error = ServingError(Code.DEADLINE_EXCEEDED, text)
         watched.asked.expired(error)
         answer.set_exception(error)
-        if watched.run is not None:
-            watched.run.cancel()
 
     def _tell(self, watched: Watched, seconds: float) -> None:
         watched.told = True
@@ -228,7 +229,7 @@ class RunWatch:
     def _judge(self, runs: "list[Watched]", now: float) -> None:
         """Whether readiness is to go, or to come back as nothing would have to wait any more."""
         since = now - self._stuck_seconds
-        waits = [each for each in runs if each.running_at is None and not (each.answer and each.answer.done())]
+        waits = [each for each in runs if each.running_at is None and each.answer is not None]
         waiting = bool(waits) or self._refused_at > since
         if not self.stuck:
             running = min([each.running_at for each in runs if each.running_at is not None], default=now)

@@ -168,7 +168,8 @@ class Service:
             def later(gone: Gone) -> bytes | Future[bytes]:
                 with self._workers.interpreter:
                     call = self._begin(bind, address, form, payload, context, began)
-                return call.elsewhere()  # a run that does not end must not hold one of the few workers
+                # On other threads unless it is short: a run that does not end must not hold one of the few workers.
+                return call.here() if isinstance(call, Call) and call.inline and not call.joins else call.elsewhere()
 
             refused = series.failed if address is not None else partial(self._refused, form, payload, context)
             return LongCall(later, self._workers, refused)
