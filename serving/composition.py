@@ -62,12 +62,7 @@ class Composition:
         )
         self.saved_models = SavedModelOptions(tags=sessions.tags, session_config=bytes(config.SerializeToString()))
         self.optimizing = optimize_stage.from_settings(settings, self.saved_models)
-        self.watch = RunWatch(
-            self.metrics.long_runs,
-            max_run_seconds=settings.max_run_seconds,
-            stuck_seconds=settings.stuck_seconds,
-            full=lambda: self.executor.full,
-        )
+        self.watch = self._run_watch()
         self.workers = Workers(
             max(cpus, _FEWEST_WORKERS), settings.max_long_requests, allocator.return_free_pages, self.watch
         )
@@ -94,7 +89,6 @@ class Composition:
         self._closing: list[Callable[[float], None]] = [
             lambda _: self.executor.shutdown(wait=False, cancel_futures=True),
             lambda _: self.workers.close(),
-            lambda _: self.watch.close(),
             self.request_log.close,
             *(part.close for part in (self.batching,) if part is not None),
             self.models.close,
@@ -130,6 +124,17 @@ class Composition:
         """End everything in the reverse order, giving each ``seconds``; blocks. The doors are closed by now."""
         for close in reversed(self._closing):
             close(seconds)
+
+    def _run_watch(self) -> RunWatch:
+        def full() -> bool:
+            return self.executor.full or (self.batching is not None and self.batching.full)
+
+        return RunWatch(
+            self.metrics.long_runs,
+            max_run_seconds=self.settings.max_run_seconds,
+            stuck_seconds=self.settings.stuck_seconds,
+            full=full,
+        )
 
     def _model_loader(self, sessions: Sessions) -> ModelLoader:
         return ModelLoader(

@@ -56,6 +56,11 @@ class BatchScheduler:
         self._name = name
         self._threads: list[Thread] = []
 
+    @property
+    def full(self) -> bool:
+        """Whether as many batches run as may, those of who has none apart."""
+        return self._running >= self._most
+
     def start(self) -> None:
         """Start the threads."""
         with self._lock:

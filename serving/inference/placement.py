@@ -103,6 +103,7 @@ class Workers:
 
     def close(self) -> None:
         """Take no more work and drop what waits; what has begun ends by itself."""
+        self.watch.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             if self._timer is not None:

@@ -66,7 +66,7 @@ class GrpcioTransport:
             **arguments,
         }
         # One more than may be busy or wait for long: short calls and health are answered when all of these do.
-        threads = SharedThreads(max_threads + MOST_HELD + 1, "grpc")
+        self._threads = threads = SharedThreads(max_threads + MOST_HELD + 1, "grpc")
         self._server = grpc.server(
             Share(threads, self),
             handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services, threads),),
@@ -102,6 +102,7 @@ class GrpcioTransport:
         """Take no new calls, let running ones finish, cut them off after ``grace_seconds``; then close."""
         self.end_streams()
         self._server.stop(grace_seconds).wait()
+        self._threads.shutdown(wait=False)
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
