@@ -15,6 +15,7 @@ from serving.inference.run_watch import LONG_SECONDS, LOST_SECONDS, RunWatch, Wa
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.support import ManualClock
 
+VERSION = ServableId(name="m", version=3)
 CONTEXT = RequestContext("GRPC", "ipv4:10.0.0.1:5", {"x-request-id": "7\nI forged"})
 
 
@@ -33,7 +34,7 @@ class Asked:
 
     timeout_ms: int = 0
     context: RequestContext | None = None
-    servable_id: ServableId = ServableId(name="m", version=3)
+    servable_id: ServableId = VERSION
     errors: list[ServingError] = field(default_factory=list)
 
     def expired(self, error: ServingError) -> None:
@@ -47,7 +48,7 @@ class Watching:
         self.clock = ManualClock(100.0)
         self.metrics = ServingMetrics()
         self.full = True
-        self.watch = RunWatch(self.metrics.long_runs, full=lambda: self.full, clock=self.clock, **flags)  # type: ignore[arg-type]
+        self.watch = RunWatch(self.metrics.long_runs, full=lambda: self.full, clock=self.clock, **flags)
 
     def add(self, asked: Asked | None = None, *, running: bool = True) -> tuple[Watched, Run, "Future[bytes]"]:
         run, answer = Run(), Future[bytes]()
@@ -60,6 +61,9 @@ class Watching:
     def after(self, seconds: float) -> None:
         self.clock.now += seconds
         self.watch.look()
+
+    def is_stuck(self) -> bool:
+        return self.watch.stuck
 
     def long_runs(self) -> dict[tuple[str, ...], int]:
         return {labels: gauge.value for labels, gauge in self.metrics.long_runs.points()}
@@ -166,12 +170,12 @@ def test_readiness_goes_when_calls_wait_and_comes_back_when_one_ends(caplog: pyt
     watching.add(running=False)
     with caplog.at_level(logging.INFO, "serving"):
         watching.after(4)
-        assert not watching.watch.stuck
+        assert not watching.is_stuck()
         watching.after(1)
-        assert watching.watch.stuck
+        assert watching.is_stuck()
         run.set_result(None)
         running.over()
-    assert not watching.watch.stuck
+    assert not watching.is_stuck()
     assert [message.partition(":")[0] for message in caplog.messages] == ["Readiness is withdrawn", "Readiness is back"]
 
 
@@ -182,7 +186,7 @@ def test_refused_calls_count_as_waiting() -> None:
     watching.clock.now += 6
     watching.watch.refused()
     watching.after(0)
-    assert watching.watch.stuck
+    assert watching.is_stuck()
 
 
 @pytest.mark.parametrize("end", ["another ends", "nobody waits"])
@@ -199,7 +203,7 @@ def test_readiness_stays(end: str) -> None:
             other.over()
     else:
         watching.after(100)
-    assert not watching.watch.stuck
+    assert not watching.is_stuck()
 
 
 def test_readiness_comes_back_when_there_is_room() -> None:
@@ -212,10 +216,10 @@ def test_readiness_comes_back_when_there_is_room() -> None:
     run.cancel()
     waits.over()
     watching.after(1)
-    assert watching.watch.stuck
+    assert watching.is_stuck()
     watching.full = False
     watching.after(1)
-    assert not watching.watch.stuck
+    assert not watching.is_stuck()
 
 
 def test_without_the_flag_nothing_is_judged() -> None:
@@ -224,7 +228,7 @@ def test_without_the_flag_nothing_is_judged() -> None:
     watching.add()
     watching.add(running=False)
     watching.after(1e6)
-    assert not watching.watch.stuck
+    assert not watching.is_stuck()
 
 
 def test_nothing_is_held_of_what_is_over() -> None:
