@@ -151,6 +151,7 @@ class OptimizeStage:
         except ServingError as error:
             optimized.close()
             raise NotOptimizedError(f"the optimised graph cannot be loaded: {error}") from error
+        session.may_loop = plain.may_loop
         return plain.on_session(session, WholeStep(session, step, plain.executor).part)
 
 

@@ -14,7 +14,7 @@ from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.errors import Code, ServingError
 from serving.protos import MetaGraphDef
-from serving.servables import saved_model_config
+from serving.servables import loops, saved_model_config
 from serving.servables.libtensorflow import load
 from serving.servables.session import Session, SessionRun
 
@@ -40,6 +40,11 @@ class SavedModelServable:
         self._session = session
         self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
         self._find_run: FindRun | None = None
+
+    @property
+    def may_loop(self) -> bool:
+        """Whether a run may never end (``loops``)."""
+        return self._session.may_loop
 
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         """The call that feeds and fetches these graph tensors, such as ``x:0``."""
@@ -88,7 +93,9 @@ def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor)
         library.DeleteSessionOptions(session_options)
     signatures = wire.only_field(library.take_buffer(meta_graph), MetaGraphDef.SIGNATURE_DEF_FIELD_NUMBER)
     definitions = MetaGraphDef.FromString(signatures).signature_def
-    return SavedModelServable(Session(library, session, graph), definitions, executor)
+    opened = Session(library, session, graph)
+    opened.may_loop = loops.may_loop(path)
+    return SavedModelServable(opened, definitions, executor)
 
 
 def _check_contents(path: Path) -> None:

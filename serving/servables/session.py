@@ -14,7 +14,7 @@ from serving.core.tensor import Tensor
 from serving.errors import ServingError, invalid_argument
 from serving.protos import RunOptions
 from serving.servables.libtensorflow import Library, Output
-from serving.servables.pace import Pace, elements
+from serving.servables.pace import Pace, PaceOfLoops, elements
 from serving.servables.run_limits import NO_LIMITS
 from serving.servables.tensors import from_tensorflow, to_tensorflow
 from serving.servables.threads import ModelThreads
@@ -28,6 +28,8 @@ class Session:
         self.library = library
         self.handle = handle
         self.graph = graph
+        self.may_loop = False
+        """Whether a run may never end (``loops``)."""
         # RunOptions{inter_op_thread_pool: -1}: the whole step runs in the caller's thread.
         self.inline_options = _run_options(library, inter_op_thread_pool=-1)
 
@@ -91,7 +93,7 @@ class SessionRun:
         self._feeds = (Output * len(feeds))(*[session.output(name) for name in feeds])
         self._fetches = (Output * len(fetches))(*[session.output(name) for name in fetches])
         self._free_arguments: list[_CallArguments] = []
-        self._pace = Pace()
+        self._pace = PaceOfLoops() if session.may_loop else Pace()
 
     @property
     def inline(self) -> bool:

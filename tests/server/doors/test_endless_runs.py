@@ -241,3 +241,22 @@ def test_grpc_deadlines_end_what_runs(start: Start) -> None:
     client = GrpcClient(server)
     assert answered_in_the_end(client, Target(model="endless", signature="wait"))
     client.close()
+
+
+def test_models_that_were_short_until_now(start: Start) -> None:
+    """A model with a loop that took microseconds for hundreds of calls, and then does not end, stops no door."""
+    server = start()
+    brief = {"ms": floats(0)}
+    endless = Target(model="endless", signature="wait")
+    for client in clients(server):
+        for _ in range(100):
+            assert client.predict(endless, brief)["y"].tolist() == [0.0]
+        client.close()
+    begun = cpu_is_taken(server)
+    with Endless(server, calls=THREADS):
+        wait_until("they run", begun)
+        for client in clients(server):
+            assert client.predict(FAST, {"x": floats(1)})["y"].tolist() == [3.5]
+            assert client.predict(SLOW, SHORT)["y"].tolist() == [30.0]
+            client.close()
+        assert ready(server)
