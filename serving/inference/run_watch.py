@@ -95,7 +95,7 @@ class RunWatch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gauge = gauge
-        self._max_run_seconds = max_run_seconds
+        self._max_run_seconds = max(max_run_seconds, 0)
         self._stuck_seconds = stuck_seconds
         self._full = full
         self._clock = clock
@@ -163,7 +163,10 @@ class RunWatch:
     def _watch(self) -> None:
         quiet = 0
         while not self._closing:
-            quiet = 0 if self.look() or self.stuck else quiet + 1
+            try:
+                quiet = 0 if self.look() or self.stuck else quiet + 1
+            except Exception:  # noqa: BLE001 - the loop's net: a defect must not leave the other runs unwatched
+                logger.exception("Watching runs failed")
             with self._lock:
                 self._asleep = quiet >= _QUIET_TICKS and not self._runs
                 self._changed.wait(None if self._asleep else _TICK_SECONDS)

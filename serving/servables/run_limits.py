@@ -5,6 +5,7 @@ share one pool unless told otherwise; a run that does not end holds a thread of 
 and so not ended either, however short its limit is. So each run with a limit gets a pool that no other run has.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ _COMMON = 0
 """The pool of runs beyond that number, and of what runs without saying where."""
 
 _NEVER = -(2**63)
+_LONGEST_SECONDS = 1e12
+"""TensorFlow counts milliseconds in 64 bits."""
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ NO_LIMITS = RunLimits()
 
 def run_limits(config: Any, max_run_seconds: float = 0) -> tuple[Any, RunLimits]:
     """A ConfigProto with the pools, and what hands them out; as it is, without any, if it has pools of its own."""
-    max_run_ms = round(max_run_seconds * 1000)
+    max_run_ms = math.ceil(min(max(max_run_seconds, 0), _LONGEST_SECONDS) * 1000)
     if config.session_inter_op_thread_pool or config.use_per_session_threads:
         return config, RunLimits(max_run_ms)
     made = ConfigProto()
