@@ -23,8 +23,9 @@ LONG_SECONDS = 60.0
 LOST_SECONDS = 1.0
 """How long a run goes on for nobody before its place is given to others: most end by themselves meanwhile."""
 
-_SLACK_SECONDS = 0.5
-"""What TensorFlow, or the batch queue, may be late with its own answer to a call whose time is over."""
+_QUEUE_SLACK_SECONDS = 0.5
+_RUN_SLACK_SECONDS = 3.0
+"""What the batch queue, or TensorFlow, may be late with its own answer to a call whose time is over, on a busy machine."""
 
 _TICK_SECONDS = 0.25
 _QUIET_TICKS = 20
@@ -184,7 +185,8 @@ class RunWatch:
 
     def _look_at_caller(self, watched: Watched, run: "Future[Any]", answer: "Future[bytes]", now: float) -> None:
         limit = self._limit(watched)
-        if not answer.done() and limit and now - (watched.running_at or watched.began) >= limit + _SLACK_SECONDS:
+        slack = _QUEUE_SLACK_SECONDS if watched.running_at is None else _RUN_SLACK_SECONDS
+        if not answer.done() and limit and now - (watched.running_at or watched.began) >= limit + slack:
             self._expire(watched, answer, limit)
             run.cancel()
         if not answer.done() or watched.running_at is None:

@@ -143,7 +143,7 @@ def test_thread_knows_its_call(threads: SharedThreads) -> None:
 @pytest.mark.parametrize("cancel", [False, True], ids=["made", "dropped"])
 def test_shutdown(*, cancel: bool) -> None:
     """No more calls are taken; those that wait are made, or dropped, and the threads end."""
-    threads, gate = SharedThreads(2, "test"), Gate()
+    threads, gate = SharedThreads(2, "closing"), Gate()
     running = [threads.submit("a", gate) for _ in range(2)]
     waits = threads.submit("a", lambda: "made")
     closing = threading.Thread(target=threads.shutdown, kwargs={"cancel_futures": cancel})
@@ -153,7 +153,7 @@ def test_shutdown(*, cancel: bool) -> None:
     closing.join(TIMEOUT_SECONDS)
     assert [call.result(TIMEOUT_SECONDS) for call in running] == ["passed"] * 2
     assert (waits.cancelled(), cancel or waits.result(TIMEOUT_SECONDS)) == (cancel, cancel or "made")
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("test_")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("closing_")]
 
 
 def refused(threads: SharedThreads) -> bool:

@@ -124,7 +124,7 @@ def test_calls_are_answered_at_their_limit(
     watched, run, answer = watching.add(asked, running=running)
     watching.after(seconds)
     assert not answer.done()  # TensorFlow, or the queue, has a little longer to say so itself
-    watching.after(1)
+    watching.after(3)
     watching.after(1)
     error = answer.exception(0)
     assert isinstance(error, ServingError)
