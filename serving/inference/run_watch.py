@@ -25,7 +25,7 @@ LOST_SECONDS = 1.0
 
 _QUEUE_SLACK_SECONDS = 0.5
 _RUN_SLACK_SECONDS = 3.0
-"""What the batch queue, or TensorFlow, may be late with its own answer to a call whose time is over, on a busy machine."""
+"""How late the batch queue, or TensorFlow, may be with its own answer to a call whose time is over."""
 
 _TICK_SECONDS = 0.25
 _QUIET_TICKS = 20
