@@ -14,6 +14,7 @@ from serving.host import allocator
 from serving.host.unsent import Unsent
 from serving.inference.context import Admit
 from serving.inference.placement import Workers
+from serving.inference.run_watch import RunWatch
 from serving.inference.service import Service
 from serving.inference.warmup import Warmup
 from serving.loading import batching_stage
@@ -27,6 +28,7 @@ from serving.rest.app import RestApp
 from serving.rest.routes import apis
 from serving.rpc.handler import Handler
 from serving.rpc.routes import routes
+from serving.servables.run_limits import run_limits
 from serving.servables.saved_model import SavedModelOptions
 from serving.servables.threads import ModelThreads
 from serving.telemetry.serving_metrics import ServingMetrics
@@ -53,17 +55,19 @@ class Composition:
             settings, sessions.batching_parameters, cpus, self.metrics.batching
         )
         self.request_log = open_request_log(settings, sessions.tags, self.metrics.logged)
-        self.executor = ModelThreads(max(settings.rest_api_num_threads, 1))
+        config, limits = run_limits(sessions.config, settings.max_run_seconds)
+        self.executor = ModelThreads(max(settings.rest_api_num_threads, 1), limits)
         self.manager = Manager(
             max_load_retries=settings.max_num_load_retries,
             load_retry_interval_micros=settings.load_retry_interval_micros,
         )
-        self.saved_models = SavedModelOptions(
-            tags=sessions.tags, session_config=bytes(sessions.config.SerializeToString())
-        )
+        self.saved_models = SavedModelOptions(tags=sessions.tags, session_config=bytes(config.SerializeToString()))
         self.optimizing = optimize_stage.from_settings(settings, self.saved_models)
         self.unsent = Unsent(settings.max_unsent_bytes, allocator.return_free_pages)
-        self.workers = Workers(max(cpus, _FEWEST_WORKERS), settings.max_long_requests, allocator.return_free_pages)
+        self.watch = self._run_watch()
+        self.workers = Workers(
+            max(cpus, _FEWEST_WORKERS), settings.max_long_requests, allocator.return_free_pages, self.watch
+        )
         self.service = Service(
             self.manager,
             self.metrics,
@@ -123,6 +127,17 @@ class Composition:
         """End everything in the reverse order, giving each ``seconds``; blocks. The doors are closed by now."""
         for close in reversed(self._closing):
             close(seconds)
+
+    def _run_watch(self) -> RunWatch:
+        def full() -> bool:
+            return self.executor.full or (self.batching is not None and self.batching.full)
+
+        return RunWatch(
+            self.metrics.long_runs,
+            max_run_seconds=self.settings.max_run_seconds,
+            stuck_seconds=self.settings.stuck_seconds,
+            full=full,
+        )
 
     def _model_loader(self, sessions: Sessions) -> ModelLoader:
         return ModelLoader(

@@ -229,7 +229,7 @@ class Server:
             self._config_loop.start()
 
     def _ready(self) -> bool:
-        if self._loop_ended or self._stopping.is_set():
+        if self._loop_ended or self._stopping.is_set() or self._composition.watch.stuck:
             return False
         return self._models.ready()
 

@@ -7,19 +7,38 @@ cost of a small run.
 
 import math
 import time
-from collections.abc import Sequence
-from threading import TIMEOUT_MAX, Condition, Lock, Thread
+from collections import Counter
+from collections.abc import Collection, Hashable, Sequence
+from threading import TIMEOUT_MAX, Condition, Lock, Thread, current_thread
 
 from serving.batching.execution import Clock
 from serving.batching.task import Task
 from serving.core.batch_queue import BatchQueue, BatchQueues, Part
+from serving.core.places import MOST_LOST
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError
 
 
-class BatchScheduler:
-    """At most ``threads`` batches run at a time. Every method may be called from any thread.
+class _Running:
+    """A batch that runs: its parts, begun, and whether its place was written off."""
 
+    __slots__ = ("lost", "owner", "parts")
+
+    def __init__(self, owner: Hashable, parts: Sequence[Part[Task]]) -> None:
+        self.owner = owner
+        self.parts = parts
+        self.lost = False
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether all of its callers have gone."""
+        return all(part.task.future.unwanted for part in self.parts)
+
+
+class BatchScheduler:
+    """At most ``threads`` batches run at a time, and one of each owner. Every method may be called from any thread.
+
+    There is always a thread more than batches run: batches that never end do not keep others from their turn.
     Without ``start`` nothing runs but by ``step`` and what callers of ``call`` run themselves.
     """
 
@@ -28,15 +47,25 @@ class BatchScheduler:
         self._most = threads
         self._queues: BatchQueues[Task] = BatchQueues()
         self._running = 0
+        self._batches: set[_Running] = set()
+        self._of: Counter[Hashable] = Counter()
+        self._lost = self._idle = 0
         self._closing = False
         self._lock = Lock()
         self._changed = Condition(self._lock)
-        self._threads = [Thread(target=self._work, name=f"{name}-{index}", daemon=True) for index in range(threads)]
+        self._name = name
+        self._threads: list[Thread] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether as many batches run as may, those of who has none apart."""
+        return self._running >= self._most
 
     def start(self) -> None:
         """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        with self._lock:
+            for _ in range(self._most):
+                self._add_thread()
 
     def submit(self, queue: BatchQueue[Task], task: Task, timeout_ms: int) -> None:
         """Put a task into its queue; its future has the outcome. Cancelling that before the run gives up the place.
@@ -44,7 +73,8 @@ class BatchScheduler:
         Raises ServingError if the task cannot be queued.
         """
         with self._changed:
-            self._wake(due_anew=self._put(queue, task, timeout_ms))
+            self._wake(queue, due_anew=self._put(queue, task, timeout_ms))
+        task.future.on_unwanted = self._write_off
         task.future.add_done_callback(lambda future: self._discard(queue, task) if future.cancelled() else None)
 
     def call(self, queue: BatchQueue[Task], task: Task, timeout_ms: int) -> list[Tensor]:
@@ -52,10 +82,10 @@ class BatchScheduler:
         with self._changed:
             nothing_waits = not self._queues
             due_anew = self._put(queue, task, timeout_ms)
-            parts = self._take() if nothing_waits else None
-            self._wake(due_anew=due_anew and parts is None)
-        if parts is not None:
-            self._run(parts)
+            batch = self._take() if nothing_waits else None
+            self._wake(queue, due_anew=due_anew and batch is None)
+        if batch is not None:
+            self._run(batch)
         return task.future.result()
 
     def enter(self, queue: BatchQueue[Task]) -> bool:
@@ -88,10 +118,10 @@ class BatchScheduler:
     def step(self) -> bool:
         """Run one batch that is due, in this thread; False if there is none."""
         with self._changed:
-            parts = self._take()
-        if parts is None:
+            batch = self._take()
+        if batch is None:
             return False
-        self._run(parts)
+        self._run(batch)
         return True
 
     def close(self, seconds: float) -> None:
@@ -100,21 +130,37 @@ class BatchScheduler:
             self._closing = True
             self._changed.notify_all()
         deadline = time.monotonic() + seconds
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(max(deadline - time.monotonic(), 0.0))
+        for thread in list(self._threads):
+            thread.join(max(deadline - time.monotonic(), 0.0))
+
+    def _add_thread(self) -> None:
+        """The lock is held."""
+        thread = Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        self._idle += 1
+        thread.start()
 
     def _work(self) -> None:
-        while (parts := self._wait()) is not None:
-            self._run(parts)
+        while (batch := self._wait()) is not None:
+            self._run(batch)
+            with self._lock:
+                self._idle += 1
+                if self._idle > self._most + 1:
+                    break
+        with self._lock:
+            self._idle -= 1
+            self._threads.remove(current_thread())
 
-    def _wait(self) -> Sequence[Part[Task]] | None:
+    def _wait(self) -> _Running | None:
         """The next batch, as soon as it is due and may be run; None when the scheduler is closed."""
         with self._changed:
             while True:
-                parts = self._take()
-                if parts is not None:
-                    return parts
+                batch = self._take()
+                if batch is not None:
+                    self._idle -= 1
+                    if not self._idle and not self._closing:
+                        self._add_thread()  # to watch the queues
+                    return batch
                 if self._closing and not self._queues:
                     return None
                 self._changed.wait(self._patience())
@@ -129,24 +175,58 @@ class BatchScheduler:
         self._queues.put(queue, task, task.rows, now)
         return queue.due_at != before
 
-    def _wake(self, *, due_anew: bool) -> None:
-        """Have a thread look at the queues again, if one is free."""
-        if due_anew and self._running < self._most:
+    def _wake(self, queue: BatchQueue[Task], *, due_anew: bool) -> None:
+        """Have a thread look at the queues again, if it could take something."""
+        if due_anew and (self._running < self._most or not self._of[queue.owner]):
             self._changed.notify()
 
-    def _take(self) -> Sequence[Part[Task]] | None:
+    def _busy(self) -> Collection[Hashable]:
+        """The owners whose batches have to wait."""
+        return self._of if self._running >= self._most else ()
+
+    def _take(self) -> _Running | None:
         """The parts of a batch that is due, begun; without those whose callers have just given up."""
-        if self._running >= self._most:
+        if not self._queues:
             return None
-        batch = self._queues.take(math.inf if self._closing else self.clock())
+        batch = self._queues.take(math.inf if self._closing else self.clock(), self._busy())
         if batch is None:
             return None
+        owner = batch.owner
+        running = _Running(owner, [part for part in batch.parts if part.task.begin()])
         self._running += 1
+        self._of[owner] += 1
+        self._batches.add(running)
         if self._queues:
             self._changed.notify()  # whoever takes a batch stops watching for the next one
-        return [part for part in batch.parts if part.task.begin()]
+        return running
 
-    def _run(self, parts: Sequence[Part[Task]]) -> None:
+    def _write_off(self) -> None:
+        """Give the places of batches that nobody waits for to others; they go on."""
+        with self._changed:
+            for running in self._batches:
+                if not running.lost and self._lost < MOST_LOST and running.unwanted:
+                    running.lost = True
+                    self._lost += 1
+                    self._running -= 1
+                    self._leave(running.owner)
+            self._changed.notify_all()
+
+    def _end(self, running: _Running) -> None:
+        with self._lock:
+            self._batches.discard(running)
+            if running.lost:
+                self._lost -= 1
+                return
+            self._leave(running.owner)
+        self.leave()
+
+    def _leave(self, owner: Hashable) -> None:
+        self._of[owner] -= 1
+        if not self._of[owner]:
+            del self._of[owner]
+
+    def _run(self, running: _Running) -> None:
+        parts = running.parts
         try:
             if parts:
                 parts[0].task.execute(parts)
@@ -154,7 +234,7 @@ class BatchScheduler:
             for part in parts:
                 part.task.fail(error)
         finally:
-            self.leave()
+            self._end(running)
 
     def _precedes(self, queue: BatchQueue[Task]) -> bool:
         """Whether something waits in ``queue``, or a batch of any other one only for a thread."""
@@ -163,8 +243,8 @@ class BatchScheduler:
 
     def _patience(self) -> float | None:
         """How long a thread may sleep, in seconds; None until it is woken."""
-        due_at = self._queues.due_at
-        if due_at is None or self._running >= self._most:
+        due_at = self._queues.due_at_but(self._busy())
+        if due_at is None:
             return None
         return min(max(due_at - self.clock(), 0.0), TIMEOUT_MAX)
 

@@ -43,6 +43,7 @@ class BatchedServable:
         self._options = parameters.queue_options()
         self._scheduler = scheduler
         self._observer = observer or Unobserved()
+        self._owner = object()
         self._lock = Lock()
         self._queued_runs: dict[tuple[frozenset[str], frozenset[str]], _QueuedRun] = {}
         self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
@@ -87,7 +88,7 @@ class BatchedServable:
     def _open(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _QueuedRun:
         run = self._inner.resolve(feeds, fetches)
         execution = Execution(run, self._parameters, self._scheduler.clock, self._observer)
-        return _QueuedRun(BatchQueue(self._options), execution, run, feeds, fetches)
+        return _QueuedRun(BatchQueue(self._options, self._owner), execution, run, feeds, fetches)
 
 
 class _BatchedRun(JoiningRun):

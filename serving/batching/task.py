@@ -2,15 +2,31 @@
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from threading import Lock
 
 from serving.batching import merging
 from serving.core.batch_queue import Part
+from serving.core.places import PlacedFuture
 from serving.core.tensor import Tensor
 
 Execute = Callable[[Sequence["Part[Task]"]], None]
 """Runs parts that belong to it and whose tasks have begun, and settles them."""
+
+
+class TaskFuture(PlacedFuture[list[Tensor]]):
+    """What a caller waits for. ``unwanted`` says that it does so no more, though its batch may run."""
+
+    unwanted = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_unwanted: Callable[[], None] = lambda: None
+
+    def write_off(self) -> None:
+        """As for every such future: when all callers of a batch have gone."""
+        if not self.unwanted:
+            self.unwanted = True
+            self.on_unwanted()
 
 
 class Task:
@@ -45,7 +61,7 @@ class Task:
         self.rows = rows
         self.enqueued_at = 0.0
         self.deadline = math.inf
-        self.future: Future[list[Tensor]] = Future()
+        self.future = TaskFuture()
         self._order = order
         self._lock = Lock()
         self._settled: dict[int, Sequence[Tensor]] = {}

@@ -5,7 +5,7 @@ A queue knows how many rows a task has and nothing else of it. Limits and texts:
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -43,10 +43,11 @@ class Part(NamedTuple, Generic[TaskT]):
 class Batch(Generic[TaskT]):
     """Parts in the order of their arrival; ``began`` is when the first one came, ``rows`` how many there are."""
 
-    __slots__ = ("began", "parts", "rows")
+    __slots__ = ("began", "owner", "parts", "rows")
 
     def __init__(self, began: float) -> None:
         self.began = began
+        self.owner: Hashable = None
         self.parts: list[Part[TaskT]] = []
         self.rows = 0
 
@@ -64,9 +65,11 @@ class Batch(Generic[TaskT]):
 class BatchQueue(Generic[TaskT]):
     """Batches of one kind, none empty. The last one is open: it takes what still fits."""
 
-    __slots__ = ("_batches", "_options", "_timeout")
+    __slots__ = ("_batches", "_options", "_timeout", "owner")
 
-    def __init__(self, options: QueueOptions) -> None:
+    def __init__(self, options: QueueOptions, owner: Hashable = None) -> None:
+        self.owner = owner
+        """Whose batches these are; several queues may have the same one."""
         self._options = options
         self._timeout = options.batch_timeout_micros / 1e6
         self._batches: deque[Batch[TaskT]] = deque()
@@ -175,21 +178,29 @@ class BatchQueues(Generic[TaskT]):
     @property
     def due_at(self) -> float | None:
         """When the first batch of any queue is due, None if there is none."""
-        return min((queue.due_at for queue in self.waiting if queue.due_at is not None), default=None)
+        return self.due_at_but(())
+
+    def due_at_but(self, busy: Collection[Hashable]) -> float | None:
+        """The same without the queues of those owners."""
+        times = (queue.due_at for queue in self.waiting if not busy or queue.owner not in busy)
+        return min((time for time in times if time is not None), default=None)
 
     def put(self, queue: BatchQueue[TaskT], task: TaskT, rows: int, now: float) -> None:
         """``BatchQueue.put``."""
         queue.put(task, rows, now)
         self.waiting.setdefault(queue)
 
-    def take(self, now: float) -> Batch[TaskT] | None:
-        """A batch that is due, of the queue whose turn it is."""
+    def take(self, now: float, busy: Collection[Hashable] = ()) -> Batch[TaskT] | None:
+        """A batch that is due, of the queue whose turn it is; none of those owners."""
         for queue in self.waiting:
+            if busy and queue.owner in busy:
+                continue
             batch = queue.take(now)
             if batch is not None:
                 del self.waiting[queue]
                 if queue:
                     self.waiting[queue] = None
+                batch.owner = queue.owner
                 return batch
         return None
 

@@ -11,10 +11,13 @@ from weakref import ref
 
 from serving.core.handle import Handle
 from serving.core.plans import Encode, Plan
-from serving.core.servable import JoiningRun, Outcome
+from serving.core.servable import JoiningRun, Outcome, ServableId
 from serving.core.tensor import Tensor
+from serving.errors import ServingError
+from serving.inference.context import RequestContext
 from serving.inference.long_call import CANCELLED, LongCall, without_frames
 from serving.inference.placement import FEW, Workers, is_long_to_write
+from serving.inference.run_watch import Watched
 from serving.telemetry.serving_metrics import Series
 
 Answered = Callable[[list[Tensor], bytes], None]
@@ -38,6 +41,7 @@ class Call:
     series: Series
     began: float
     workers: Workers
+    context: RequestContext | None = None
     log: Answered | None = None
     _outputs: list[Tensor] | None = None
 
@@ -45,6 +49,11 @@ class Call:
     def inline(self) -> bool:
         """Whether the model is expected to take less than a thread hop is worth."""
         return self.plan.run.inline_for(self.tensors)
+
+    @property
+    def servable_id(self) -> ServableId:
+        """The version that answers."""
+        return self.handle.id
 
     @property
     def joins(self) -> bool:
@@ -86,11 +95,14 @@ class Call:
     def here(self) -> bytes:
         """The body, in a thread that may block. Raises ServingError."""
         began = self.series.clock()
+        watched = self.workers.watch.add(self, None, None)
         try:
             outcome: Outcome = self.plan.run(self.tensors, self.timeout_ms)
         except BaseException as error:
             self.give_up(error)
             raise
+        finally:
+            watched.over()
         return self._finish(outcome, began, may_block=True)
 
     def finish(self, outcome: Outcome, began: float) -> bytes | None:
@@ -134,7 +146,8 @@ class Call:
     def elsewhere(self) -> Future[bytes]:
         """Start the call on its servable's threads; the body is encoded there too, or on the workers.
 
-        Cancelling the answer gives up the wait. A call that has begun finishes, and holds its lease until then.
+        Cancelling the answer gives up the wait. A call that has begun finishes, and holds its lease until then. One
+        whose time is over is answered though it goes on.
         """
         try:
             if self._outputs is not None:
@@ -147,7 +160,8 @@ class Call:
             self.give_up(error)
             raise
         answer: Future[bytes] = Future()
-        run.add_done_callback(lambda done: self._settle(done, answer, began))
+        watched = self.workers.watch.add(self, run, answer)
+        run.add_done_callback(lambda done: self._settle(done, answer, began, watched))
         begun = ref(run)  # each would hold the other, and with it the tensors, until the next garbage collection
         answer.add_done_callback(lambda given: given.cancelled() and (it := begun()) is not None and it.cancel())
         return answer
@@ -156,6 +170,15 @@ class Call:
         """The call is not made, or failed: count why, let go of the version."""
         self.series.failed(error)
         self.handle.release()
+
+    def refuse(self, error: BaseException) -> None:
+        """The same, for too many others run."""
+        self.workers.watch.refused()
+        self.give_up(error)
+
+    def expired(self, error: ServingError) -> None:
+        """The caller is answered with ``error``; the version is still in use."""
+        self.series.failed(error)
 
     def _write(self, answer: Future[bytes]) -> None:
         outputs, self._outputs = self._outputs, None
@@ -166,7 +189,10 @@ class Call:
         except BaseException as error:  # noqa: BLE001 - whatever encoding raises is this request's answer
             answer.set_exception(without_frames(error))
 
-    def _settle(self, done: Future[list[Tensor]], answer: Future[bytes], began: float) -> None:
+    def _settle(self, done: Future[list[Tensor]], answer: Future[bytes], began: float, watched: Watched) -> None:
+        if not watched.over():
+            self.handle.release()
+            return
         if done.cancelled():
             answer.cancel()  # the threads were shut down before the call began: nobody may wait for it
         if answer.cancelled() or not answer.set_running_or_notify_cancel():

@@ -53,6 +53,10 @@ class LongCall:
         """It is not done: count why."""
         self.failed(error)
 
+    def refuse(self, error: BaseException) -> None:
+        """The same, for too many others run."""
+        self.give_up(error)
+
     def _settle(self, answer: "Future[bytes]") -> None:
         if answer.cancelled():
             self.give_up(CANCELLED)

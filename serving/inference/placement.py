@@ -9,6 +9,7 @@ from threading import Lock, Timer
 
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError
+from serving.inference.run_watch import RunWatch
 
 INLINE_SECONDS = 0.001
 """What an event thread does itself; a thread hop costs a tenth of it."""
@@ -55,10 +56,17 @@ def _writing_seconds(tensors: Iterable[Tensor]) -> float:
 class Workers:
     """``threads`` of them. Work beyond ``most`` is refused. ``on_idle`` is called when there was none for a second.
 
-    Thread-safe.
+    ``watch`` is told of the runs that are made on other threads than a door's. Thread-safe.
     """
 
-    def __init__(self, threads: int, most: int = MOST_WAITING, on_idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        most: int = MOST_WAITING,
+        on_idle: Callable[[], None] = lambda: None,
+        watch: RunWatch | None = None,
+    ) -> None:
+        self.watch = watch or RunWatch()
         self._most = most
         self._on_idle = on_idle
         self._lock = Lock()
@@ -95,6 +103,7 @@ class Workers:
 
     def close(self) -> None:
         """Take no more work and drop what waits; what has begun ends by itself."""
+        self.watch.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             if self._timer is not None:

@@ -156,7 +156,7 @@ class Service:
             try:
                 plan, tensors, encode = bind(form, handle, address, document)
                 timeout_ms = self._left(context, began) if late else context.timeout_ms
-                call = Call(plan, tensors, encode, handle, timeout_ms, series, began, self._workers)
+                call = Call(plan, tensors, encode, handle, timeout_ms, series, began, self._workers, context)
                 if self._request_log.models and self._request_log.draws(handle.id):
                     call.log = self._log(form, call, address, document, payload, context.door)
             except BaseException:
@@ -168,7 +168,8 @@ class Service:
             def later(gone: Gone) -> bytes | Future[bytes]:
                 with self._workers.interpreter:
                     call = self._begin(bind, address, form, payload, context, began)
-                return call.here() if isinstance(call, Call) and not call.joins else call.elsewhere()
+                # On other threads unless it is short: a run that does not end must not hold one of the few workers.
+                return call.here() if isinstance(call, Call) and call.inline and not call.joins else call.elsewhere()
 
             refused = series.failed if address is not None else partial(self._refused, form, payload, context)
             return LongCall(later, self._workers, refused)

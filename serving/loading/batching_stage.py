@@ -34,6 +34,11 @@ class BatchingStage:
         self._scheduler = BatchScheduler(threads=parameters.num_batch_threads, name=parameters.thread_pool_name)
         self._scheduler.start()
 
+    @property
+    def full(self) -> bool:
+        """Whether as many batches run as may."""
+        return self._scheduler.full
+
     def __call__(self, servable: Servable, servable_id: ServableId, path: Path) -> Servable:
         """The servable with its runs batched, or as it is. Raises ConfigurationError for a version's parameters."""
         parameters = self._parameters

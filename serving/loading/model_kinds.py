@@ -12,6 +12,7 @@ from pathlib import Path
 from serving.core import version_files
 from serving.core.servable import Servable
 from serving.servables.saved_model import SavedModelOptions, load_saved_model
+from serving.servables.threads import ModelThreads
 
 
 class ModelKind(Enum):
@@ -47,22 +48,23 @@ class ModelLoader:
 
     def __call__(self, path: Path) -> Servable:
         """The servable of the directory ``path``."""
+        executor = self.executor.for_servable() if isinstance(self.executor, ModelThreads) else self.executor
         match kind_of(_files(path), prefer_tflite=self.prefer_tflite):
             case ModelKind.SAVED_MODEL:
-                return load_saved_model(path, self.options, self.executor)
+                return load_saved_model(path, self.options, executor)
             case ModelKind.TFLITE:
-                return self._load_tflite(path / version_files.TFLITE_MODEL)
+                return self._load_tflite(path / version_files.TFLITE_MODEL, executor)
             case ModelKind.SESSION_BUNDLE:
                 from serving.servables.session_bundle import load_session_bundle
 
-                return load_session_bundle(path, self.options, self.executor)
+                return load_session_bundle(path, self.options, executor)
 
-    def _load_tflite(self, path: Path) -> Servable:
+    def _load_tflite(self, path: Path, executor: Executor) -> Servable:
         from serving.servables.tflite import load_tflite
 
         interpreters = max(self.tflite_interpreters, 1)
         threads = max(self.tflite_threads // interpreters, 1)
-        return load_tflite(path, interpreters=interpreters, threads=threads, executor=self.executor)
+        return load_tflite(path, interpreters=interpreters, threads=threads, executor=executor)
 
 
 def _files(path: Path) -> frozenset[str]:

@@ -111,7 +111,7 @@ class OptimizeStage:
         request = ChildRequest(
             path=path,
             tags=self._options.tags,
-            config=config.SerializeToString(),
+            config=_of_one_run(config),
             signatures=signatures,
             step=step,
             example=comparison.example,
@@ -120,7 +120,7 @@ class OptimizeStage:
         )
         optimize = self._children.optimize
         optimized = self._cache.optimized(request, optimize) if self._cache is not None else optimize(request)
-        servable = self._open(plain, step, optimized, request.config)
+        servable = self._open(plain, step, optimized, config.SerializeToString())
         try:
             return servable, comparison.outcome(servable.resolve(*step), _tolerance(config))
         except BaseException:
@@ -151,6 +151,7 @@ class OptimizeStage:
         except ServingError as error:
             optimized.close()
             raise NotOptimizedError(f"the optimised graph cannot be loaded: {error}") from error
+        session.may_loop = plain.may_loop
         return plain.on_session(session, WholeStep(session, step, plain.executor).part)
 
 
@@ -198,3 +199,11 @@ def _files_to_spare() -> int:
     if limit == resource.RLIM_INFINITY:
         return _MAX_FILES
     return min(_MAX_FILES, max(limit - sum(1 for _ in _OPEN_FILES.iterdir()), 0) // _SHARE_OF_FILES)
+
+
+def _of_one_run(config: Any) -> bytes:
+    """The same for the child, which makes one run at a time and needs no threads for more."""
+    alone = ConfigProto()
+    alone.CopyFrom(config)
+    del alone.session_inter_op_thread_pool[:]
+    return bytes(alone.SerializeToString())

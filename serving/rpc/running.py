@@ -1,7 +1,9 @@
 """--grpc_max_threads: how many long calls may run at a time. It counts them; threads are the transports' business."""
 
 import threading
+from collections.abc import Hashable
 
+from serving.core.places import Places
 from serving.errors import Code, ServingError
 from serving.inference.call import Call
 from serving.inference.long_call import CANCELLED, LongCall
@@ -16,45 +18,66 @@ MOST_HELD = 16
 
 
 class RunningCalls:
-    """Counts calls that are not expected to be over at once; ``most`` of them may run. Thread-safe.
+    """Counts calls that are not expected to be over at once; ``most`` of them may run, and one of each version.
 
-    Short calls are not counted: a burst of them is over before a client could try again.
+    Short calls are not counted: a burst of them is over before a client could try again. Thread-safe.
     """
 
     def __init__(self, most: int, *, hold_seconds: float = HOLD_SECONDS) -> None:
         self.hold_seconds = hold_seconds
-        self._free = threading.Semaphore(most)
-        self._places = threading.Semaphore(MOST_HELD)
+        self._places = Places(most)
+        self._changed = threading.Condition()
+        self._held = threading.Semaphore(MOST_HELD)
 
     def begin(self, call: Call | LongCall) -> None:
         """Count a call in, after a wait of ``hold_seconds`` at most.
 
         Raises ServingError, and lets go of what the call holds, if there is still no room then, or ``MOST_HELD`` wait.
         """
-        if not self.has_begun() and not self._waited():
+        if not self.has_begun(call) and not self._waited(call):
             raise refused(call)
 
-    def _waited(self) -> bool:
-        if not self._places.acquire(blocking=False):
+    def _waited(self, call: Call | LongCall) -> bool:
+        if not self._held.acquire(blocking=False):
             return False
         try:
-            return self._free.acquire(timeout=self.hold_seconds)
+            with self._changed:
+                return self._changed.wait_for(lambda: self._places.take(_who(call)), self.hold_seconds)
         finally:
-            self._places.release()
+            self._held.release()
 
-    def has_begun(self) -> bool:
+    def has_begun(self, call: Call | LongCall) -> bool:
         """Count a call in, unless too many run already."""
-        return self._free.acquire(blocking=False)
+        with self._changed:
+            return self._places.take(_who(call))
 
-    def end(self) -> None:
+    def end(self, call: Call | LongCall) -> None:
         """A call that was counted in is over."""
-        self._free.release()
+        with self._changed:
+            self._places.give_back(_who(call))
+            self._changed.notify_all()
+
+    def write_off(self, call: Call | LongCall) -> bool:
+        """Give its place to others, for its caller has gone; it goes on. False if too many do so already."""
+        with self._changed:
+            written_off = self._places.write_off(_who(call))
+            self._changed.notify_all()
+        return written_off
+
+    def found(self) -> None:
+        """A call that was written off is over: ``end`` is not for it."""
+        with self._changed:
+            self._places.found()
+
+
+def _who(call: Call | LongCall) -> Hashable:
+    return call.servable_id if isinstance(call, Call) else LongCall
 
 
 def refused(call: Call | LongCall) -> ServingError:
     """The error of a call for which there is no room; lets go of what it holds."""
     error = ServingError(Code.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
-    call.give_up(error)
+    call.refuse(error)
     return error
 
 

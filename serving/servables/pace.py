@@ -57,6 +57,21 @@ class Pace:
         self._last = size
 
 
+class PaceOfLoops(Pace):
+    """The same for what may never end (``loops``): a thread hop is never too much for it."""
+
+    __slots__ = ()
+
+    @property
+    def inline(self) -> bool:
+        """Never."""
+        return False
+
+    def inline_for(self, elements: int) -> bool:
+        """Never."""
+        return False
+
+
 def elements(tensors: Sequence[Tensor]) -> int:
     """How many elements all of them have."""
     if len(tensors) == 1:

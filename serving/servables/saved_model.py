@@ -14,7 +14,7 @@ from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.errors import Code, ServingError
 from serving.protos import MetaGraphDef
-from serving.servables import model_files, saved_model_config
+from serving.servables import loops, model_files, saved_model_config
 from serving.servables.libtensorflow import load
 from serving.servables.session import Session, SessionRun
 
@@ -40,6 +40,11 @@ class SavedModelServable:
         self._session = session
         self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
         self._find_run: FindRun | None = None
+
+    @property
+    def may_loop(self) -> bool:
+        """Whether a run may never end (``loops``)."""
+        return self._session.may_loop
 
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         """The call that feeds and fetches these graph tensors, such as ``x:0``."""
@@ -89,6 +94,7 @@ def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor)
         library.DeleteSessionOptions(session_options)
     loaded = Session(library, session, graph)
     try:
+        loaded.may_loop = loops.may_loop(path)
         data = library.take_buffer(meta_graph)
         model_files.check(path, data, restored=restored)
         signatures = wire.only_field(data, MetaGraphDef.SIGNATURE_DEF_FIELD_NUMBER)

@@ -15,7 +15,8 @@ from serving.errors import ServingError
 from serving.protos import RunOptions
 from serving.servables import graph_tensors
 from serving.servables.libtensorflow import Library, Output
-from serving.servables.pace import Pace, elements
+from serving.servables.pace import Pace, PaceOfLoops, elements
+from serving.servables.run_limits import NO_LIMITS
 from serving.servables.tensors import from_tensorflow, to_tensorflow
 from serving.servables.threads import ModelThreads
 
@@ -28,6 +29,8 @@ class Session:
         self.library = library
         self.handle = handle
         self.graph = graph
+        self.may_loop = False
+        """Whether a run may never end (``loops``)."""
         # RunOptions{inter_op_thread_pool: -1}: the whole step runs in the caller's thread.
         self.inline_options = _run_options(library, inter_op_thread_pool=-1)
 
@@ -75,11 +78,13 @@ class SessionRun:
         self._session = session
         self._library = session.library
         self._executor = executor
+        self._limits = executor.limits if isinstance(executor, ModelThreads) else NO_LIMITS
+        self._unlimited = self._limits.unlimited
         found = graph_tensors.find(session.library, session.graph, feeds, fetches)
         self._feeds = (Output * len(feeds))(*found.feeds)
         self._fetches = (Output * len(fetches))(*found.fetches)
         self._free_arguments: list[_CallArguments] = []
-        self._pace = Pace()
+        self._pace = PaceOfLoops() if session.may_loop else Pace()
 
     @property
     def inline(self) -> bool:
@@ -94,10 +99,10 @@ class SessionRun:
         """Run the step. A step that has been short runs in this thread, without a time limit that could not act."""
         size = elements(tensors)
         began = time.perf_counter()
-        if timeout_ms <= 0 or self._pace.inline_for(size):
+        if timeout_ms <= self._unlimited or self._pace.inline_for(size):
             outputs = self._run(tensors)
         else:
-            outputs = self._run_limited(tensors, min(timeout_ms, 2**63 - 1))
+            outputs = self._run_limited(tensors, self._limits.milliseconds(timeout_ms))
         self._pace.note(size, time.perf_counter() - began)
         return outputs
 
@@ -109,12 +114,14 @@ class SessionRun:
         return executor.submit(self, tensors, timeout_ms)
 
     def _run_limited(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
-        """On TensorFlow's threads, which alone look at a time limit."""
-        options = _run_options(self._library, timeout_in_ms=timeout_ms)
+        """On threads of TensorFlow that no other run has, for only there it looks at a time limit."""
+        pool = self._limits.take_pool()
+        options = _run_options(self._library, timeout_in_ms=timeout_ms, inter_op_thread_pool=pool)
         try:
             return self._run(tensors, options)
         finally:
             self._library.DeleteBuffer(options)
+            self._limits.give_pool(pool)
 
     def _run(self, tensors: Sequence[Tensor], options: Any = None) -> list[Tensor]:
         library = self._library

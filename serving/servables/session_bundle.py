@@ -19,7 +19,7 @@ from serving.core.signature import DEFAULT_SIGNATURE_NAME
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError, invalid_argument
 from serving.protos import message
-from serving.servables import bundle_signatures, graph_tensors
+from serving.servables import bundle_signatures, graph_tensors, loops
 from serving.servables.bundle_files import BundleFiles, check_files, read_bundle
 from serving.servables.bundle_signatures import BundleSignatures, GraphTensor
 from serving.servables.libtensorflow import Library, Output, load
@@ -38,6 +38,7 @@ def load_session_bundle(path: Path, options: SavedModelOptions, executor: Execut
     files = read_bundle(path)
     check_files(path, files)
     session = open_graph(load(), files.graph, options.session_config)
+    session.may_loop = loops.may_loop(path)
     try:
         _restore(session, files)
         converted = bundle_signatures.convert(files.signatures, lambda name: _describe(session, name))

@@ -104,6 +104,7 @@ class ServingMetrics:
         self.load_attempts = add.counter(f"{_LOADER}load_attempt_count", "model_path", "status")
         self.load_latency = add.counter(f"{_LOADER}load_latency", "model_path")
         self.version_state = add.gauge("/serving/version_state", "model_name", "version", "state")
+        self.long_runs = add.gauge("/serving/long_runs", "model_name")
         self.logged_requests = add.counter(f"{_SERVING}request_log_count", "model_name", "status_code")
         # TensorFlow Serving lists this one, and its released binary never counts into it.
         add.gauge(f"{_SERVING}mlmd_map", "model_name", "version")

@@ -1,13 +1,14 @@
 """The grpcio transport: everything gRPC has, one thread per running call."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent import futures
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import grpc
 
 from serving.errors import ServingError
+from serving.host.threads import Share, SharedThreads
 from serving.inference.call import Call
 from serving.inference.long_call import LongCall
 from serving.rpc import errors
@@ -64,10 +65,11 @@ class GrpcioTransport:
             "grpc.server.max_pending_requests_hard_limit": 30_000,
             **arguments,
         }
+        # One more than may be busy or wait for long: short calls and health are answered when all of these do.
+        self._threads = threads = SharedThreads(max_threads + MOST_HELD + 1, "grpc")
         self._server = grpc.server(
-            # One more than may be busy or wait for long: short calls and health are answered when all of these do.
-            futures.ThreadPoolExecutor(max_threads + MOST_HELD + 1, thread_name_prefix="grpc"),
-            handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services),),
+            Share(threads, self),
+            handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services, threads),),
             options=tuple(options.items()),
         )
         ports = {address: self._listen(address, credentials) for address in addresses}
@@ -100,14 +102,21 @@ class GrpcioTransport:
         """Take no new calls, let running ones finish, cut them off after ``grace_seconds``; then close."""
         self.end_streams()
         self._server.stop(grace_seconds).wait()
+        self._threads.shutdown(wait=False)
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every method as bytes in, bytes out."""
 
-    def __init__(self, handlers: Mapping[str, Handler], running: RunningCalls, services: Sequence[Streaming]) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        running: RunningCalls,
+        services: Sequence[Streaming],
+        threads: SharedThreads,
+    ) -> None:
         self._known = {
-            path: grpc.unary_unary_rpc_method_handler(_behaviour(handler, path, running))
+            path: grpc.unary_unary_rpc_method_handler(_behaviour(handler, path, running, threads))
             for path, handler in handlers.items()
         }
         for service in services:
@@ -118,7 +127,9 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         return self._known.get(details.method, self._unknown)
 
 
-def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[bytes, Any], bytes]:
+def _behaviour(
+    handler: Handler, path: str, running: RunningCalls, threads: SharedThreads
+) -> Callable[[bytes, Any], bytes]:
     def answer(payload: bytes, context: Any) -> bytes:
         try:
             reply = handler(payload, request_context(context))
@@ -128,7 +139,7 @@ def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[
                 body = reply.at_once()
                 if body is not None:
                     return body
-            return _run_long(reply, context, running)
+            return _run_long(reply, context, running, threads)
         except ServingError as error:
             failed = errors.status(error)
         except Exception:  # noqa: BLE001 - grpcio would send the exception's text to the client
@@ -139,15 +150,45 @@ def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[
     return answer
 
 
-def _run_long(call: Call | LongCall, context: Any, running: RunningCalls) -> bytes:
+def _run_long(call: Call | LongCall, context: Any, running: RunningCalls, threads: SharedThreads) -> bytes:
     running.begin(call)
+    place = _Place(call, running, threads)
     try:
-        if not context.is_active():
+        if not context.add_callback(place.leave):
             abandoned(call)
             return b""
         return call.here() if isinstance(call, Call) else call.here(lambda: not context.is_active())
     finally:
-        running.end()
+        place.end()
+
+
+class _Place:
+    """What a long call holds of the transport: one of the calls that may run, and this thread."""
+
+    def __init__(self, call: Call | LongCall, running: RunningCalls, threads: SharedThreads) -> None:
+        self._call = call
+        self._running = running
+        self._thread = threads.here()
+        self._lock = threading.Lock()
+        self._ended = self._left = False
+
+    def leave(self) -> None:
+        """The call is over for its client: if it still runs, others need not wait for it."""
+        with self._lock:
+            if self._ended or not self._running.write_off(self._call):
+                return
+            self._left = True
+            if self._thread is not None:
+                self._thread.write_off()
+
+    def end(self) -> None:
+        """The call is over."""
+        with self._lock:
+            self._ended = True
+            if self._left:
+                self._running.found()
+            else:
+                self._running.end(self._call)
 
 
 def _refuse(payload: bytes, context: Any) -> bytes:

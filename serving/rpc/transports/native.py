@@ -198,7 +198,7 @@ class NativeTransport:
         """Start a long call, or hold it while as many run as may. What has its own bounds takes no thread to wait."""
         if reply.bounded:
             self._begin(call, method, reply, counted=False)
-        elif not self._held and self._running.has_begun():
+        elif not self._held and self._running.has_begun(reply):
             self._begin(call, method, reply)
         else:
             self._held[call] = _Held(method, reply, time.monotonic() + self._running.hold_seconds)
@@ -208,7 +208,7 @@ class NativeTransport:
         while self._held:
             call, (method, reply, until) = next(iter(self._held.items()))
             short = isinstance(reply, Call) and reply.inline
-            begun = not short and self._running.has_begun()
+            begun = not short and self._running.has_begun(reply)
             if not short and not begun and now < until:
                 return
             del self._held[call]
@@ -238,12 +238,12 @@ class NativeTransport:
             answer = reply.elsewhere()
         except BaseException:
             if counted:
-                self._running.end()
+                self._running.end(reply)
             raise
         self._waiting[call] = answer
-        answer.add_done_callback(lambda done: self._done(call, method, done, counted=counted))
+        answer.add_done_callback(lambda done: self._done(call, method, done, counted=reply if counted else None))
 
-    def _done(self, call: int, method: int, done: Future[bytes], *, counted: bool) -> None:
+    def _done(self, call: int, method: int, done: Future[bytes], *, counted: Call | LongCall | None) -> None:
         try:
             if done.cancelled():
                 return
@@ -253,8 +253,8 @@ class NativeTransport:
             else:
                 self._fail(call, method, error)
         finally:
-            if counted:
-                self._running.end()
+            if counted is not None:
+                self._running.end(counted)
             self._waiting.pop(call, None)
 
     def _fail(self, call: int, method: int, error: BaseException) -> None:

@@ -97,6 +97,9 @@ UNKNOWN = [
 ]
 
 
+LONG = LongCall(lambda gone: b"")
+
+
 def test_what_is_not_served(transport: str, models: Path) -> None:
     """Services that TensorFlow Serving defines but does not serve, or that we lack: UNIMPLEMENTED, without a text."""
     flags = [f"--grpc_transport={transport}", base_path(models, "half_plus_three")]
@@ -133,30 +136,32 @@ def test_a_call_that_ended_makes_room() -> None:
     """What is counted in is counted out."""
     running = RunningCalls(1, hold_seconds=0)
     for _ in range(3):
-        running.begin(LongCall(lambda gone: b""))
+        running.begin(LONG)
         with pytest.raises(ServingError, match="RESOURCE_EXHAUSTED"):
-            running.begin(LongCall(lambda gone: b""))
-        running.end()
+            running.begin(LONG)
+        running.end(LONG)
 
 
 def test_a_call_waits_for_room() -> None:
     """It begins when another one ends, if that is soon enough."""
     running = RunningCalls(1, hold_seconds=30)
-    running.begin(LongCall(lambda gone: b""))
+    running.begin(LONG)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(running.begin, LongCall(lambda gone: b""))
-        running.end()
+        waiting = threads.submit(running.begin, LONG)
+        running.end(LONG)
         assert waiting.result(30) is None
 
 
 def test_no_more_calls_wait_than_there_are_threads_for() -> None:
     """Beyond them calls are refused at once, and those that wait go on waiting."""
-    running = RunningCalls(0, hold_seconds=30)
+    running = RunningCalls(1, hold_seconds=30)
+    running.begin(LONG)
     with ThreadPoolExecutor(MOST_HELD + 3) as threads:
-        calls = [threads.submit(running.begin, LongCall(lambda gone: b"")) for _ in range(MOST_HELD + 3)]
+        calls = [threads.submit(running.begin, LONG) for _ in range(MOST_HELD + 3)]
         wait_until("three are refused", lambda: sum(call.done() for call in calls) == 3, 20)
-        for _ in range(MOST_HELD):
-            running.end()
+        for call in calls:  # each that begins ends at once, and so lets the next one begin
+            call.add_done_callback(lambda done: running.end(LONG) if done.exception() is None else None)
+        running.end(LONG)
     assert sum(call.exception() is not None for call in calls) == 3
 
 

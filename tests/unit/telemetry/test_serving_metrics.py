@@ -9,6 +9,7 @@ from serving.telemetry.serving_metrics import MOST_NAMES, OTHERS, UNCOUNTED, Ser
 from tests.support import ManualClock
 
 LISTED = """\
+# TYPE :serving:long_runs gauge
 # TYPE :serving:version_state gauge
 # TYPE :tensorflow:cc:saved_model:load_attempt_count counter
 # TYPE :tensorflow:cc:saved_model:load_latency counter
