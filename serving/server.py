@@ -25,7 +25,7 @@ from serving.inference.context import Admit
 from serving.loading import gpu_use
 from serving.loading.config_loop import ConfigLoop
 from serving.rest.app import RestApp
-from serving.rest.connection.bounds import Bounds
+from serving.rest.opening import make_door
 from serving.rest.server import RestDoor
 from serving.rpc.server import Transport, open_transport
 from serving.servables import libtensorflow
@@ -152,16 +152,7 @@ class Server:
         context = tls.server_context(self._composition.rest_tls) if self._composition.rest_tls else None
         if context is not None:
             logger.info("Using SSL credentials for the REST API")
-        door = RestDoor(
-            app,
-            max(port, 0),
-            self._settings.max_request_bytes,
-            context,
-            small_request_lane=self._settings.rest_small_request_lane,
-            keepalive_seconds=self._settings.rest_api_keepalive_seconds,
-            bounds=_bounds(self._settings),
-            unsent=self._composition.unsent,
-        )
+        door = make_door(self._settings, app, context, self._composition.unsent)
         try:
             door.bind()  # early: the log then says at its beginning that the port is taken
         except OSError as error:
@@ -271,16 +262,6 @@ class Server:
     def _loop_died(self, error: BaseException) -> None:
         self._loop_ended = True
         logger.error("Readiness is withdrawn, for a loop of the server ended: %s. What is loaded stays served.", error)
-
-
-def _bounds(settings: Settings) -> Bounds:
-    return Bounds(
-        max_head_bytes=max(settings.rest_api_max_head_bytes, 0),
-        head_timeout_seconds=max(settings.rest_api_head_timeout_seconds, 0.0),
-        body_timeout_seconds=max(settings.rest_api_body_timeout_seconds, 0.0),
-        min_body_bytes_per_second=max(settings.rest_api_min_body_bytes_per_second, 0),
-        max_connections_per_peer=max(settings.rest_api_max_connections_per_peer, 0),
-    )
 
 
 def _keep_garbage_collection_off_the_road() -> None:

@@ -19,7 +19,8 @@ from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.heads import Heads
 from serving.rest.connection.lane import Lane
-from serving.rest.connection.road import Response, Road
+from serving.rest.connection.response import Response
+from serving.rest.connection.road import Road
 from serving.rest.connection.traffic import Traffic
 from serving.telemetry.log import logger
 

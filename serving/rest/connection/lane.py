@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from serving.errors import ServingError
 from serving.host.unsent import LARGE_BYTES
 from serving.inference.context import RequestContext
 from serving.rest import errors
@@ -272,13 +271,8 @@ class Lane(asyncio.Protocol):
 
     def _bounded(self, data: bytes, *, keep_alive: bool) -> bytes:
         """An answer, or an error in place of a large one."""
-        if len(data) <= LARGE_BYTES:
-            return data
-        try:
-            self._traffic.unsent.check(len(data))
-        except ServingError as error:
-            return wire(errors.answer(error), keep_alive=keep_alive)
-        return data
+        refusal = self._traffic.refusal(len(data))
+        return data if refusal is None else wire(refusal, keep_alive=keep_alive)
 
     def _is_last(self, *, behind: bool) -> bool:
         """Whether a request is the last one of a connection that is about to end; not if something is behind it."""

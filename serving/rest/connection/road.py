@@ -15,17 +15,14 @@ from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web_protocol import RequestHandler
 
-from serving.errors import ServingError
-from serving.host.unsent import LARGE_BYTES
 from serving.rest import errors
 from serving.rest.answer import Answer, wire
 from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.half_closed import HalfClosed, can_be_half_closed
 from serving.rest.connection.parser import BoundedParser, RefusedError
+from serving.rest.connection.response import Response
 from serving.rest.connection.traffic import LINGER_SECONDS, MOST_DROPPED, Traffic, has_arrived
 from serving.rest.target import path_of
-
-_HTTP_1_1 = (1, 1)
 
 _HOST = b"\r\nHost:"
 _BLANK_LINE = b"\r\n\r\n"
@@ -34,55 +31,6 @@ _HOSTLESS = re.compile(rb"([A-Z]+ [^ \r\n]+ HTTP/1\.1\r\n)(?:(?!host:)[^\r\n]+\r
 
 _REQUEST_LINE = re.compile("b['\"][A-Z]+ (.*) HTTP/")
 """The request line in the message of aiohttp's parser, and in it the target."""
-
-
-_GONE = Answer(0, b"", b"")
-
-
-class Response(web.StreamResponse):
-    """An ``Answer`` as aiohttp wants to see it; written as our own bytes, not as aiohttp's headers."""
-
-    def __init__(self, answer: Answer, *, keep_alive: bool, unparsed: bool = False) -> None:
-        self._answer = answer
-        self._unparsed = unparsed  # then the request stands for one whose version is not known
-        self._keep_open = keep_alive and not answer.close
-        self._sent = False
-        self._road: Road | None = None
-
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the connection stays open after this, which aiohttp asks when it is written."""
-        return self._keep_open and not (self._road is not None and self._road.has_ended())
-
-    async def prepare(self, request: web.BaseRequest) -> Any:
-        """Write it, the first time; returns once the system has all of it. ConnectionError if the client has gone."""
-        if self._sent:
-            return
-        self._sent = True
-        self._road = road = cast("Road", request.protocol)
-        answer, self._answer = self._answer, _GONE  # aiohttp keeps this longer than a large body may be kept
-        if len(answer.body) > LARGE_BYTES:
-            answer = road.bounded(answer)
-        data = wire(
-            answer,
-            keep_alive=self._keep_open,
-            old_protocol=request.version < _HTTP_1_1 and not self._unparsed,
-            with_body=request.method != "HEAD" and len(answer.body) <= LARGE_BYTES,
-        )
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError
-        transport.write(road.rest_of(data))
-        if request.method != "HEAD" and len(answer.body) > LARGE_BYTES:
-            transport.write(answer.body)  # by itself: it is not copied
-        del answer
-        if road.writing_paused:
-            await road.wait_taken(transport.get_write_buffer_size())
-        if not self._keep_open and (request.keep_alive or self._unparsed):
-            road.linger()  # the client does not expect the end
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to write."""
 
 
 class Road(RequestHandler):
@@ -169,12 +117,8 @@ class Road(RequestHandler):
         )
 
     def bounded(self, answer: Answer) -> Answer:
-        """A large answer, or an error in its place."""
-        try:
-            self._traffic.unsent.check(len(answer.body))
-        except ServingError as error:
-            return errors.answer(error)
-        return answer
+        """An answer, or an error in place of a large one."""
+        return self._traffic.refusal(len(answer.body)) or answer
 
     async def wait_taken(self, size: int) -> None:
         """Wait until the client has taken the ``size`` bytes that it has not; ConnectionError if it has gone."""

@@ -5,8 +5,11 @@ import contextlib
 from collections import Counter
 from typing import Protocol
 
+from serving.errors import ServingError
 from serving.host.listening import is_readable
-from serving.host.unsent import Unsent
+from serving.host.unsent import LARGE_BYTES, Unsent
+from serving.rest import errors
+from serving.rest.answer import Answer
 from serving.rest.connection.bounds import Bounds
 
 LINGER_SECONDS = 1.0
@@ -74,6 +77,16 @@ class Traffic:
     def ended(self) -> None:
         """Once for every ``began``."""
         self.in_flight -= 1
+
+    def refusal(self, size: int) -> Answer | None:
+        """What takes the place of an answer of so many bytes, if it is large and clients leave too many untaken."""
+        if size <= LARGE_BYTES:
+            return None
+        try:
+            self.unsent.check(size)
+        except ServingError as error:
+            return errors.answer(error)
+        return None
 
     def gathers(self, connection: Connection) -> None:
         """A part of a request is there, and the rest is awaited from now on."""
