@@ -1,17 +1,40 @@
 """An answer on aiohttp's road: written as our own bytes, within what may be unsent, and with the end that it brings."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 
 from serving.host.unsent import LARGE_BYTES
 from serving.rest.answer import Answer, wire
 
-if TYPE_CHECKING:
-    from serving.rest.connection.road import Road
-
 _HTTP_1_1 = (1, 1)
 _GONE = Answer(0, b"", b"")
+
+
+class Writer(Protocol):
+    """The connection, as an answer sees it."""
+
+    writing_paused: bool
+
+    def bounded(self, answer: Answer) -> Answer:
+        """An answer, or an error in place of a large one."""
+        ...
+
+    def rest_of(self, data: bytes) -> bytes:
+        """What is still to be written of an answer."""
+        ...
+
+    async def wait_taken(self, size: int) -> None:
+        """Wait until the client has taken the ``size`` bytes that it has not; ConnectionError if it has gone."""
+        ...
+
+    def has_ended(self) -> bool:
+        """Whether the client has said all, and nothing of that is left to be answered."""
+        ...
+
+    def linger(self) -> None:
+        """End this side, and wait for the client to do so."""
+        ...
 
 
 class Response(web.StreamResponse):
@@ -22,7 +45,7 @@ class Response(web.StreamResponse):
         self._unparsed = unparsed  # then the request stands for one whose version is not known
         self._keep_open = keep_alive and not answer.close
         self._sent = False
-        self._road: Road | None = None
+        self._road: Writer | None = None
 
     @property
     def keep_alive(self) -> bool:
@@ -34,7 +57,7 @@ class Response(web.StreamResponse):
         if self._sent:
             return
         self._sent = True
-        self._road = road = cast("Road", request.protocol)
+        self._road = road = cast("Writer", request.protocol)
         answer, self._answer = self._answer, _GONE  # aiohttp keeps this longer than a large body may be kept
         answer = road.bounded(answer)
         data = wire(
