@@ -16,10 +16,13 @@ from serving.inference.context import RequestContext
 from serving.inference.joined_calls import JoinedCalls
 from serving.inference.long_call import LongCall
 from serving.rpc import errors
-from serving.rpc.addresses import cannot_listen
+from serving.rpc.addresses import cannot_listen, is_tcp, unix_path
 from serving.rpc.errors import Status
 from serving.rpc.handler import Handler, time_limit_ms
 from serving.rpc.running import RunningCalls, abandoned, refused
+from serving.rpc.transports.draining import Drain, HeldAnswers
+from serving.rpc.transports.goaway import GoAway
+from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
 
 _BATCH = 64
@@ -27,9 +30,8 @@ _MOST_IO_THREADS = 2
 """With one, small calls wait for hundreds of milliseconds while an answer of a hundred megabytes leaves; on a single
 CPU a second one costs a sixth of the calls per second."""
 _WAIT_MS = 1000
-_LOOK_AGAIN_SECONDS = 0.01
-_LEAVING_SECONDS = 0.2
-"""For the front counts an answer as ended when the last of it is in the connection's buffer, not in the system's."""
+_WRITERS = "grpc-native-io"
+"""What the front names its threads."""
 
 _HELD_WAIT_MS = 5
 
@@ -46,6 +48,23 @@ class _Held(NamedTuple):
     method: int
     reply: Call | LongCall
     until: float
+
+
+class _HeldBack:
+    """In place of the front for a moment: what it is given goes to the front later."""
+
+    def __init__(self, front: NativeGrpcFront) -> None:
+        self._front = front
+        self._held = HeldAnswers()
+        self.release = self._held.release
+
+    def respond(self, call: int, payload: bytes) -> None:
+        """As the front's."""
+        self._held.keep(lambda: self._front.respond(call, payload))
+
+    def fail(self, call: int, code: int, message: str) -> None:
+        """As the front's."""
+        self._held.keep(lambda: self._front.fail(call, code, message))
 
 
 class NativeTransport:
@@ -69,7 +88,6 @@ class NativeTransport:
         self._running = running
         self._waiting: dict[int, Future[bytes]] = {}
         self._held: dict[int, _Held] = {}
-        self._draining = False
         self._joined = JoinedCalls()
         self._lone = True
         try:
@@ -84,6 +102,8 @@ class NativeTransport:
             self._front.start()
         except (OSError, RuntimeError) as error:
             raise cannot_listen(address, f"{error}.") from None
+        self._bound: int | str = self.port if is_tcp(address) else unix_path(address)
+        self._answers: NativeGrpcFront | _HeldBack = self._front
         self._thread = threading.Thread(target=self._take, name="grpc-native", daemon=True)
 
     @property
@@ -96,21 +116,25 @@ class NativeTransport:
         self._thread.start()
 
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
-        """Refuse new calls, let running ones end and their answers leave, for ``grace_seconds`` at most; then close."""
-        self._draining = True
-        deadline = time.monotonic() + grace_seconds
-        pause, waited = threading.Event(), False
-        while not (ended := self._all_ended()) and time.monotonic() < deadline:
-            waited = not pause.wait(_LOOK_AGAIN_SECONDS)
-        if waited:
-            pause.wait(_LEAVING_SECONDS)
-        if not ended:
+        """Send clients elsewhere, answer what they have sent, for ``grace_seconds`` at most; then close."""
+        sockets = ServerSockets(self._bound)
+        if not Drain(self, sockets, GoAway(sockets, _WRITERS)).run(delay_seconds, grace_seconds):
             logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
         self._front.close()
         self._thread.join()
 
-    def _all_ended(self) -> bool:
-        """Whether every call that came in has ended. The front counts one as ended when its answer has left."""
+    def hold(self) -> None:
+        """Keep answers back from now on."""
+        self._answers = _HeldBack(self._front)
+
+    def release(self) -> None:
+        """Send the answers that were kept back, and all that follow."""
+        held, self._answers = self._answers, self._front
+        if isinstance(held, _HeldBack):
+            held.release()
+
+    def ended(self) -> bool:
+        """Whether every call that came in has ended: the last of its answer is in the buffer of its connection."""
         methods = self._front.metrics()["methods"].values()
         return all(each["started"] == sum(ended["count"] for ended in each["status"].values()) for each in methods)
 
@@ -140,12 +164,12 @@ class NativeTransport:
     def _call(self, call: int, method: int, payload: bytes, details: Details) -> None:
         metadata, peer, remaining = details
         try:
-            if self._draining or len(payload) > self._max_request_bytes or (remaining is not None and remaining <= 0):
+            if len(payload) > self._max_request_bytes or (remaining is not None and remaining <= 0):
                 raise self._refusal(payload)
             timeout_ms = 0 if remaining is None else time_limit_ms(remaining)
             reply = self._handlers[method](payload, RequestContext("GRPC", peer, metadata, timeout_ms, True))
             if isinstance(reply, bytes):
-                self._front.respond(call, reply)
+                self._answers.respond(call, reply)
             elif isinstance(reply, Call) and reply.plan.run.inline_for(reply.tensors):
                 self._short(call, method, reply)
             else:
@@ -160,14 +184,14 @@ class NativeTransport:
             return
         body = reply.at_once()
         if body is not None:
-            self._front.respond(call, body)
+            self._answers.respond(call, body)
         else:
             self._long(call, method, reply)
 
     def _settle(self, call: int, method: int, outcome: bytes | Call | Exception) -> None:
         """What became of a call in the turn."""
         if isinstance(outcome, bytes):
-            self._front.respond(call, outcome)
+            self._answers.respond(call, outcome)
         elif isinstance(outcome, Exception):
             self._fail(call, method, outcome)
         else:
@@ -181,8 +205,6 @@ class NativeTransport:
 
     def _refusal(self, payload: bytes) -> ServingError:
         """Why grpcio would not ask a handler either."""
-        if self._draining:
-            return ServingError(Code.UNAVAILABLE, "The server is shutting down")
         if len(payload) > self._max_request_bytes:
             return _too_large(len(payload), self._max_request_bytes)
         return ServingError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
@@ -249,7 +271,7 @@ class NativeTransport:
                 return
             error = done.exception()
             if error is None:
-                self._front.respond(call, done.result())
+                self._answers.respond(call, done.result())
             else:
                 self._fail(call, method, error)
         finally:
@@ -263,7 +285,7 @@ class NativeTransport:
         else:
             logger.error("Answering %s failed", self._paths[method], exc_info=error)
             failed = errors.INTERNAL
-        self._front.fail(call, failed.code, failed.details)
+        self._answers.fail(call, failed.code, failed.details)
 
 
 def _too_large(size: int, limit: int) -> ServingError:

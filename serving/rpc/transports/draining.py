@@ -1,0 +1,158 @@
+"""The drain of a gRPC server: clients are told to go elsewhere, and whatever they have sent by then is answered.
+
+The same for both transports, which say what they can do by ``Drained`` (docs/adr/0023-draining-grpc.md).
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Protocol
+
+from serving.rpc.transports.goaway import GoAway
+from serving.rpc.transports.sockets import Connection, ServerSockets
+
+_LOOK_AGAIN_SECONDS = 0.01
+_HOLD_SECONDS = 0.25
+"""How long answers are held back at most so that connections come to rest; one that nobody reads never does."""
+
+_HANDSHAKE_SECONDS = 0.05
+"""For clients whose handshake was under way when the server began none any more. Others wait a second if they try just
+then, for their system tries again before it sees that the port is closed."""
+
+_DRY_SECONDS = 1.0
+_QUIET_SECONDS = 0.1
+"""Without calls and with nothing unsent, after which nothing more is on the way from clients that were told."""
+
+_PATIENCE_SECONDS = 1.0
+"""After that, a moment without calls is enough: who has been told and goes on calling must not keep the server."""
+
+
+class Drained(Protocol):
+    """A server that drains."""
+
+    def hold(self) -> None:
+        """Keep answers back from now on; calls are taken and carried out as ever."""
+        ...
+
+    def release(self) -> None:
+        """Send what was kept back, and all that follows."""
+        ...
+
+    def ended(self) -> bool:
+        """Whether every call that has come in was answered."""
+        ...
+
+
+class HeldAnswers:
+    """Answers that are kept back: each is a call that sends it. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: deque[Callable[[], object]] | None = deque()
+
+    def keep(self, send: Callable[[], object]) -> None:
+        """Keep an answer, or send it at once if the others have been sent."""
+        with self._lock:
+            if self._kept is not None:
+                self._kept.append(send)
+                return
+        send()
+
+    def release(self) -> None:
+        """Send all."""
+        with self._lock:
+            kept, self._kept = self._kept, None
+        for send in kept or ():
+            send()
+
+
+class Drain:
+    """One drain of ``server``, whose frames ``goaway`` can send; None where nobody else can write them, as with TLS."""
+
+    def __init__(self, server: Drained, sockets: ServerSockets, goaway: GoAway | None) -> None:
+        self._server = server
+        self._sockets = sockets
+        self._goaway = goaway
+        self._pause = threading.Event()
+
+    def run(self, delay_seconds: float, grace_seconds: float) -> bool:
+        """Until everything was answered and has left, for ``grace_seconds`` at most; whether it has. Closes nothing.
+
+        New connections are taken for ``delay_seconds`` of these. Those that are open now are told to go elsewhere at
+        once, the others when the listener is gone.
+        """
+        began = time.monotonic()
+        deadline = began + grace_seconds
+        first = self._goaway.known() if self._goaway is not None else frozenset()
+        self._tell_all(first, deadline)
+        self._wait(min(began + delay_seconds, deadline), first)
+        self._close_listeners(deadline)
+        if self._goaway is None:
+            return self._server.ended()
+        self._tell_all(None, deadline)
+        return self._look_until(self._quiet(time.monotonic()), deadline)
+
+    def _tell(self, among: Collection[int] | None) -> int:
+        return self._goaway.tell(among) if self._goaway is not None else 0
+
+    def _tell_all(self, among: Collection[int] | None, deadline: float) -> None:
+        """With the answers held back, for connections on which they follow each other without a pause."""
+        if not self._tell(among):
+            return
+        self._server.hold()
+        try:
+            self._look_until(lambda: not self._tell(among), min(time.monotonic() + _HOLD_SECONDS, deadline))
+        finally:
+            self._server.release()
+
+    def _wait(self, until: float, first: Collection[int] = ()) -> None:
+        """Whom it has not been told yet by then is told meanwhile, without holding up others."""
+        left = bool(first)
+
+        def told() -> bool:
+            nonlocal left
+            left = left and self._tell(first) > 0
+            return False
+
+        self._look_until(told, until)
+
+    def _close_listeners(self, deadline: float) -> None:
+        """Accept what has come, and nothing more."""
+        self._sockets.stop_new_connections()
+        self._wait(min(time.monotonic() + _HANDSHAKE_SECONDS, deadline))
+        self._sockets.take_listeners(min(_DRY_SECONDS, max(deadline - time.monotonic(), 0)))
+
+    def _quiet(self, since: float) -> Callable[[], bool]:
+        """Whether nothing is under way and nothing is expected, looked at again and again."""
+        busy_at = since
+
+        def quiet() -> bool:
+            nonlocal busy_at
+            now = time.monotonic()
+            untold = self._tell(None)
+            at_rest = [_is_at_rest(connection) for connection in self._sockets.connections()]
+            if untold or not self._server.ended() or not all(at_rest):
+                busy_at = now
+                return False
+            return not at_rest or now - busy_at >= _QUIET_SECONDS or now - since >= _PATIENCE_SECONDS
+
+        return quiet
+
+    def _look_until(self, done: Callable[[], bool], deadline: float) -> bool:
+        began = time.monotonic()
+        while not done():
+            ended = time.monotonic()
+            if ended >= deadline:
+                return False
+            # Looking at ten thousand connections takes a while, and calls go on beside it.
+            self._pause.wait(min(max(_LOOK_AGAIN_SECONDS, 4 * (ended - began)), deadline - ended))
+            began = time.monotonic()
+        return True
+
+
+def _is_at_rest(connection: Connection) -> bool:
+    with suppress(OSError):  # it is gone
+        return connection.sent().all and not connection.unread()
+    return True
