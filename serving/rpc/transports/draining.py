@@ -8,10 +8,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from serving.rpc.transports.goaway import GoAway
-from serving.rpc.transports.sockets import Connection, ServerSockets
+from serving.rpc.transports.sockets import ServerSockets
 
 _LOOK_AGAIN_SECONDS = 0.01
 _HOLD_SECONDS = 0.25
@@ -22,11 +23,13 @@ _HANDSHAKE_SECONDS = 0.05
 then, for their system tries again before it sees that the port is closed."""
 
 _DRY_SECONDS = 1.0
-_QUIET_SECONDS = 0.1
-"""Without calls and with nothing unsent, after which nothing more is on the way from clients that were told."""
+_QUIET_SECONDS = 0.5
+"""Without calls, and without a byte on any connection, after which nothing more is expected of clients that were told
+and stay connected. Most close their connections once they have their answers, and who still reads them must be able to
+say so: a close in between would break its connection."""
 
-_PATIENCE_SECONDS = 1.0
-"""After that, a moment without calls is enough: who has been told and goes on calling must not keep the server."""
+_PATIENCE_SECONDS = 2.0
+"""After that a moment without calls is enough: who has been told and goes on calling must not keep the server."""
 
 
 class Drained(Protocol):
@@ -66,6 +69,15 @@ class HeldAnswers:
             kept, self._kept = self._kept, None
         for send in kept or ():
             send()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """All connections together: how many are open, whether nothing is unsent or unread, and bytes either way."""
+
+    open: int
+    at_rest: bool
+    traffic: int
 
 
 class Drain:
@@ -126,19 +138,31 @@ class Drain:
 
     def _quiet(self, since: float) -> Callable[[], bool]:
         """Whether nothing is under way and nothing is expected, looked at again and again."""
-        busy_at = since
+        quiet_since, seen = since, _State(open=0, at_rest=False, traffic=0)
 
         def quiet() -> bool:
-            nonlocal busy_at
-            now = time.monotonic()
+            nonlocal quiet_since, seen
+            now, before = time.monotonic(), seen
             untold = self._tell(None)
-            at_rest = [_is_at_rest(connection) for connection in self._sockets.connections()]
-            if untold or not self._server.ended() or not all(at_rest):
-                busy_at = now
+            seen = self._state()
+            if untold or not seen.at_rest or not self._server.ended():
+                quiet_since = now
                 return False
-            return not at_rest or now - busy_at >= _QUIET_SECONDS or now - since >= _PATIENCE_SECONDS
+            if seen != before:
+                quiet_since = now
+            return not seen.open or now - quiet_since >= _QUIET_SECONDS or now - since >= _PATIENCE_SECONDS
 
         return quiet
+
+    def _state(self) -> "_State":
+        found, at_rest, traffic = 0, True, 0
+        for connection in self._sockets.connections():
+            with suppress(OSError):  # it is gone
+                sent = connection.sent()
+                at_rest &= sent.all and not connection.unread()
+                traffic += (sent.bytes or 0) + connection.received()
+                found += 1
+        return _State(open=found, at_rest=at_rest, traffic=traffic)
 
     def _look_until(self, done: Callable[[], bool], deadline: float) -> bool:
         began = time.monotonic()
@@ -150,9 +174,3 @@ class Drain:
             self._pause.wait(min(max(_LOOK_AGAIN_SECONDS, 4 * (ended - began)), deadline - ended))
             began = time.monotonic()
         return True
-
-
-def _is_at_rest(connection: Connection) -> bool:
-    with suppress(OSError):  # it is gone
-        return connection.sent().all and not connection.unread()
-    return True

@@ -62,4 +62,4 @@ class FrontedTransport:
         self._back.end_streams()
         with ThreadPoolExecutor(len(self._fronts)) as threads:
             list(threads.map(lambda front: front.drain(delay_seconds, grace_seconds), self._fronts.values()))
-        self._back.drain(0, 0)
+        self._back.close()

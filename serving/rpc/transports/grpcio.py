@@ -1,5 +1,7 @@
 """The grpcio transport: everything gRPC has, one thread per running call."""
 
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from types import MappingProxyType
@@ -11,14 +13,26 @@ from serving.errors import ServingError
 from serving.inference.call import Call
 from serving.inference.long_call import LongCall
 from serving.rpc import errors
-from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded
+from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded, unix_path
 from serving.rpc.errors import Status
 from serving.rpc.handler import Handler, request_context
 from serving.rpc.running import MOST_HELD, RunningCalls, abandoned
+from serving.rpc.transports.draining import Drain
+from serving.rpc.transports.goaway import GoAway
+from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
 
 LARGEST_MESSAGE = 2**31 - 1
 """What grpcio takes at most."""
+
+_WRITERS = "event_engine"
+"""What the library names the threads that write to sockets which were full."""
+
+_SETTLE_SECONDS = 0.25
+_SETTLED_SECONDS = 0.03
+"""Without a new call, after which none is expected from clients whose answers are held back; and how long at most."""
+
+_Behaviour = Callable[[bytes, Any], bytes]
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -55,6 +69,8 @@ class GrpcioTransport:
         credentials: grpc.ServerCredentials | None = None,
     ) -> None:
         self._services = tuple(services)
+        self._gate = _Gate()
+        self._plain = credentials is None
         options: dict[str, str | int] = {
             "grpc.max_receive_message_length": min(max_request_bytes, LARGEST_MESSAGE),
             "grpc.max_send_message_length": -1,
@@ -67,9 +83,10 @@ class GrpcioTransport:
         self._server = grpc.server(
             # One more than may be busy or wait for long: short calls and health are answered when all of these do.
             futures.ThreadPoolExecutor(max_threads + MOST_HELD + 1, thread_name_prefix="grpc"),
-            handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services),),
+            handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services, self._gate),),
             options=tuple(options.items()),
         )
+        self._addresses = tuple(addresses)
         ports = {address: self._listen(address, credentials) for address in addresses}
         self.port = next((port for address, port in ports.items() if is_tcp(address)), 0)
 
@@ -97,28 +114,94 @@ class GrpcioTransport:
             service.drain()
 
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
-        """Take no new calls, let running ones finish, cut them off after ``grace_seconds``; then close."""
+        """Send clients elsewhere, answer what they have sent, for ``grace_seconds`` at most; then close."""
+        deadline = time.monotonic() + grace_seconds
         self.end_streams()
-        self._server.stop(grace_seconds).wait()
+        sockets = ServerSockets(self.port if is_tcp(address) else unix_path(address) for address in self._addresses)
+        goaway = GoAway(sockets, _WRITERS) if self._plain else None
+        if not Drain(self._gate, sockets, goaway).run(delay_seconds, grace_seconds) and self._plain:
+            logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
+        self.close(max(deadline - time.monotonic(), 0))
+
+    def close(self, grace_seconds: float = 0) -> None:
+        """Take no calls any more and close, at once or when those that run have ended.
+
+        The server cancels what its clients have sent and it has not yet given to Python, so there should be nothing.
+        Clients that wait for answers send less, and those that know of the end send nothing.
+        """
+        if grace_seconds:
+            self._gate.settle(min(_SETTLE_SECONDS, grace_seconds))
+        ended = self._server.stop(grace_seconds)
+        self._gate.release()
+        ended.wait()
+
+
+class _Gate:
+    """What goes through the server: counts calls, and keeps their threads back, with their answers, for a moment."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._open.set()
+        self._lock = threading.Lock()
+        self._begun = self._ended = 0
+
+    def __call__(self, answer: _Behaviour) -> _Behaviour:
+        """``answer`` through the gate."""
+
+        def gated(payload: bytes, context: Any) -> bytes:
+            with self._lock:
+                self._begun += 1
+            try:
+                reply = answer(payload, context)
+                self._open.wait()
+                return reply
+            finally:
+                with self._lock:
+                    self._ended += 1
+
+        return gated
+
+    def hold(self) -> None:
+        """Keep answers back from now on."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Let all through."""
+        self._open.set()
+
+    def ended(self) -> bool:
+        """Whether every call that Python was given was answered."""
+        with self._lock:
+            return self._begun == self._ended
+
+    def settle(self, seconds: float) -> None:
+        """Hold, and wait until no call has come for a moment, or for ``seconds``."""
+        self.hold()
+        deadline, begun, pause = time.monotonic() + seconds, -1, threading.Event()
+        while self._begun != begun and time.monotonic() < deadline:
+            begun = self._begun
+            pause.wait(_SETTLED_SECONDS)
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every method as bytes in, bytes out."""
 
-    def __init__(self, handlers: Mapping[str, Handler], running: RunningCalls, services: Sequence[Streaming]) -> None:
+    def __init__(
+        self, handlers: Mapping[str, Handler], running: RunningCalls, services: Sequence[Streaming], gate: _Gate
+    ) -> None:
         self._known = {
-            path: grpc.unary_unary_rpc_method_handler(_behaviour(handler, path, running))
+            path: grpc.unary_unary_rpc_method_handler(gate(_behaviour(handler, path, running)))
             for path, handler in handlers.items()
         }
         for service in services:
             self._known.update(service.streams)
-        self._unknown = grpc.unary_unary_rpc_method_handler(_refuse)
+        self._unknown = grpc.unary_unary_rpc_method_handler(gate(_refuse))
 
     def service(self, details: Any) -> Any:
         return self._known.get(details.method, self._unknown)
 
 
-def _behaviour(handler: Handler, path: str, running: RunningCalls) -> Callable[[bytes, Any], bytes]:
+def _behaviour(handler: Handler, path: str, running: RunningCalls) -> _Behaviour:
     def answer(payload: bytes, context: Any) -> bytes:
         try:
             reply = handler(payload, request_context(context))

@@ -117,7 +117,7 @@ class NativeTransport:
 
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Send clients elsewhere, answer what they have sent, for ``grace_seconds`` at most; then close."""
-        sockets = ServerSockets(self._bound)
+        sockets = ServerSockets([self._bound])
         if not Drain(self, sockets, GoAway(sockets, _WRITERS)).run(delay_seconds, grace_seconds):
             logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
         self._front.close()

@@ -12,7 +12,7 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,9 @@ _DESCRIPTORS = Path("/proc/self/fd")
 _TCP_INFO_BYTES = 148
 _UNSENT = (24, 144)
 _BYTES_ACKED = 120
-"""Where ``struct tcp_info`` of Linux 4.6 has what the peer's system has not acknowledged: packets, and bytes that are
-not yet in any; and how many bytes it has acknowledged."""
+_BYTES_RECEIVED = 128
+"""Where ``struct tcp_info`` of Linux 4.6 has what the peer's system has not acknowledged, that is packets, and bytes
+that are not yet in any; how many bytes it has acknowledged; and how many have come from it."""
 
 _ACCEPT_SECONDS = 0.002
 """What a server is left to accept what waits."""
@@ -62,6 +63,13 @@ class Connection:
                 return Sent(not any(_field(info, "I", at) for at in _UNSENT), _field(info, "Q", _BYTES_ACKED))
         return Sent(_asked(self._copy, termios.TIOCOUTQ) == 0, None)
 
+    def received(self) -> int:
+        """Bytes that have come since the beginning; for a UNIX socket 0, for nobody counts them."""
+        if self._copy.family == socket.AF_UNIX:
+            return 0
+        info = self._copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        return _field(info, "Q", _BYTES_RECEIVED) if len(info) == _TCP_INFO_BYTES else 0
+
     def unread(self) -> int:
         """Bytes that have come and that the server has not read."""
         return _asked(self._copy, termios.FIONREAD)
@@ -75,10 +83,10 @@ class Connection:
 
 
 class ServerSockets:
-    """Listeners and connections of the server that listens on ``address``: a port, or the path of a UNIX socket."""
+    """Listeners and connections of the server that listens on ``addresses``: ports, and paths of UNIX sockets."""
 
-    def __init__(self, address: int | str) -> None:
-        self._address = address
+    def __init__(self, addresses: Iterable[int | str]) -> None:
+        self._addresses = frozenset(addresses)
 
     def connections(self, beside: Collection[int] = ()) -> Iterator[Connection]:
         """All that are open now, without those in ``beside``. Each is to be used before the next is taken."""
@@ -121,9 +129,9 @@ class ServerSockets:
 
     def _is_own(self, copy: socket.socket) -> bool:
         """Accepted connections have the address of their listener."""
-        if isinstance(self._address, str):
-            return copy.family == socket.AF_UNIX and copy.getsockname() == self._address
-        return copy.family in (socket.AF_INET, socket.AF_INET6) and copy.getsockname()[1] == self._address
+        if copy.family == socket.AF_UNIX:
+            return copy.getsockname() in self._addresses
+        return copy.family in (socket.AF_INET, socket.AF_INET6) and copy.getsockname()[1] in self._addresses
 
 
 def _numbers() -> list[int]:
