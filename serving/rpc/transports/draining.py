@@ -109,6 +109,9 @@ class Drain:
     def _tell(self, among: Collection[int] | None) -> int:
         return self._goaway.tell(among) if self._goaway is not None else 0
 
+    def _writers_sleep(self) -> bool:
+        return self._goaway is None or self._goaway.writers_sleep()
+
     def _tell_all(self, among: Collection[int] | None, deadline: float) -> None:
         """With the answers held back, for connections on which they follow each other without a pause."""
         if not self._tell(among):
@@ -143,9 +146,10 @@ class Drain:
         def quiet() -> bool:
             nonlocal quiet_since, seen
             now, before = time.monotonic(), seen
-            untold = self._tell(None)
+            # In this order: the last of an answer may be on its way to the socket when its call has ended.
+            resting = self._tell(None) == 0 and self._server.ended() and self._writers_sleep()
             seen = self._state()
-            if untold or not seen.at_rest or not self._server.ended():
+            if not (resting and seen.at_rest):
                 quiet_since = now
                 return False
             if seen != before:

@@ -50,6 +50,10 @@ class GoAway:
                     left += 1
         return left
 
+    def writers_sleep(self) -> bool:
+        """Whether nobody is about to write what a socket has room for."""
+        return _sleep(self._threads())
+
     def _threads(self) -> list[Path]:
         return [
             task / "stat" for task in _TASKS.iterdir() if _name_and_state(task / "stat")[0].startswith(self._writers)
@@ -61,8 +65,11 @@ def _is_between_frames(connection: Connection, writers: Collection[Path]) -> boo
     before = connection.sent()
     if not before.all or before.bytes == 0:
         return False
-    asleep = all(_name_and_state(writer)[1] in _SLEEPING for writer in writers)
-    return asleep and connection.sent() == before
+    return _sleep(writers) and connection.sent() == before
+
+
+def _sleep(threads: Collection[Path]) -> bool:
+    return all(_name_and_state(thread)[1] in _SLEEPING for thread in threads)
 
 
 def _name_and_state(stat: Path) -> tuple[str, str]:

@@ -32,6 +32,9 @@ _SETTLE_SECONDS = 0.25
 _SETTLED_SECONDS = 0.03
 """Without a new call, after which none is expected from clients whose answers are held back; and how long at most."""
 
+_CLOSE_SECONDS = 0.5
+"""For the library's own farewell, when all clients have been told; of one that does not take part it waits for more."""
+
 _Behaviour = Callable[[bytes, Any], bytes]
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -119,9 +122,11 @@ class GrpcioTransport:
         self.end_streams()
         sockets = ServerSockets(self.port if is_tcp(address) else unix_path(address) for address in self._addresses)
         goaway = GoAway(sockets, _WRITERS) if self._plain else None
-        if not Drain(self._gate, sockets, goaway).run(delay_seconds, grace_seconds) and self._plain:
+        all_is_answered = Drain(self._gate, sockets, goaway).run(delay_seconds, grace_seconds)
+        if self._plain and not all_is_answered:
             logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
-        self.close(max(deadline - time.monotonic(), 0))
+        left = max(deadline - time.monotonic(), 0)
+        self.close(min(left, _CLOSE_SECONDS) if self._plain else left)
 
     def close(self, grace_seconds: float = 0) -> None:
         """Take no calls any more and close, at once or when those that run have ended.

@@ -222,5 +222,4 @@ def test_busy_server_loses_no_answer(start: Start, door: str) -> None:
             assert warm.acquire(timeout=START_SECONDS)
         server.terminate()
         assert server.wait() == 0
-        # grpcio cancels a call that comes in at the very moment of its shutdown, before anything is done for it.
-        assert {end.result() for end in ends} <= {"UNAVAILABLE", "CANCELLED"}
+        assert {end.result() for end in ends} == {"UNAVAILABLE"}
