@@ -104,6 +104,7 @@ class Settings:
     rest_exact_digits: bool = _flag("bool", False, _REST, "Write all floats with the digits of TensorFlow Serving. Without it, outputs of more than 4096 floats in answers to Predict have the shortest digits that give the same values, which is faster.", ours=True)
     max_request_bytes: int = _flag("int64", 2**31 - 1, _OTHER, "Largest request at either API, in bytes.", ours=True)
     max_long_requests: int = _flag("int32", 64, _OTHER, "Requests at both APIs that take long to read or to answer, such as large, compressed or odd bodies, and are under way or wait for a thread at a time; more are refused.", ours=True)
+    max_unsent_bytes: int = _flag("int64", 2**30, _OTHER, "Bytes of answers, at both APIs, that clients have not taken yet; beyond it further large answers are refused.", ours=True)
     drain_delay_seconds: float = _flag("float", 0.3, _OTHER, "Seconds after SIGTERM for which both APIs still take new connections, though not ready: as long as balancers need to see that. Part of the grace.", ours=True)
     drain_grace_seconds: int = _flag("int32", 8, _OTHER, "Seconds that SIGTERM leaves for requests in flight to finish.", ours=True)
     request_log_directory: str = _flag("string", "", _OTHER, "Directory for the requests of models that have a logging_config; made if it is missing.", ours=True)

@@ -1,5 +1,6 @@
 """The grpcio transport: everything gRPC has, one thread per running call."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 import grpc
 
 from serving.errors import ServingError
+from serving.host.unsent import LARGE_BYTES, UnsentBytes
 from serving.inference.call import Call
 from serving.inference.long_call import LongCall
 from serving.rpc import errors
@@ -70,9 +72,10 @@ class GrpcioTransport:
         running: RunningCalls | None = None,
         services: Sequence[Streaming] = (),
         credentials: grpc.ServerCredentials | None = None,
+        unsent: UnsentBytes | None = None,
     ) -> None:
         self._services = tuple(services)
-        self._gate = _Gate()
+        self._gate = _Gate(unsent or UnsentBytes(sys.maxsize))
         self._plain = credentials is None
         options: dict[str, str | int] = {
             "grpc.max_receive_message_length": min(max_request_bytes, LARGEST_MESSAGE),
@@ -138,13 +141,14 @@ class GrpcioTransport:
             self._gate.settle(min(_SETTLE_SECONDS, grace_seconds))
         ended = self._server.stop(grace_seconds)
         self._gate.release()
-        ended.wait()
+        ended.wait(grace_seconds + _CLOSE_SECONDS)  # it waits 20 seconds more for a peer that reads nothing
 
 
 class _Gate:
     """What goes through the server: counts calls, and keeps their threads back, with their answers, for a moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, unsent: UnsentBytes) -> None:
+        self._unsent = unsent
         self._open = threading.Event()
         self._open.set()
         self._lock = threading.Lock()
@@ -158,6 +162,8 @@ class _Gate:
                 self._begun += 1
             try:
                 reply = answer(payload, context)
+                if len(reply) > LARGE_BYTES:
+                    reply = self._counted(reply, context)
                 self._open.wait()
                 return reply
             finally:
@@ -165,6 +171,17 @@ class _Gate:
                     self._ended += 1
 
         return gated
+
+    def _counted(self, reply: bytes, context: Any) -> bytes:
+        """A large answer, which counts until its call is over; a refusal if there are too many."""
+        size = len(reply)
+        try:
+            self._unsent.add(size)
+        except ServingError as error:
+            return _fail(context, errors.status(error))
+        if not context.add_callback(lambda: self._unsent.remove(size)):
+            self._unsent.remove(size)
+        return reply
 
     def hold(self) -> None:
         """Keep answers back from now on."""

@@ -11,6 +11,7 @@ from pygrpc_native import EVENT_CALL, EVENT_CANCEL, NativeGrpcFront
 from serving.errors import Code, ServingError
 from serving.host.cpus import usable_cpus
 from serving.host.scheduling import take_short_turns
+from serving.host.unsent import LARGE_BYTES, UnsentBytes
 from serving.inference.call import Call
 from serving.inference.context import RequestContext
 from serving.inference.joined_calls import JoinedCalls
@@ -22,6 +23,7 @@ from serving.rpc.handler import Handler, time_limit_ms
 from serving.rpc.running import RunningCalls, abandoned, refused
 from serving.rpc.transports.draining import Drain, HeldAnswers
 from serving.rpc.transports.goaway import GoAway
+from serving.rpc.transports.large_answers import LOOK_SECONDS, LargeAnswers
 from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
 
@@ -81,6 +83,7 @@ class NativeTransport:
         max_request_bytes: int,
         running: RunningCalls,
         fallback: str,
+        unsent: UnsentBytes,
     ) -> None:
         self._handlers = tuple(handlers.values())
         self._paths = tuple(handlers)
@@ -103,6 +106,8 @@ class NativeTransport:
         except (OSError, RuntimeError) as error:
             raise cannot_listen(address, f"{error}.") from None
         self._bound: int | str = self.port if is_tcp(address) else unix_path(address)
+        self._large = LargeAnswers(unsent, self._front.metrics)
+        self._look_at = 0.0
         self._answers: NativeGrpcFront | _HeldBack = self._front
         self._thread = threading.Thread(target=self._take, name="grpc-native", daemon=True)
 
@@ -149,6 +154,9 @@ class NativeTransport:
         if events is None:
             self._refuse_held()
             return False
+        if self._large.sizes and time.monotonic() > self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._large.look()
         self._lone = len(events) == 1
         for kind, call, method, payload, _, details in events:
             if kind == EVENT_CALL:
@@ -169,7 +177,7 @@ class NativeTransport:
             timeout_ms = 0 if remaining is None else time_limit_ms(remaining)
             reply = self._handlers[method](payload, RequestContext("GRPC", peer, metadata, timeout_ms, True))
             if isinstance(reply, bytes):
-                self._answers.respond(call, reply)
+                self._respond(call, reply)
             elif isinstance(reply, Call) and reply.plan.run.inline_for(reply.tensors):
                 self._short(call, method, reply)
             else:
@@ -183,19 +191,34 @@ class NativeTransport:
             self._joined.add(reply, lambda outcome: self._settle(call, method, outcome))
             return
         body = reply.at_once()
-        if body is not None:
+        if body is not None and len(body) <= LARGE_BYTES:
             self._answers.respond(call, body)
+        elif body is not None:
+            self._respond(call, body)
         else:
             self._long(call, method, reply)
 
     def _settle(self, call: int, method: int, outcome: bytes | Call | Exception) -> None:
         """What became of a call in the turn."""
         if isinstance(outcome, bytes):
-            self._answers.respond(call, outcome)
+            self._reply(call, method, outcome)
         elif isinstance(outcome, Exception):
             self._fail(call, method, outcome)
         else:
             self._queue(call, method, outcome)
+
+    def _reply(self, call: int, method: int, body: bytes) -> None:
+        try:
+            self._respond(call, body)
+        except ServingError as error:
+            self._fail(call, method, error)
+
+    def _respond(self, call: int, body: bytes) -> None:
+        """Answer a call. Raises ServingError if clients have not taken too many large answers."""
+        if len(body) <= LARGE_BYTES:
+            self._answers.respond(call, body)
+        else:
+            self._large.hand_over(len(body), lambda: self._answers.respond(call, body))
 
     def _queue(self, call: int, method: int, reply: Call) -> None:
         try:
@@ -271,7 +294,7 @@ class NativeTransport:
                 return
             error = done.exception()
             if error is None:
-                self._answers.respond(call, done.result())
+                self._reply(call, method, done.result())
             else:
                 self._fail(call, method, error)
         finally:

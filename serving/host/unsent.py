@@ -1,0 +1,53 @@
+"""Bytes of large answers that clients have not taken: one count for all doors, and the limit --max_unsent_bytes."""
+
+import threading
+from collections.abc import Callable
+
+from serving.errors import Code, ServingError
+from serving.host.allocator import return_free_pages
+
+LARGE_BYTES = 64 * 2**10
+"""Answers up to this size are not counted: it would cost more than they do."""
+
+_WORTH_RETURNING_BYTES = 64 * 2**20
+
+
+class UnsentBytes:
+    """How many there are. Thread-safe.
+
+    When the last of many is taken, free memory goes back to the system, on a thread of its own: nobody waits for it.
+    """
+
+    def __init__(self, limit: int, give_back: Callable[[], None] = return_free_pages) -> None:
+        self._limit = limit
+        self._give_back = give_back
+        self._lock = threading.Lock()
+        self._bytes = self._most = 0
+
+    @property
+    def bytes(self) -> int:
+        """How many are counted now."""
+        return self._bytes
+
+    def add(self, size: int) -> None:
+        """Count an answer in. Raises ServingError if there is no room for it beside others."""
+        with self._lock:
+            waiting = self._bytes
+            if waiting and waiting + size > self._limit:
+                raise ServingError(
+                    Code.RESOURCE_EXHAUSTED,
+                    f"The answer has {size} bytes, and clients have not taken {waiting} bytes of others yet; "
+                    f"--max_unsent_bytes={self._limit} is the limit",
+                )
+            self._bytes += size
+            self._most = max(self._most, self._bytes)
+
+    def remove(self, size: int) -> None:
+        """So many were taken, or are for nobody any more."""
+        with self._lock:
+            self._bytes -= size
+            give_back = not self._bytes and self._most >= _WORTH_RETURNING_BYTES
+            if not self._bytes:
+                self._most = 0
+        if give_back:
+            threading.Thread(target=self._give_back, name="free-pages", daemon=True).start()
