@@ -5,7 +5,6 @@ The same for both transports, which say what they can do by ``Drained`` (docs/ad
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,29 +45,6 @@ class Drained(Protocol):
     def ended(self) -> bool:
         """Whether every call that has come in was answered."""
         ...
-
-
-class HeldAnswers:
-    """Answers that are kept back: each is a call that sends it. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: deque[Callable[[], object]] | None = deque()
-
-    def keep(self, send: Callable[[], object]) -> None:
-        """Keep an answer, or send it at once if the others have been sent."""
-        with self._lock:
-            if self._kept is not None:
-                self._kept.append(send)
-                return
-        send()
-
-    def release(self) -> None:
-        """Send all."""
-        with self._lock:
-            kept, self._kept = self._kept, None
-        for send in kept or ():
-            send()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

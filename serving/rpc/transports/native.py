@@ -21,8 +21,9 @@ from serving.rpc.addresses import cannot_listen, is_tcp, unix_path
 from serving.rpc.errors import Status
 from serving.rpc.handler import Handler, time_limit_ms
 from serving.rpc.running import RunningCalls, abandoned, refused
-from serving.rpc.transports.draining import Drain, HeldAnswers
+from serving.rpc.transports.draining import Drain
 from serving.rpc.transports.goaway import GoAway
+from serving.rpc.transports.held_back import HeldBack
 from serving.rpc.transports.large_answers import LOOK_SECONDS, LargeAnswers
 from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
@@ -50,23 +51,6 @@ class _Held(NamedTuple):
     method: int
     reply: Call | LongCall
     until: float
-
-
-class _HeldBack:
-    """In place of the front for a moment: what it is given goes to the front later."""
-
-    def __init__(self, front: NativeGrpcFront) -> None:
-        self._front = front
-        self._held = HeldAnswers()
-        self.release = self._held.release
-
-    def respond(self, call: int, payload: bytes) -> None:
-        """As the front's."""
-        self._held.keep(lambda: self._front.respond(call, payload))
-
-    def fail(self, call: int, code: int, message: str) -> None:
-        """As the front's."""
-        self._held.keep(lambda: self._front.fail(call, code, message))
 
 
 class NativeTransport:
@@ -108,7 +92,7 @@ class NativeTransport:
         self._bound: int | str = self.port if is_tcp(address) else unix_path(address)
         self._large = LargeAnswers(unsent, self._front.metrics)
         self._look_at = 0.0
-        self._answers: NativeGrpcFront | _HeldBack = self._front
+        self._answers: NativeGrpcFront | HeldBack = self._front
         self._thread = threading.Thread(target=self._take, name="grpc-native", daemon=True)
 
     @property
@@ -130,12 +114,12 @@ class NativeTransport:
 
     def hold(self) -> None:
         """Keep answers back from now on."""
-        self._answers = _HeldBack(self._front)
+        self._answers = HeldBack(self._front)
 
     def release(self) -> None:
         """Send the answers that were kept back, and all that follow."""
         held, self._answers = self._answers, self._front
-        if isinstance(held, _HeldBack):
+        if isinstance(held, HeldBack):
             held.release()
 
     def ended(self) -> bool:
