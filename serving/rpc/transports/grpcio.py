@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -94,6 +95,9 @@ class GrpcioTransport:
         )
         self._addresses = tuple(addresses)
         ports = {address: self._listen(address, credentials) for address in addresses}
+        self._files = {
+            unix_path(address): _identity(unix_path(address)) for address in addresses if not is_tcp(address)
+        }
         self.port = next((port for address, port in ports.items() if is_tcp(address)), 0)
 
     def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
@@ -142,6 +146,9 @@ class GrpcioTransport:
         ended = self._server.stop(grace_seconds)
         self._gate.release()
         ended.wait(grace_seconds + _CLOSE_SECONDS)  # it waits 20 seconds more for a peer that reads nothing
+        for path, identity in self._files.items():  # which it leaves alone once its listener was taken away
+            if identity is not None and _identity(path) == identity:
+                Path(path).unlink(missing_ok=True)
 
 
 class _Gate:
@@ -253,6 +260,15 @@ def _run_long(call: Call | LongCall, context: Any, running: RunningCalls) -> byt
         return call.here() if isinstance(call, Call) else call.here(lambda: not context.is_active())
     finally:
         running.end()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file this is: another server may have put its own there."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _refuse(payload: bytes, context: Any) -> bytes:
