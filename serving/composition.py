@@ -11,7 +11,7 @@ from serving.configuration import model_config, monitoring_config
 from serving.configuration.session_config import Sessions
 from serving.core.manager import Manager
 from serving.host import allocator
-from serving.host.unsent import Unsent
+from serving.host.unsent import UnsentBytes
 from serving.inference.context import Admit
 from serving.inference.placement import Workers
 from serving.inference.run_watch import RunWatch
@@ -63,7 +63,7 @@ class Composition:
         )
         self.saved_models = SavedModelOptions(tags=sessions.tags, session_config=bytes(config.SerializeToString()))
         self.optimizing = optimize_stage.from_settings(settings, self.saved_models)
-        self.unsent = Unsent(settings.max_unsent_bytes, allocator.return_free_pages)
+        self.unsent = UnsentBytes(settings.max_unsent_bytes, allocator.return_free_pages)
         self.watch = self._run_watch()
         self.workers = Workers(
             max(cpus, _FEWEST_WORKERS), settings.max_long_requests, allocator.return_free_pages, self.watch

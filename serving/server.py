@@ -118,6 +118,7 @@ class Server:
             self._composition.rpc_handlers(),
             self._composition.service.admit,
             self._composition.grpc_tls,
+            self._composition.unsent,
         )
         transport.start()
         app.open()

@@ -1,53 +1,61 @@
-"""How many bytes of answers wait in this process for their clients, at both APIs, and the bound on them."""
+"""Bytes of large answers that clients have not taken: one count for all doors, and the limit --max_unsent_bytes."""
 
+import threading
 from collections.abc import Callable
-from threading import Lock, Timer
 
 from serving.errors import Code, ServingError
+from serving.host.allocator import return_free_pages
 
-LARGE_BYTES = 2**16
-"""Smaller answers are never refused."""
+LARGE_BYTES = 64 * 2**10
+"""Answers up to this size are never refused: to look would cost more than they do."""
 
-_MUCH_BYTES = 2**24
-_IDLE_SECONDS = 1.0
+_WORTH_RETURNING_BYTES = 64 * 2**20
 
 
-class Unsent:
-    """Bytes that are counted in and out; ``limit`` of them are the most, no bound if that is not positive.
+class UnsentBytes:
+    """How many there are; ``limit`` is no limit if it is not positive. Thread-safe.
 
-    ``on_empty`` is called a second after there was much and nothing is left. Thread-safe.
+    When the last of many is taken, free memory goes back to the system, on a thread of its own: nobody waits for it.
     """
 
-    def __init__(self, limit: int = 0, on_empty: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, limit: int = 0, give_back: Callable[[], None] = return_free_pages) -> None:
         self._limit = limit
-        self._on_empty = on_empty
-        self._lock = Lock()
-        self._highest = 0
-        self.bytes = 0
+        self._give_back = give_back
+        self._lock = threading.Lock()
+        self._bytes = self._most = 0
+
+    @property
+    def bytes(self) -> int:
+        """How many are counted now."""
+        return self._bytes
 
     def check(self, size: int) -> None:
-        """Raise ServingError, RESOURCE_EXHAUSTED, if an answer of so many bytes is more than may wait."""
-        waiting = self.bytes
-        if 0 < self._limit < waiting + size and waiting:
+        """Raise ServingError, RESOURCE_EXHAUSTED, if there is no room for an answer beside others."""
+        waiting = self._bytes
+        if waiting and 0 < self._limit < waiting + size:
             raise ServingError(
                 Code.RESOURCE_EXHAUSTED,
-                f"{waiting} bytes of answers wait for clients to read them, and this one has {size} more; expected "
-                f"{self._limit} at most: read answers sooner, or set --max_unsent_bytes",
+                f"The answer has {size} bytes, and clients have not taken {waiting} bytes of others yet; "
+                f"--max_unsent_bytes={self._limit} is the limit",
             )
 
-    def add(self, size: int) -> None:
-        """So many bytes wait."""
+    def count(self, size: int) -> None:
+        """So many wait."""
         with self._lock:
-            self.bytes += size
-            self._highest = max(self._highest, self.bytes)
+            self._bytes += size
+            self._most = max(self._most, self._bytes)
+
+    def add(self, size: int) -> None:
+        """Count an answer in. Raises ServingError if there is no room for it."""
+        self.check(size)
+        self.count(size)
 
     def remove(self, size: int) -> None:
-        """They do not any more."""
+        """So many were taken, or are for nobody any more."""
         with self._lock:
-            self.bytes -= size
-            if self.bytes or self._highest < _MUCH_BYTES:
-                return
-            self._highest = 0
-        timer = Timer(_IDLE_SECONDS, self._on_empty)
-        timer.daemon = True
-        timer.start()
+            self._bytes -= size
+            give_back = not self._bytes and self._most >= _WORTH_RETURNING_BYTES
+            if not self._bytes:
+                self._most = 0
+        if give_back:
+            threading.Thread(target=self._give_back, name="free-pages", daemon=True).start()

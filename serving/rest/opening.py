@@ -2,14 +2,14 @@
 
 import ssl
 
-from serving.host.unsent import Unsent
+from serving.host.unsent import UnsentBytes
 from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds
 from serving.rest.server import RestDoor
 from serving.settings import Settings
 
 
-def make_door(settings: Settings, app: RestApp, tls: ssl.SSLContext | None, unsent: Unsent) -> RestDoor:
+def make_door(settings: Settings, app: RestApp, tls: ssl.SSLContext | None, unsent: UnsentBytes) -> RestDoor:
     """The door for --rest_api_port; negative takes a free one. ``unsent`` is the count that it shares with others."""
     return RestDoor(
         app,

@@ -14,7 +14,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from serving.host.listening import bind, is_readable, refuse_handshakes
-from serving.host.unsent import Unsent
+from serving.host.unsent import UnsentBytes
 from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.heads import Heads
@@ -113,7 +113,7 @@ class RestDoor:
         small_request_lane: bool = True,
         keepalive_seconds: float = _KEEPALIVE_SECONDS,
         bounds: Bounds = _BOUNDS,
-        unsent: Unsent | None = None,
+        unsent: UnsentBytes | None = None,
     ) -> None:
         self._app = app
         self._tls = tls
@@ -124,7 +124,7 @@ class RestDoor:
         self._keepalive_seconds = keepalive_seconds if limited else _LONGEST_KEEPALIVE_SECONDS
         largest = min(max_request_bytes, _SMALL_BODY_BYTES - 1)
         self._heads = Heads(app.small, largest) if small_request_lane else None
-        self._traffic = Traffic(bounds, unsent or Unsent())
+        self._traffic = Traffic(bounds, unsent or UnsentBytes())
         self._server: _Server | None = None
         self.connection: Callable[[], asyncio.Protocol] | None = None  # makes each, once started
         self._bound: socket.socket | None = None  # until it is the listener's

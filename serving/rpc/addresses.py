@@ -23,9 +23,14 @@ def is_tcp(address: str) -> bool:
     return not address.startswith(_SCHEME)
 
 
+def unix_path(address: str) -> str:
+    """The path in the address of a UNIX socket."""
+    return address.removeprefix(_SCHEME)
+
+
 def percent_encoded(address: str) -> str:
     """The address as grpcio wants it, which takes that of a UNIX socket for a URL."""
-    return address if is_tcp(address) else _SCHEME + quote(address.removeprefix(_SCHEME))
+    return address if is_tcp(address) else _SCHEME + quote(unix_path(address))
 
 
 def cannot_listen(address: str, reason: str) -> ConfigurationError:

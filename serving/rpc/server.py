@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from serving.errors import invalid_configuration
+from serving.host.unsent import UnsentBytes
 from serving.inference.context import Admit
 from serving.rpc.addresses import addresses
 from serving.rpc.api.health import CHECK, Health
@@ -43,12 +44,18 @@ class Transport(Protocol):
 
 
 def open_transport(
-    settings: Settings, handlers: Mapping[str, Handler], admit: Admit, tls: Credentials | None = None
+    settings: Settings,
+    handlers: Mapping[str, Handler],
+    admit: Admit,
+    tls: Credentials | None = None,
+    unsent: UnsentBytes | None = None,
 ) -> Transport:
     """The transport that --grpc_transport names, or grpcio if that one cannot do what other flags ask for.
 
-    Bound to --port and --grpc_socket_path. Raises ConfigurationError.
+    Bound to --port and --grpc_socket_path. ``unsent`` is the count that it shares with other doors. Raises
+    ConfigurationError.
     """
+    unsent = unsent or UnsentBytes(settings.max_unsent_bytes)
     health = Health(admit) if settings.enable_grpc_healthcheck_service else None
     aside: dict[str, Handler] = {CHECK: health.check} if health else {}
     names = {path.split("/")[1] for path in (*handlers, *aside)}
@@ -63,6 +70,7 @@ def open_transport(
             max_request_bytes=settings.max_request_bytes,
             aside=aside,
             services=services,
+            unsent=unsent,
         )
     return GrpcioTransport(
         {**handlers, **aside},
@@ -72,6 +80,7 @@ def open_transport(
         arguments=channel_arguments(settings.grpc_channel_arguments),
         services=services,
         credentials=credentials,
+        unsent=unsent,
     )
 
 

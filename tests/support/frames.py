@@ -63,11 +63,23 @@ def call(stream: int, payload: bytes, **others: str) -> bytes:
 
 
 class Http2Connection:
-    """One connection to a gRPC port, past the preface; it acknowledges no settings. A context manager."""
+    """One connection to a gRPC port, or to a UNIX socket, past the preface; it acknowledges no settings.
 
-    def __init__(self, port: int, settings: bytes = b"") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), START_SECONDS)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    A context manager.
+    """
+
+    def __init__(self, address: int | str, settings: bytes = b"") -> None:
+        if isinstance(address, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(START_SECONDS)
+            try:
+                self.socket.connect(address)
+            except OSError:
+                self.socket.close()
+                raise
+        else:
+            self.socket = socket.create_connection(("127.0.0.1", address), START_SECONDS)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         self.send(PREFACE + frame(SETTINGS, payload=settings))
 

@@ -140,7 +140,7 @@ class Lane(asyncio.Protocol):
     def _count_unsent(self, size: int) -> None:
         before, self._unsent = self._unsent, size
         if size:
-            self._traffic.unsent.add(size)
+            self._traffic.unsent.count(size)
         if before:
             self._traffic.unsent.remove(before)
 

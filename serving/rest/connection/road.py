@@ -122,7 +122,7 @@ class Road(RequestHandler):
 
     async def wait_taken(self, size: int) -> None:
         """Wait until the client has taken the ``size`` bytes that it has not; ConnectionError if it has gone."""
-        self._traffic.unsent.add(size)
+        self._traffic.unsent.count(size)
         try:
             await self._drain_helper()
         finally:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from serving.errors import ServingError
 from serving.host.listening import is_readable
-from serving.host.unsent import LARGE_BYTES, Unsent
+from serving.host.unsent import LARGE_BYTES, UnsentBytes
 from serving.rest import errors
 from serving.rest.answer import Answer
 from serving.rest.connection.bounds import Bounds
@@ -59,7 +59,7 @@ class Traffic:
         "unsent",
     )
 
-    def __init__(self, bounds: Bounds, unsent: Unsent) -> None:
+    def __init__(self, bounds: Bounds, unsent: UnsentBytes) -> None:
         self.bounds = bounds
         self.unsent = unsent
         self._gathering: dict[Connection, float] = {}

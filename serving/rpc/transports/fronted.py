@@ -4,9 +4,11 @@ The two meet on an abstract UNIX socket, which needs no file and is open to this
 """
 
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from serving.host.unsent import UnsentBytes
 from serving.rpc.addresses import is_tcp
 from serving.rpc.handler import Handler
 from serving.rpc.running import HOLD_SECONDS, RunningCalls
@@ -28,10 +30,12 @@ class FrontedTransport:
         max_request_bytes: int,
         aside: Mapping[str, Handler],
         services: Sequence[Streaming],
+        unsent: UnsentBytes | None = None,
         hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         name = f"tensorflow-serving-{secrets.token_hex(16)}"
         running = RunningCalls(max_threads, hold_seconds=hold_seconds)
+        unsent = unsent or UnsentBytes(sys.maxsize)
         self._back = GrpcioTransport(
             aside,
             [f"unix-abstract:{name}"],
@@ -41,7 +45,12 @@ class FrontedTransport:
         )
         self._fronts = {
             address: NativeTransport(
-                handlers, address, max_request_bytes=max_request_bytes, running=running, fallback=f"\0{name}"
+                handlers,
+                address,
+                max_request_bytes=max_request_bytes,
+                running=running,
+                fallback=f"\0{name}",
+                unsent=unsent,
             )
             for address in addresses
         }
@@ -62,4 +71,4 @@ class FrontedTransport:
         self._back.end_streams()
         with ThreadPoolExecutor(len(self._fronts)) as threads:
             list(threads.map(lambda front: front.drain(delay_seconds, grace_seconds), self._fronts.values()))
-        self._back.drain(0, 0)
+        self._back.close()

@@ -1,7 +1,10 @@
 """The grpcio transport: everything gRPC has, one thread per running call."""
 
+import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -9,19 +12,30 @@ import grpc
 
 from serving.errors import ServingError
 from serving.host.threads import Share, SharedThreads
+from serving.host.unsent import UnsentBytes
 from serving.inference.call import Call
 from serving.inference.long_call import LongCall
 from serving.rpc import errors
-from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded
-from serving.rpc.errors import Status
-from serving.rpc.handler import Handler, request_context
+from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded, unix_path
+from serving.rpc.handler import Handler, fail, request_context
 from serving.rpc.running import MOST_HELD, RunningCalls, abandoned
+from serving.rpc.transports.draining import Drain
+from serving.rpc.transports.gate import Behaviour, Gate
+from serving.rpc.transports.goaway import GoAway
+from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
 
 LARGEST_MESSAGE = 2**31 - 1
 """What grpcio takes at most."""
 
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_WRITERS = "event_engine"
+"""What the library names the threads that write to sockets which were full."""
+
+_SETTLE_SECONDS = 0.25
+"""How long to wait at most until clients whose answers are held back send no new calls."""
+
+_CLOSE_SECONDS = 0.5
+"""For the library's own farewell, when all clients have been told; of one that does not take part it waits for more."""
 
 
 class Streaming(Protocol):
@@ -54,8 +68,11 @@ class GrpcioTransport:
         running: RunningCalls | None = None,
         services: Sequence[Streaming] = (),
         credentials: grpc.ServerCredentials | None = None,
+        unsent: UnsentBytes | None = None,
     ) -> None:
         self._services = tuple(services)
+        self._gate = Gate(unsent or UnsentBytes(sys.maxsize))
+        self._plain = credentials is None
         options: dict[str, str | int] = {
             "grpc.max_receive_message_length": min(max_request_bytes, LARGEST_MESSAGE),
             "grpc.max_send_message_length": -1,
@@ -69,10 +86,14 @@ class GrpcioTransport:
         self._threads = threads = SharedThreads(max_threads + MOST_HELD + 1, "grpc")
         self._server = grpc.server(
             Share(threads, self),
-            handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services, threads),),
+            handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services, threads, self._gate),),
             options=tuple(options.items()),
         )
+        self._addresses = tuple(addresses)
         ports = {address: self._listen(address, credentials) for address in addresses}
+        self._files = {
+            unix_path(address): _identity(unix_path(address)) for address in addresses if not is_tcp(address)
+        }
         self.port = next((port for address, port in ports.items() if is_tcp(address)), 0)
 
     def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
@@ -99,9 +120,31 @@ class GrpcioTransport:
             service.drain()
 
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
-        """Take no new calls, let running ones finish, cut them off after ``grace_seconds``; then close."""
+        """Send clients elsewhere, answer what they have sent, for ``grace_seconds`` at most; then close."""
+        deadline = time.monotonic() + grace_seconds
         self.end_streams()
-        self._server.stop(grace_seconds).wait()
+        sockets = ServerSockets(self.port if is_tcp(address) else unix_path(address) for address in self._addresses)
+        goaway = GoAway(sockets, _WRITERS) if self._plain else None
+        all_is_answered = Drain(self._gate, sockets, goaway).run(delay_seconds, grace_seconds)
+        if self._plain and not all_is_answered:
+            logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
+        left = max(deadline - time.monotonic(), 0)
+        self.close(min(left, _CLOSE_SECONDS) if self._plain else left)
+
+    def close(self, grace_seconds: float = 0) -> None:
+        """Take no calls any more and close, at once or when those that run have ended.
+
+        The server cancels what its clients have sent and it has not yet given to Python, so there should be nothing.
+        Clients that wait for answers send less, and those that know of the end send nothing.
+        """
+        if grace_seconds:
+            self._gate.settle(min(_SETTLE_SECONDS, grace_seconds))
+        ended = self._server.stop(grace_seconds)
+        self._gate.release()
+        ended.wait(grace_seconds + _CLOSE_SECONDS)  # it waits 20 seconds more for a peer that reads nothing
+        for path, identity in self._files.items():  # which it leaves alone once its listener was taken away
+            if identity is not None and _identity(path) == identity:
+                Path(path).unlink(missing_ok=True)
         self._threads.shutdown(wait=False)
 
 
@@ -114,22 +157,21 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         running: RunningCalls,
         services: Sequence[Streaming],
         threads: SharedThreads,
+        gate: Gate,
     ) -> None:
         self._known = {
-            path: grpc.unary_unary_rpc_method_handler(_behaviour(handler, path, running, threads))
+            path: grpc.unary_unary_rpc_method_handler(gate(_behaviour(handler, path, running, threads)))
             for path, handler in handlers.items()
         }
         for service in services:
             self._known.update(service.streams)
-        self._unknown = grpc.unary_unary_rpc_method_handler(_refuse)
+        self._unknown = grpc.unary_unary_rpc_method_handler(gate(_refuse))
 
     def service(self, details: Any) -> Any:
         return self._known.get(details.method, self._unknown)
 
 
-def _behaviour(
-    handler: Handler, path: str, running: RunningCalls, threads: SharedThreads
-) -> Callable[[bytes, Any], bytes]:
+def _behaviour(handler: Handler, path: str, running: RunningCalls, threads: SharedThreads) -> Behaviour:
     def answer(payload: bytes, context: Any) -> bytes:
         try:
             reply = handler(payload, request_context(context))
@@ -145,7 +187,7 @@ def _behaviour(
         except Exception:  # noqa: BLE001 - grpcio would send the exception's text to the client
             logger.exception("Answering %s failed", path)
             failed = errors.INTERNAL
-        return _fail(context, failed)
+        return fail(context, failed)
 
     return answer
 
@@ -191,11 +233,14 @@ class _Place:
                 self._running.end(self._call)
 
 
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file this is: another server may have put its own there."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _refuse(payload: bytes, context: Any) -> bytes:
-    return _fail(context, errors.UNKNOWN_METHOD)
-
-
-def _fail(context: Any, failed: Status) -> bytes:
-    context.set_code(_CODES[failed.code])
-    context.set_details(failed.details)
-    return b""
+    return fail(context, errors.UNKNOWN_METHOD)

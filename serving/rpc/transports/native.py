@@ -11,15 +11,21 @@ from pygrpc_native import EVENT_CALL, EVENT_CANCEL, NativeGrpcFront
 from serving.errors import Code, ServingError
 from serving.host.cpus import usable_cpus
 from serving.host.scheduling import take_short_turns
+from serving.host.unsent import LARGE_BYTES, UnsentBytes
 from serving.inference.call import Call
 from serving.inference.context import RequestContext
 from serving.inference.joined_calls import JoinedCalls
 from serving.inference.long_call import LongCall
 from serving.rpc import errors
-from serving.rpc.addresses import cannot_listen
+from serving.rpc.addresses import cannot_listen, is_tcp, unix_path
 from serving.rpc.errors import Status
 from serving.rpc.handler import Handler, time_limit_ms
 from serving.rpc.running import RunningCalls, abandoned, refused
+from serving.rpc.transports.draining import Drain
+from serving.rpc.transports.goaway import GoAway
+from serving.rpc.transports.held_back import HeldBack
+from serving.rpc.transports.large_answers import LOOK_SECONDS, LargeAnswers
+from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
 
 _BATCH = 64
@@ -27,9 +33,8 @@ _MOST_IO_THREADS = 2
 """With one, small calls wait for hundreds of milliseconds while an answer of a hundred megabytes leaves; on a single
 CPU a second one costs a sixth of the calls per second."""
 _WAIT_MS = 1000
-_LOOK_AGAIN_SECONDS = 0.01
-_LEAVING_SECONDS = 0.2
-"""For the front counts an answer as ended when the last of it is in the connection's buffer, not in the system's."""
+_WRITERS = "grpc-native-io"
+"""What the front names its threads."""
 
 _HELD_WAIT_MS = 5
 
@@ -62,6 +67,7 @@ class NativeTransport:
         max_request_bytes: int,
         running: RunningCalls,
         fallback: str,
+        unsent: UnsentBytes,
     ) -> None:
         self._handlers = tuple(handlers.values())
         self._paths = tuple(handlers)
@@ -69,7 +75,6 @@ class NativeTransport:
         self._running = running
         self._waiting: dict[int, Future[bytes]] = {}
         self._held: dict[int, _Held] = {}
-        self._draining = False
         self._joined = JoinedCalls()
         self._lone = True
         try:
@@ -84,6 +89,10 @@ class NativeTransport:
             self._front.start()
         except (OSError, RuntimeError) as error:
             raise cannot_listen(address, f"{error}.") from None
+        self._bound: int | str = self.port if is_tcp(address) else unix_path(address)
+        self._large = LargeAnswers(unsent, self._front.metrics)
+        self._look_at = 0.0
+        self._answers: NativeGrpcFront | HeldBack = self._front
         self._thread = threading.Thread(target=self._take, name="grpc-native", daemon=True)
 
     @property
@@ -96,21 +105,25 @@ class NativeTransport:
         self._thread.start()
 
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
-        """Refuse new calls, let running ones end and their answers leave, for ``grace_seconds`` at most; then close."""
-        self._draining = True
-        deadline = time.monotonic() + grace_seconds
-        pause, waited = threading.Event(), False
-        while not (ended := self._all_ended()) and time.monotonic() < deadline:
-            waited = not pause.wait(_LOOK_AGAIN_SECONDS)
-        if waited:
-            pause.wait(_LEAVING_SECONDS)
-        if not ended:
+        """Send clients elsewhere, answer what they have sent, for ``grace_seconds`` at most; then close."""
+        sockets = ServerSockets([self._bound])
+        if not Drain(self, sockets, GoAway(sockets, _WRITERS)).run(delay_seconds, grace_seconds):
             logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
         self._front.close()
         self._thread.join()
 
-    def _all_ended(self) -> bool:
-        """Whether every call that came in has ended. The front counts one as ended when its answer has left."""
+    def hold(self) -> None:
+        """Keep answers back from now on."""
+        self._answers = HeldBack(self._front)
+
+    def release(self) -> None:
+        """Send the answers that were kept back, and all that follow."""
+        held, self._answers = self._answers, self._front
+        if isinstance(held, HeldBack):
+            held.release()
+
+    def ended(self) -> bool:
+        """Whether every call that came in has ended: the last of its answer is in the buffer of its connection."""
         methods = self._front.metrics()["methods"].values()
         return all(each["started"] == sum(ended["count"] for ended in each["status"].values()) for each in methods)
 
@@ -125,6 +138,9 @@ class NativeTransport:
         if events is None:
             self._refuse_held()
             return False
+        if self._large.sizes and time.monotonic() > self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._large.look()
         self._lone = len(events) == 1
         for kind, call, method, payload, _, details in events:
             if kind == EVENT_CALL:
@@ -140,12 +156,12 @@ class NativeTransport:
     def _call(self, call: int, method: int, payload: bytes, details: Details) -> None:
         metadata, peer, remaining = details
         try:
-            if self._draining or len(payload) > self._max_request_bytes or (remaining is not None and remaining <= 0):
+            if len(payload) > self._max_request_bytes or (remaining is not None and remaining <= 0):
                 raise self._refusal(payload)
             timeout_ms = 0 if remaining is None else time_limit_ms(remaining)
             reply = self._handlers[method](payload, RequestContext("GRPC", peer, metadata, timeout_ms, True))
             if isinstance(reply, bytes):
-                self._front.respond(call, reply)
+                self._respond(call, reply)
             elif isinstance(reply, Call) and reply.plan.run.inline_for(reply.tensors):
                 self._short(call, method, reply)
             else:
@@ -159,19 +175,34 @@ class NativeTransport:
             self._joined.add(reply, lambda outcome: self._settle(call, method, outcome))
             return
         body = reply.at_once()
-        if body is not None:
-            self._front.respond(call, body)
+        if body is not None and len(body) <= LARGE_BYTES:
+            self._answers.respond(call, body)
+        elif body is not None:
+            self._respond(call, body)
         else:
             self._long(call, method, reply)
 
     def _settle(self, call: int, method: int, outcome: bytes | Call | Exception) -> None:
         """What became of a call in the turn."""
         if isinstance(outcome, bytes):
-            self._front.respond(call, outcome)
+            self._reply(call, method, outcome)
         elif isinstance(outcome, Exception):
             self._fail(call, method, outcome)
         else:
             self._queue(call, method, outcome)
+
+    def _reply(self, call: int, method: int, body: bytes) -> None:
+        try:
+            self._respond(call, body)
+        except ServingError as error:
+            self._fail(call, method, error)
+
+    def _respond(self, call: int, body: bytes) -> None:
+        """Answer a call. Raises ServingError if clients have not taken too many large answers."""
+        if len(body) <= LARGE_BYTES:
+            self._answers.respond(call, body)
+        else:
+            self._large.hand_over(len(body), lambda: self._answers.respond(call, body))
 
     def _queue(self, call: int, method: int, reply: Call) -> None:
         try:
@@ -181,8 +212,6 @@ class NativeTransport:
 
     def _refusal(self, payload: bytes) -> ServingError:
         """Why grpcio would not ask a handler either."""
-        if self._draining:
-            return ServingError(Code.UNAVAILABLE, "The server is shutting down")
         if len(payload) > self._max_request_bytes:
             return _too_large(len(payload), self._max_request_bytes)
         return ServingError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
@@ -249,7 +278,7 @@ class NativeTransport:
                 return
             error = done.exception()
             if error is None:
-                self._front.respond(call, done.result())
+                self._reply(call, method, done.result())
             else:
                 self._fail(call, method, error)
         finally:
@@ -263,7 +292,7 @@ class NativeTransport:
         else:
             logger.error("Answering %s failed", self._paths[method], exc_info=error)
             failed = errors.INTERNAL
-        self._front.fail(call, failed.code, failed.details)
+        self._answers.fail(call, failed.code, failed.details)
 
 
 def _too_large(size: int, limit: int) -> ServingError:

@@ -144,16 +144,12 @@ def test_large_answer_leaves_before_the_end(start: Start) -> None:
 
 
 def test_new_connections_are_refused_meanwhile(start: Start) -> None:
-    """The REST port closes while calls are in flight; gRPC sends newcomers away with a code to try elsewhere."""
+    """Both ports close while calls are in flight, so that newcomers try elsewhere."""
     server = start()
-    with SlowCalls(server, 2000) as calls:
+    with SlowCalls(server, 4000) as calls:
         server.terminate()
         wait_until("the REST port is closed", lambda: refuses(server.rest_port))
-        newcomer = GrpcClient(server)
-        with pytest.raises(RefusedError) as refused:
-            newcomer.predict(FAST, ONE)
-        newcomer.close()
-        assert refused.value.code == "UNAVAILABLE"
+        wait_until("the gRPC port is closed", lambda: refuses(server.grpc_port))
         assert calls.under_way()
         assert calls.all_answered()
 
@@ -240,5 +236,4 @@ def test_busy_server_loses_no_answer(start: Start, door: str) -> None:
             assert warm.acquire(timeout=START_SECONDS)
         server.terminate()
         assert server.wait() == 0
-        # grpcio cancels a call that comes in at the very moment of its shutdown, before anything is done for it.
-        assert {end.result() for end in ends} <= {"UNAVAILABLE", "CANCELLED"}
+        assert {end.result() for end in ends} == {"UNAVAILABLE"}

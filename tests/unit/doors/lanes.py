@@ -17,7 +17,7 @@ from serving.core.manager import Manager
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import DataType, Tensor
-from serving.host.unsent import Unsent
+from serving.host.unsent import UnsentBytes
 from serving.inference.call import Reply
 from serving.inference.context import RequestContext
 from serving.inference.placement import Workers
@@ -214,7 +214,7 @@ def running(
     opened: bool = True,
     tls: Tls | None = None,
     bounds: Bounds = BOUNDS,
-    unsent: Unsent | None = None,
+    unsent: UnsentBytes | None = None,
 ) -> Iterator[Running]:
     """A door in a thread of its own, on uvloop as in the server."""
     started: Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]] = Future()

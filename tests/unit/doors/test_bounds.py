@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.host.unsent import Unsent
+from serving.host.unsent import UnsentBytes
 from serving.rest.connection.bounds import Bounds
 from tests.support import TIMEOUT_SECONDS
 from tests.support.server_process import wait_until
@@ -162,7 +162,7 @@ def test_answers_are_valid_unicode(door: Running) -> None:
 @pytest.mark.parametrize("lane", [True, False], ids=["lane", "road"])
 def test_answers_that_nobody_reads_are_bounded(lane: bool) -> None:
     """Beyond the bound a large answer is refused, a small one is not; what is read makes room again."""
-    unsent = Unsent(4 * MEGABYTES)
+    unsent = UnsentBytes(4 * MEGABYTES)
     many = b'{"instances": [%b]}' % b",".join([b"1e5"] * 12_000)  # more than twice as many bytes in the answer
     request = LINE + b"Content-Length: %d\r\n\r\n" % len(many) + many
     with running(lane=lane, unsent=unsent) as opened:
@@ -174,7 +174,7 @@ def test_answers_that_nobody_reads_are_bounded(lane: bool) -> None:
             with pytest.raises(TimeoutError):
                 deaf.sendall(request * 400)  # until the server reads no more
             wait_until("an answer is not taken", lambda: unsent.bytes > 0)
-            unsent.add(4 * MEGABYTES)
+            unsent.count(4 * MEGABYTES)
             assert ask(opened, request) == b"429 Client Error"
             assert ask(opened, LINE + LENGTH + b"\r\n" + BODY) == b"200 OK"
             unsent.remove(4 * MEGABYTES)

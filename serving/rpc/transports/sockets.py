@@ -1,0 +1,189 @@
+"""The sockets of a server in this process that has no calls for them: they are found among its descriptors.
+
+Whatever is asked or done goes through a copy of the descriptor, whose identity is looked at after copying: the server
+may close its own, and the number may be another's, at any time. Linux only.
+"""
+
+import array
+import fcntl
+import os
+import select
+import socket
+import struct
+import termios
+import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+_DESCRIPTORS = Path("/proc/self/fd")
+_TCP_INFO_BYTES = 148
+_UNSENT = (24, 144)
+_BYTES_ACKED = 120
+_BYTES_RECEIVED = 128
+"""Where ``struct tcp_info`` of Linux 4.6 has what the peer's system has not acknowledged, that is packets, and bytes
+that are not yet in any; how many bytes it has acknowledged; and how many have come from it."""
+
+_ACCEPT_SECONDS = 0.002
+"""What a server is left to accept what waits."""
+
+_SO_ATTACH_FILTER = 26
+_NO_NEW_CONNECTION = [
+    (0x30, 0, 0, 13),  # load the byte of flags of the TCP header
+    (0x45, 1, 0, 0x02),  # SYN? then skip one
+    (0x06, 0, 0, 0xFFFFFFFF),  # take the packet whole
+    (0x06, 0, 0, 0),  # drop it
+]
+"""Classic BPF for a listener: handshakes that have begun are finished, new ones are not begun."""
+
+
+class Sent(NamedTuple):
+    """Whether the peer's system, or a local peer, has taken all that was written, and how many bytes those were.
+
+    Where nobody counts them, as for UNIX sockets, there are None.
+    """
+
+    all: bool
+    bytes: int | None
+
+
+class Connection:
+    """One accepted connection, through a copy of its descriptor; ``number`` names it for as long as it lives."""
+
+    def __init__(self, copy: socket.socket, number: int) -> None:
+        self.number = number
+        self._copy = copy
+
+    def sent(self) -> Sent:
+        """What has become of all that the server has written. For TCP, other threads get no turn meanwhile."""
+        if self._copy.family != socket.AF_UNIX:
+            info = self._copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            if len(info) == _TCP_INFO_BYTES:
+                return Sent(not any(_field(info, "I", at) for at in _UNSENT), _field(info, "Q", _BYTES_ACKED))
+        return Sent(_asked(self._copy, termios.TIOCOUTQ) == 0, None)
+
+    def received(self) -> int:
+        """Bytes that have come since the beginning; for a UNIX socket 0, for nobody counts them."""
+        if self._copy.family == socket.AF_UNIX:
+            return 0
+        info = self._copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        return _field(info, "Q", _BYTES_RECEIVED) if len(info) == _TCP_INFO_BYTES else 0
+
+    def unread(self) -> int:
+        """Bytes that have come and that the server has not read."""
+        return _asked(self._copy, termios.FIONREAD)
+
+    def write(self, data: bytes) -> bool:
+        """Whether ``data`` could be written, whole; nothing waits. Raises OSError if the connection is gone."""
+        try:
+            return self._copy.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) == len(data)
+        except BlockingIOError:
+            return False
+
+
+class ServerSockets:
+    """Listeners and connections of the server that listens on ``addresses``: ports, and paths of UNIX sockets."""
+
+    def __init__(self, addresses: Iterable[int | str]) -> None:
+        self._addresses = frozenset(addresses)
+
+    def connections(self, beside: Collection[int] = ()) -> Iterator[Connection]:
+        """All that are open now, without those in ``beside``. Each is to be used before the next is taken."""
+        for _, inode, copy in self._own(beside):
+            if not _listens(copy):
+                yield Connection(copy, inode)
+
+    def stop_new_connections(self) -> None:
+        """Begin no handshake any more; those that have begun are finished. Local clients have none."""
+        for _, _, copy in self._own():
+            if _listens(copy) and copy.family != socket.AF_UNIX:
+                with suppress(OSError):  # no filters here: who connects in these moments may be refused late
+                    _attach(copy, _NO_NEW_CONNECTION)
+
+    def take_listeners(self, wait_seconds: float) -> None:
+        """Close the listeners behind the server's back, which still holds the descriptors: nothing comes from them.
+
+        First it accepts what has come, for ``wait_seconds`` at most. Not by ``shutdown``: a server would be told again
+        and again that there is something to accept, and spin.
+        """
+        deadline = time.monotonic() + wait_seconds
+        listeners = [(descriptor, inode) for descriptor, inode, copy in self._own() if _listens(copy)]
+        with Path(os.devnull).open("rb") as nothing:
+            for descriptor, inode in listeners:
+                while _has_waiting(descriptor) and time.monotonic() < deadline:
+                    time.sleep(_ACCEPT_SECONDS)
+                if _inode(descriptor) == inode:
+                    os.dup2(nothing.fileno(), descriptor, inheritable=False)
+
+    def _own(self, beside: Collection[int] = ()) -> Iterator[tuple[int, int, socket.socket]]:
+        seen = set()
+        for descriptor in _numbers():
+            if (number := _inode(descriptor)) is None or number in beside:
+                continue
+            with _copied(descriptor) as copy:
+                inode = copy and _inode(copy.fileno())
+                if copy is not None and inode and inode not in seen and self._is_own(copy):
+                    seen.add(inode)
+                    yield descriptor, inode, copy
+
+    def _is_own(self, copy: socket.socket) -> bool:
+        """Accepted connections have the address of their listener."""
+        if copy.family == socket.AF_UNIX:
+            return copy.getsockname() in self._addresses
+        return copy.family in (socket.AF_INET, socket.AF_INET6) and copy.getsockname()[1] in self._addresses
+
+
+def _numbers() -> list[int]:
+    with suppress(OSError):
+        return [int(entry.name) for entry in _DESCRIPTORS.iterdir()]
+    return []
+
+
+def _inode(descriptor: int) -> int | None:
+    """The number of the socket that a descriptor is, if it is one."""
+    with suppress(OSError):
+        kind, _, number = str((_DESCRIPTORS / str(descriptor)).readlink()).partition(":[")
+        return int(number[:-1]) if kind == "socket" else None
+    return None
+
+
+@contextmanager
+def _copied(descriptor: int) -> Iterator[socket.socket | None]:
+    """A copy of a socket's descriptor for a moment: while there is one, the server's close does not reach the peer."""
+    try:
+        number = os.dup(descriptor)
+    except OSError:
+        yield None
+        return
+    try:
+        copy = socket.socket(fileno=number)
+    except OSError:
+        os.close(number)
+        yield None
+        return
+    with copy:
+        yield copy
+
+
+def _listens(copy: socket.socket) -> bool:
+    return bool(copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _field(info: bytes, kind: str, at: int) -> int:
+    return int(struct.unpack_from(kind, info, at)[0])
+
+
+def _has_waiting(listener: int) -> bool:
+    with _copied(listener) as copy:
+        return copy is not None and bool(select.select([copy], [], [], 0)[0])
+
+
+def _asked(copy: socket.socket, request: int) -> int:
+    return int(struct.unpack("i", fcntl.ioctl(copy.fileno(), request, bytes(4)))[0])
+
+
+def _attach(copy: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
+    code = array.array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in program))
+    address, _ = code.buffer_info()
+    copy.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), address))
