@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from serving.errors import invalid_configuration
-from serving.host.unsent import UnsentBytes
 from serving.inference.context import Admit
+from serving.inference.unsent import UnsentBytes
 from serving.rpc.addresses import addresses
 from serving.rpc.api.health import CHECK, Health
 from serving.rpc.api.reflection import Reflection

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from serving.host.unsent import UnsentBytes
+from serving.inference.unsent import UnsentBytes
 from serving.rpc.addresses import is_tcp
 from serving.rpc.handler import Handler
 from serving.rpc.running import HOLD_SECONDS, RunningCalls

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import grpc
 
 from serving.errors import ServingError
-from serving.host.unsent import LARGE_BYTES, UnsentBytes
 from serving.inference.call import Call
 from serving.inference.long_call import LongCall
+from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rpc import errors
 from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded, unix_path
 from serving.rpc.errors import Status

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from serving.errors import Code, ServingError
-from serving.host.unsent import LARGE_BYTES, UnsentBytes
+from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rpc.server import Transport
 from serving.rpc.transports.fronted import FrontedTransport
 from serving.rpc.transports.grpcio import GrpcioTransport
