@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 
 from serving.errors import Code, ServingError
-from serving.host.allocator import return_free_pages
 
 LARGE_BYTES = 64 * 2**10
 """Answers up to this size are not counted: it would cost more than they do."""
@@ -15,10 +14,11 @@ _WORTH_RETURNING_BYTES = 64 * 2**20
 class UnsentBytes:
     """How many there are. Thread-safe.
 
-    When the last of many is taken, free memory goes back to the system, on a thread of its own: nobody waits for it.
+    When the last of many is taken, ``give_back`` returns free memory to the system, on a thread of its own: nobody waits
+    for it.
     """
 
-    def __init__(self, limit: int, give_back: Callable[[], None] = return_free_pages) -> None:
+    def __init__(self, limit: int, give_back: Callable[[], None]) -> None:
         self._limit = limit
         self._give_back = give_back
         self._lock = threading.Lock()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import grpc
 
 from serving.errors import ServingError
+from serving.host.allocator import return_free_pages
 from serving.inference.call import Call
 from serving.inference.long_call import LongCall
 from serving.inference.unsent import LARGE_BYTES, UnsentBytes
@@ -76,7 +77,7 @@ class GrpcioTransport:
         unsent: UnsentBytes | None = None,
     ) -> None:
         self._services = tuple(services)
-        self._gate = _Gate(unsent or UnsentBytes(sys.maxsize))
+        self._gate = _Gate(unsent or UnsentBytes(sys.maxsize, return_free_pages))
         self._plain = credentials is None
         options: dict[str, str | int] = {
             "grpc.max_receive_message_length": min(max_request_bytes, LARGEST_MESSAGE),
