@@ -11,11 +11,11 @@ from serving.configuration import model_config, monitoring_config
 from serving.configuration.session_config import Sessions
 from serving.core.manager import Manager
 from serving.host import allocator
-from serving.host.unsent import UnsentBytes
 from serving.inference.context import Admit
 from serving.inference.placement import Workers
 from serving.inference.run_watch import RunWatch
 from serving.inference.service import Service
+from serving.inference.unsent import UnsentBytes
 from serving.inference.warmup import Warmup
 from serving.loading import batching_stage
 from serving.loading.loaders import Loaders, Stage

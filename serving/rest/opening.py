@@ -2,7 +2,7 @@
 
 import ssl
 
-from serving.host.unsent import UnsentBytes
+from serving.inference.unsent import UnsentBytes
 from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds
 from serving.rest.server import RestDoor

@@ -14,7 +14,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from serving.host.listening import bind, is_readable, refuse_handshakes
-from serving.host.unsent import UnsentBytes
+from serving.inference.unsent import UnsentBytes
 from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.heads import Heads

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from serving.errors import invalid_configuration
-from serving.host.unsent import UnsentBytes
+from serving.host.allocator import return_free_pages
 from serving.inference.context import Admit
+from serving.inference.unsent import UnsentBytes
 from serving.rpc.addresses import addresses
 from serving.rpc.api.health import CHECK, Health
 from serving.rpc.api.reflection import Reflection
@@ -55,7 +56,7 @@ def open_transport(
     Bound to --port and --grpc_socket_path. ``unsent`` is the count that it shares with other doors. Raises
     ConfigurationError.
     """
-    unsent = unsent or UnsentBytes(settings.max_unsent_bytes)
+    unsent = unsent or UnsentBytes(settings.max_unsent_bytes, return_free_pages)
     health = Health(admit) if settings.enable_grpc_healthcheck_service else None
     aside: dict[str, Handler] = {CHECK: health.check} if health else {}
     names = {path.split("/")[1] for path in (*handlers, *aside)}

@@ -22,7 +22,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "settings": frozenset(),
         "protos": frozenset(),
         "telemetry": frozenset({"errors"}),
-        "host": frozenset({"core", "errors", "telemetry"}),
+        "host": frozenset({"core", "telemetry"}),
         "core": frozenset({"errors"}),
         "codecs": frozenset({"core", "errors", "protos"}),
         "sources": frozenset({"core", "errors"}),

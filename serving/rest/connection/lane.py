@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from serving.host.unsent import LARGE_BYTES
 from serving.inference.context import RequestContext
+from serving.inference.unsent import LARGE_BYTES
 from serving.rest import errors
 from serving.rest.answer import Answer, wire
 from serving.rest.app import RestApp

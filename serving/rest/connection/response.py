@@ -4,7 +4,7 @@ from typing import Any, Protocol, cast
 
 from aiohttp import web
 
-from serving.host.unsent import LARGE_BYTES
+from serving.inference.unsent import LARGE_BYTES
 from serving.rest.answer import Answer, wire
 
 _HTTP_1_1 = (1, 1)

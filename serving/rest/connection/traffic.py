@@ -7,7 +7,7 @@ from typing import Protocol
 
 from serving.errors import ServingError
 from serving.host.listening import is_readable
-from serving.host.unsent import LARGE_BYTES, UnsentBytes
+from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rest import errors
 from serving.rest.answer import Answer
 from serving.rest.connection.bounds import Bounds

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from serving.host.unsent import UnsentBytes
+from serving.host.allocator import return_free_pages
+from serving.inference.unsent import UnsentBytes
 from serving.rpc.addresses import is_tcp
 from serving.rpc.handler import Handler
 from serving.rpc.running import HOLD_SECONDS, RunningCalls
@@ -35,7 +36,7 @@ class FrontedTransport:
     ) -> None:
         name = f"tensorflow-serving-{secrets.token_hex(16)}"
         running = RunningCalls(max_threads, hold_seconds=hold_seconds)
-        unsent = unsent or UnsentBytes(sys.maxsize)
+        unsent = unsent or UnsentBytes(sys.maxsize, return_free_pages)
         self._back = GrpcioTransport(
             aside,
             [f"unix-abstract:{name}"],

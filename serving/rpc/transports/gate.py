@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from serving.errors import ServingError
-from serving.host.unsent import LARGE_BYTES, UnsentBytes
+from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rpc import errors
 from serving.rpc.handler import fail
 

@@ -12,9 +12,9 @@ import grpc
 
 from serving.errors import ServingError
 from serving.host.threads import Share, SharedThreads
-from serving.host.unsent import UnsentBytes
 from serving.inference.call import Call
 from serving.inference.long_call import LongCall
+from serving.inference.unsent import UnsentBytes
 from serving.rpc import errors
 from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded, unix_path
 from serving.rpc.handler import Handler, fail, request_context

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from serving.host.unsent import LARGE_BYTES, UnsentBytes
+from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 
 LOOK_SECONDS = 0.5
 

@@ -11,11 +11,11 @@ from pygrpc_native import EVENT_CALL, EVENT_CANCEL, NativeGrpcFront
 from serving.errors import Code, ServingError
 from serving.host.cpus import usable_cpus
 from serving.host.scheduling import take_short_turns
-from serving.host.unsent import LARGE_BYTES, UnsentBytes
 from serving.inference.call import Call
 from serving.inference.context import RequestContext
 from serving.inference.joined_calls import JoinedCalls
 from serving.inference.long_call import LongCall
+from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rpc import errors
 from serving.rpc.addresses import cannot_listen, is_tcp, unix_path
 from serving.rpc.errors import Status

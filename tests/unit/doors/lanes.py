@@ -17,10 +17,10 @@ from serving.core.manager import Manager
 from serving.core.servable import Run
 from serving.core.signature import Signature, TensorInfo
 from serving.core.tensor import DataType, Tensor
-from serving.host.unsent import UnsentBytes
 from serving.inference.call import Reply
 from serving.inference.context import RequestContext
 from serving.inference.placement import Workers
+from serving.inference.unsent import UnsentBytes
 from serving.rest.answer import Answer
 from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds

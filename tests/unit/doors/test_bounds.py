@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.host.unsent import UnsentBytes
+from serving.inference.unsent import UnsentBytes
 from serving.rest.connection.bounds import Bounds
 from tests.support import TIMEOUT_SECONDS
 from tests.support.server_process import wait_until

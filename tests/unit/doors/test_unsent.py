@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from serving.errors import Code, ServingError
-from serving.host.unsent import LARGE_BYTES, UnsentBytes
+from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rpc.server import Transport
 from serving.rpc.transports.fronted import FrontedTransport
 from serving.rpc.transports.grpcio import GrpcioTransport
@@ -36,7 +36,7 @@ Open = Callable[[UnsentBytes], Transport]
 @pytest.mark.parametrize(("sizes", "fits"), [((10, 90), True), ((10, 91), False), ((200,), True), ((200, 1), False)])
 def test_limit(sizes: tuple[int, ...], fits: bool) -> None:
     """All together, but for one that waits for nobody else; the text has both sizes and the flag."""
-    unsent = UnsentBytes(100)
+    unsent = UnsentBytes(100, lambda: None)
     *first, last = sizes
     for size in first:
         unsent.add(size)
@@ -108,7 +108,7 @@ def received(connection: Http2Connection, stream: int) -> int:
 
 def test_unread_answers_are_bounded(open_transport: Open) -> None:
     """What does not fit is refused, small answers never are, and once all have been taken there is room again."""
-    unsent = UnsentBytes(LIMIT)
+    unsent = UnsentBytes(LIMIT, lambda: None)
     transport = open_transport(unsent)
     with Http2Connection(transport.port, NO_WINDOW) as stalled, Http2Connection(transport.port) as other:
         stalled.send(asked(1, len(LARGE)) + asked(3, len(LARGE)))
@@ -132,7 +132,7 @@ def test_unread_answers_are_bounded(open_transport: Open) -> None:
 @pytest.mark.parametrize("end", ["cancel", "close"])
 def test_answers_for_nobody_are_not_counted(open_transport: Open, end: str) -> None:
     """Of calls that were cancelled, and of connections that are gone."""
-    unsent = UnsentBytes(LIMIT)
+    unsent = UnsentBytes(LIMIT, lambda: None)
     transport = open_transport(unsent)
     with Http2Connection(transport.port, NO_WINDOW) as stalled:
         stalled.send(asked(1, len(LARGE)) + asked(3, len(LARGE)))

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 
 from serving.errors import Code, ServingError
-from serving.host.allocator import return_free_pages
 
 LARGE_BYTES = 64 * 2**10
 """Answers up to this size are never refused: to look would cost more than they do."""
@@ -18,7 +17,7 @@ class UnsentBytes:
     When the last of many is taken, free memory goes back to the system, on a thread of its own: nobody waits for it.
     """
 
-    def __init__(self, limit: int = 0, give_back: Callable[[], None] = return_free_pages) -> None:
+    def __init__(self, limit: int = 0, give_back: Callable[[], None] = lambda: None) -> None:
         self._limit = limit
         self._give_back = give_back
         self._lock = threading.Lock()
