@@ -13,6 +13,7 @@ from tests.parity.tensorflow_says import Call
 
 DIFFERENCES = {
     "C2": "GET /v1/models lists the models",
+    "C16-invalid-utf8": "error bodies are valid UTF-8",
     "R-bundle": "session bundles load, if they are whole",
     "G30": "session bundles load, if they are whole",
     "H5": "what does not fit into a batch is run apart",

@@ -17,7 +17,8 @@ import grpc
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 60.0
-AT_ONCE = "--version_settle_seconds=0"
+AT_ONCE = ("--version_settle_seconds=0", "--drain_grace_seconds=1")
+"""Tests write models just before they are served, and end servers with connections open; what they pass comes later."""
 _LOOK_AGAIN_SECONDS = 0.01
 
 _GRPC_PORT = re.compile(r"Running gRPC ModelServer at 0\.0\.0\.0:(\d+) \.\.\.")
@@ -68,7 +69,7 @@ class ServerProcess:
         self.output: list[str] = []
         self._printed = threading.Condition()
         self.process = subprocess.Popen(
-            [*command, "--port=-1", "--rest_api_port=-1", AT_ONCE, *flags],
+            [*command, "--port=-1", "--rest_api_port=-1", *AT_ONCE, *flags],
             cwd=directory,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdout=subprocess.PIPE,
