@@ -82,8 +82,9 @@ class Road(RequestHandler):
         current = self._current_request
         if current is not None:
             return current.content.is_eof()
-        # A request that has been taken from the queue and has not been begun: ``begin`` sees whether it is whole.
-        return self._has_whole_request() or self._waiter is None
+        # Without a waiter one has been taken from the queue and not begun, and ``begin`` sees whether it is whole; or
+        # there was none yet, and aiohttp's task has not come to wait.
+        return self._has_whole_request() or (self._waiter is None and self._request_count > 0)
 
     def begin(self, request: web.BaseRequest) -> None:
         """A request is going to be answered; of one that is cut off the rest will never come."""
@@ -162,7 +163,7 @@ class Road(RequestHandler):
         """End it if it has no request, nor one that has just arrived."""
         idle = self._waiter is not None and not self._waiter.done() and not self._messages
         if idle and self.transport is not None and not has_arrived(self.transport):
-            self.linger()
+            self._end()
 
     def take_over(self, transport: asyncio.Transport, data: bytes, expires_at: float, *, ended: bool) -> None:
         """Go on with a connection of the lane, which begins with ``data`` here and may be idle until ``expires_at``.
@@ -220,8 +221,14 @@ class Road(RequestHandler):
         if not self._messages and (current is None or not current.content.is_eof()):
             transport.write(wire(errors.page(status), keep_alive=False))
         if current is None:
-            self.linger()
+            self._end()
         else:
+            self.force_close()
+
+    def _end(self) -> None:
+        """End a connection that owes nothing, which aiohttp does not."""
+        self.linger()
+        if self.transport is not None:  # it cannot linger
             self.force_close()
 
     def resume_reading(self, resume_parser: bool = True) -> None:

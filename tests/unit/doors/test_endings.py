@@ -65,6 +65,7 @@ def wait_draining(door: Running) -> None:
         pytest.param(request("POST", SLOW, BODY) + FAST * 3 + request("GET", STATUS), 5, id="pipelined"),
         pytest.param(FAST * 40, 40, id="more than a turn"),
         pytest.param(FAST + CHUNKED + FAST[:-1], 2, id="the last cut off"),
+        pytest.param(FAST + b"POST /v", 1, id="a beginning behind it"),
         pytest.param(FAST[:-1], 0, id="cut off"),
         pytest.param(CHUNKED[:-1], 0, id="chunked, cut off"),
     ],
