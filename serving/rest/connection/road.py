@@ -231,6 +231,11 @@ class Road(RequestHandler):
         if self.transport is not None:  # it cannot linger
             self.force_close()
 
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log a defect; a body that is refused while aiohttp reads it to its end is none."""
+        if not isinstance(kw.get("exc_info"), RefusedError):
+            super().log_exception(*args, **kw)
+
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on; aiohttp's streams call this for every piece of a body, though reading was not paused."""
         if self._reading_paused or self._buffer_paused:
