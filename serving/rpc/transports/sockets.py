@@ -4,18 +4,20 @@ Whatever is asked or done goes through a copy of the descriptor, whose identity 
 may close its own, and the number may be another's, at any time. Linux only.
 """
 
-import array
 import fcntl
 import os
 import select
 import socket
 import struct
 import termios
+import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from serving.host.listening import refuse_handshakes
 
 _DESCRIPTORS = Path("/proc/self/fd")
 _TCP_INFO_BYTES = 148
@@ -28,14 +30,8 @@ that are not yet in any; how many bytes it has acknowledged; and how many have c
 _ACCEPT_SECONDS = 0.002
 """What a server is left to accept what waits."""
 
-_SO_ATTACH_FILTER = 26
-_NO_NEW_CONNECTION = [
-    (0x30, 0, 0, 13),  # load the byte of flags of the TCP header
-    (0x45, 1, 0, 0x02),  # SYN? then skip one
-    (0x06, 0, 0, 0xFFFFFFFF),  # take the packet whole
-    (0x06, 0, 0, 0),  # drop it
-]
-"""Classic BPF for a listener: handshakes that have begun are finished, new ones are not begun."""
+_looking = threading.Lock()
+"""Held while somebody looks: another server of this process would take the copies for descriptors of the socket."""
 
 
 class Sent(NamedTuple):
@@ -98,8 +94,7 @@ class ServerSockets:
         """Begin no handshake any more; those that have begun are finished. Local clients have none."""
         for _, _, copy in self._own():
             if _listens(copy) and copy.family != socket.AF_UNIX:
-                with suppress(OSError):  # no filters here: who connects in these moments may be refused late
-                    _attach(copy, _NO_NEW_CONNECTION)
+                refuse_handshakes(copy.fileno())
 
     def take_listeners(self, wait_seconds: float) -> None:
         """Close the listeners behind the server's back, which still holds the descriptors: nothing comes from them.
@@ -113,19 +108,21 @@ class ServerSockets:
             for descriptor, inode in listeners:
                 while _has_waiting(descriptor) and time.monotonic() < deadline:
                     time.sleep(_ACCEPT_SECONDS)
-                if _inode(descriptor) == inode:
-                    os.dup2(nothing.fileno(), descriptor, inheritable=False)
+                with _looking:
+                    if _inode(descriptor) == inode:
+                        os.dup2(nothing.fileno(), descriptor, inheritable=False)
 
     def _own(self, beside: Collection[int] = ()) -> Iterator[tuple[int, int, socket.socket]]:
         seen = set()
-        for descriptor in _numbers():
-            if (number := _inode(descriptor)) is None or number in beside:
-                continue
-            with _copied(descriptor) as copy:
-                inode = copy and _inode(copy.fileno())
-                if copy is not None and inode and inode not in seen and self._is_own(copy):
-                    seen.add(inode)
-                    yield descriptor, inode, copy
+        with _looking:
+            for descriptor in _numbers():
+                if (number := _inode(descriptor)) is None or number in beside:
+                    continue
+                with _copied(descriptor) as copy:
+                    inode = copy and _inode(copy.fileno())
+                    if copy is not None and inode and inode not in seen and self._is_own(copy):
+                        seen.add(inode)
+                        yield descriptor, inode, copy
 
     def _is_own(self, copy: socket.socket) -> bool:
         """Accepted connections have the address of their listener."""
@@ -181,9 +178,3 @@ def _has_waiting(listener: int) -> bool:
 
 def _asked(copy: socket.socket, request: int) -> int:
     return int(struct.unpack("i", fcntl.ioctl(copy.fileno(), request, bytes(4)))[0])
-
-
-def _attach(copy: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
-    code = array.array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in program))
-    address, _ = code.buffer_info()
-    copy.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), address))
