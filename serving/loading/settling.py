@@ -112,7 +112,7 @@ class Settling:
         age = (self._wall_clock() - files.changed_ns) / _NANOS
         ago = f"{age:.1f} s ago" if age >= 0 else f"{-age:.1f} s in the future, by this machine's clock"
         logger.info(
-            "Servable version %s is not loaded before its files have been left alone for %g s "
+            "Waiting until the files of servable version %s have been left alone for %g s "
             "(--version_settle_seconds): %s changed %s",
             servable_id,
             self._settle_seconds,

@@ -107,7 +107,7 @@ def test_the_default_at_start(base: Path, models: Path, poll: str) -> None:
         assert value(server) == 5.0
         (said,) = lines(server, "left alone")
     assert re.search(
-        r"Servable version \{name: default version: 123\} is not loaded before its files have been left alone for 2 s "
+        r"Waiting until the files of servable version \{name: default version: 123\} have been left alone for 2 s "
         r"\(--version_settle_seconds\): assets/asset.txt changed 86[0-9.]+ s in the future, by this machine's clock",
         said,
     )

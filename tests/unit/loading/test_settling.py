@@ -72,7 +72,7 @@ def test_young_files_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
         assert not files.begins(1.0)
         assert files.begins(1.5)
     assert [record.getMessage() for record in caplog.records] == [
-        "Servable version {name: m version: 1} is not loaded before its files have been left alone for 2 s "
+        "Waiting until the files of servable version {name: m version: 1} have been left alone for 2 s "
         "(--version_settle_seconds): saved_model.pb changed 0.5 s ago"
     ]
 
