@@ -106,7 +106,7 @@ class Settings:
     rest_small_request_lane: bool = _flag("bool", True, _REST, "Answer plain POSTs of less than 64 KiB without aiohttp's parser and tasks, as long as a connection sends nothing else.", ours=True)
     rest_exact_digits: bool = _flag("bool", False, _REST, "Write all floats with the digits of TensorFlow Serving. Without it, outputs of more than 4096 floats in answers to Predict have the shortest digits that give the same values, which is faster.", ours=True)
     rest_api_max_head_bytes: int = _flag("int32", 65536, _REST, "Largest head of a REST request, in bytes: request line and headers; no limit if not positive.", ours=True)
-    rest_api_head_timeout_seconds: float = _flag("float", 60.0, _REST, "Seconds in which the head of a REST request must be complete once it has begun; none if not positive.", ours=True)
+    rest_api_head_timeout_seconds: float = _flag("float", 60.0, _REST, "Seconds in which the head of a REST request must be complete once it has begun, and a new connection must begin one; none if not positive.", ours=True)
     rest_api_body_timeout_seconds: float = _flag("float", 60.0, _REST, "Seconds in which the body of a REST request must be complete, besides what --rest_api_min_body_bytes_per_second allows for its size; none if not positive.", ours=True)
     rest_api_min_body_bytes_per_second: int = _flag("int32", 100, _REST, "Rate at which a REST request's body must come in all, after --rest_api_body_timeout_seconds; if not positive size buys no time.", ours=True)
     rest_api_max_connections_per_peer: int = _flag("int32", 0, _REST, "REST connections that one client address may have open; more are answered 429. No limit if not positive.", ours=True)

@@ -168,21 +168,23 @@ class RestDoor:
     async def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Take what comes for ``delay_seconds``, then stop listening; answer all that was taken.
 
-        Each connection ends behind its next answer. After ``grace_seconds`` those end that have no request.
+        Each connection ends behind its next answer. Shortly before ``grace_seconds`` are over those end that have no
+        request.
         """
         loop, traffic = asyncio.get_running_loop(), self._traffic
         deadline = loop.time() + grace_seconds
         traffic.draining = True
         await asyncio.sleep(min(delay_seconds, grace_seconds))
         await self._stop_listening(min(_HANDSHAKE_SECONDS, grace_seconds))
+        last = min(_LAST_SECONDS, grace_seconds / 4)
+        await traffic.wait_closed(deadline - last - loop.time())
+        for connection in list(traffic.connections):
+            connection.end_if_idle()
         await traffic.wait_closed(deadline - loop.time())
         if traffic.in_flight:
             logger.warning(
                 "%d REST requests did not finish within --drain_grace_seconds and are dropped", traffic.in_flight
             )
-        for connection in list(traffic.connections):
-            connection.end_if_idle()
-        await traffic.wait_closed(min(_LAST_SECONDS, grace_seconds))
 
     async def _stop_listening(self, handshake_seconds: float) -> None:
         """Take every connection that a client has, and no other: one that is reset has lost its request."""

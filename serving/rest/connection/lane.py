@@ -109,7 +109,7 @@ class Lane(asyncio.Protocol):
         """Begin to read."""
         self._transport = cast("asyncio.Transport", transport)
         report_unsent(self._transport)
-        self._expires_at = self._loop.time() + self._keepalive_seconds
+        self._expires_at = self._loop.time() + min(self._keepalive_seconds, self._traffic.bounds.head_seconds())
         self._timer = self._loop.call_at(self._expires_at, self._expire)
         traffic = self._traffic
         if not traffic.takes(self, self.peer if traffic.bounds.max_connections_per_peer else ""):
@@ -363,7 +363,8 @@ class Lane(asyncio.Protocol):
         """The time of the answer that was the last one when the timer was set is over."""
         now = self._loop.time()
         if now >= self._expires_at:
-            if self.take(Event.EXPIRED) is _CLOSED:
+            timed = self.state is State.HEAD and self._traffic.bounds.head_seconds() < self._keepalive_seconds
+            if not timed and self.take(Event.EXPIRED) is _CLOSED:
                 self.stop()
                 return
             self._expires_at = now + self._keepalive_seconds

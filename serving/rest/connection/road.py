@@ -54,10 +54,24 @@ class Road(RequestHandler):
         super().connection_made(transport)
         report_unsent(cast("asyncio.Transport", transport))
         traffic = self._traffic
-        if self not in traffic.connections and not traffic.takes(
-            self, peer_of(transport) if traffic.bounds.max_connections_per_peer else ""
-        ):
+        if self in traffic.connections:  # the lane had it
+            return
+        if not traffic.takes(self, peer_of(transport) if traffic.bounds.max_connections_per_peer else ""):
             self._refuse(429)
+        elif self._has_head_time() and self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+            self._next_keepalive_close_time = self._loop.time() + traffic.bounds.head_seconds()
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
+    def _has_head_time(self) -> bool:
+        """Whether heads have a time of their own, less than that of idle connections."""
+        return self._traffic.bounds.head_seconds() < self._keepalive_timeout
+
+    def _process_keepalive(self) -> None:
+        """End the connection if nothing has come for too long; a request that has begun has times of its own."""
+        if self._part and self._has_head_time():
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give up what is awaited: nobody is there to take it."""

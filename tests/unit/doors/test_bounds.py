@@ -128,9 +128,27 @@ def test_request_that_does_not_come_to_its_end(lane: bool, data: bytes) -> None:
         running(lane=lane, bounds=SHORT) as opened,
         socket.create_connection(("127.0.0.1", opened.door.port), TIMEOUT_SECONDS) as idle,
     ):
+        idle.sendall(LINE + LENGTH + b"\r\n" + BODY)
+        assert idle.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")
         assert ask(opened, data) == b"408 Request Timeout"
         idle.sendall(LINE + LENGTH + b"\r\n" + BODY)
         assert idle.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("lane", [True, False], ids=["lane", "road"])
+def test_connection_that_begins_nothing(lane: bool) -> None:
+    """It is closed without a word after the same time; one that has been answered once may be idle."""
+    with running(lane=lane, bounds=SHORT) as opened:
+        address = ("127.0.0.1", opened.door.port)
+        with (
+            socket.create_connection(address, TIMEOUT_SECONDS) as used,
+            socket.create_connection(address, TIMEOUT_SECONDS) as unused,
+        ):
+            used.sendall(LINE + LENGTH + b"\r\n" + BODY)
+            assert used.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")
+            assert unused.recv(1) == b""
+            used.sendall(LINE + LENGTH + b"\r\n" + BODY)
+            assert used.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize("lane", [True, False], ids=["lane", "road"])
