@@ -13,7 +13,7 @@ from serving.rpc.handler import fail
 Behaviour = Callable[[bytes, Any], bytes]
 """Answers a call, given its context."""
 
-_SETTLED_SECONDS = 0.03
+_SETTLED_SECONDS = 0.1
 """Without a new call, after which none is expected from clients whose answers are held back."""
 
 

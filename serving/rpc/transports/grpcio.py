@@ -31,7 +31,8 @@ LARGEST_MESSAGE = 2**31 - 1
 _WRITERS = "event_engine"
 """What the library names the threads that write to sockets which were full."""
 
-_SETTLE_SECONDS = 0.25
+_LOOK_SECONDS = 0.02
+_SETTLE_SECONDS = 1.0
 """How long to wait at most until clients whose answers are held back send no new calls."""
 
 _CLOSE_SECONDS = 0.5
@@ -128,10 +129,9 @@ class GrpcioTransport:
         all_is_answered = Drain(self._gate, sockets, goaway).run(delay_seconds, grace_seconds)
         if self._plain and not all_is_answered:
             logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
-        left = max(deadline - time.monotonic(), 0)
-        self.close(min(left, _CLOSE_SECONDS) if self._plain else left)
+        self.close(max(deadline - time.monotonic(), 0), sockets)
 
-    def close(self, grace_seconds: float = 0) -> None:
+    def close(self, grace_seconds: float = 0, sockets: ServerSockets | None = None) -> None:
         """Take no calls any more and close, at once or when those that run have ended.
 
         The server cancels what its clients have sent and it has not yet given to Python, so there should be nothing.
@@ -141,11 +141,23 @@ class GrpcioTransport:
             self._gate.settle(min(_SETTLE_SECONDS, grace_seconds))
         ended = self._server.stop(grace_seconds)
         self._gate.release()
-        ended.wait(grace_seconds + _CLOSE_SECONDS)  # it waits 20 seconds more for a peer that reads nothing
+        self._await(ended, grace_seconds, sockets)
         for path, identity in self._files.items():  # which it leaves alone once its listener was taken away
             if identity is not None and _identity(path) == identity:
                 Path(path).unlink(missing_ok=True)
         self._threads.shutdown(wait=False)
+
+    def _await(self, ended: threading.Event, grace_seconds: float, sockets: ServerSockets | None) -> None:
+        """Wait for the library's end, or until nothing has moved for a moment: it waits long for peers that read nothing.
+
+        A call that it has taken may still be on its way to Python, and an answer on its way to a client.
+        """
+        now = time.monotonic()
+        deadline, idle_since, taken = now + grace_seconds + _CLOSE_SECONDS, now, -1
+        while now < min(deadline, idle_since + _CLOSE_SECONDS) and not ended.wait(_LOOK_SECONDS):
+            now, before, taken = time.monotonic(), taken, sockets.taken() if sockets is not None else 0
+            if taken != before or not self._gate.ended():
+                idle_since = now
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]

@@ -90,6 +90,10 @@ class ServerSockets:
             if not _listens(copy):
                 yield Connection(copy, inode)
 
+    def taken(self) -> int:
+        """How many bytes the peers of all connections have taken that are open now."""
+        return sum(connection.sent().bytes or 0 for connection in self.connections())
+
     def stop_new_connections(self) -> None:
         """Begin no handshake any more; those that have begun are finished. Local clients have none."""
         for _, _, copy in self._own():
