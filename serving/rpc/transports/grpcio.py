@@ -148,7 +148,7 @@ class GrpcioTransport:
         self._threads.shutdown(wait=False)
 
     def _await(self, ended: threading.Event, grace_seconds: float, sockets: ServerSockets | None) -> None:
-        """Wait for the library's end, or until nothing has moved for a moment: it waits long for peers that read nothing.
+        """Wait for the library's end, or until nothing moves any more: it waits long for peers that read nothing.
 
         A call that it has taken may still be on its way to Python, and an answer on its way to a client.
         """
