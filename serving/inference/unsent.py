@@ -46,8 +46,10 @@ class UnsentBytes:
 
     def add(self, size: int) -> None:
         """Count an answer in. Raises ServingError if there is no room for it."""
-        self.check(size)
-        self.count(size)
+        with self._lock:  # between the two nobody else is let in
+            self.check(size)
+            self._bytes += size
+            self._most = max(self._most, self._bytes)
 
     def remove(self, size: int) -> None:
         """So many were taken, or are for nobody any more."""

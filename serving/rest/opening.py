@@ -17,8 +17,8 @@ def make_door(settings: Settings, app: RestApp, tls: ssl.SSLContext | None, unse
         settings.max_request_bytes,
         tls,
         small_request_lane=settings.rest_small_request_lane,
-        keepalive_seconds=settings.rest_api_keepalive_seconds,
         bounds=Bounds(
+            keepalive_seconds=settings.rest_api_keepalive_seconds,
             max_head_bytes=max(settings.rest_api_max_head_bytes, 0),
             head_timeout_seconds=max(settings.rest_api_head_timeout_seconds, 0.0),
             body_timeout_seconds=max(settings.rest_api_body_timeout_seconds, 0.0),

@@ -34,9 +34,6 @@ _MOST_HEADERS = 1024
 _BUFFER_BYTES = 2**18
 
 _BACKLOG = 1024
-_KEEPALIVE_SECONDS = 3630.0
-_LONGEST_KEEPALIVE_SECONDS = 10 * 365 * 24 * 3600.0
-"""Where there is no limit; timers cannot be set as far as a float goes."""
 
 _CLOSE_SECONDS = 0.1
 """How long a handler may take to notice that its connection is closed."""
@@ -63,12 +60,10 @@ class _Server(web.Server):
         handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         traffic: Traffic,
         largest: int,
-        keepalive_seconds: float,
     ) -> None:
         super().__init__(handle, request_factory=self._request, handler_cancellation=True)
         self._traffic = traffic
         self._largest = largest
-        self._keepalive_seconds = keepalive_seconds
         self._running = asyncio.get_running_loop()
 
     def __call__(self) -> Road:
@@ -79,7 +74,7 @@ class _Server(web.Server):
             loop=self._running,
             access_log=None,  # aiohttp's way to have no access log
             auto_decompress=False,
-            keepalive_timeout=self._keepalive_seconds,
+            keepalive_timeout=self._traffic.idle_seconds,
             max_line_size=longest,
             max_field_size=longest,
             max_headers=_MOST_HEADERS,
@@ -100,7 +95,7 @@ class _Server(web.Server):
 class RestDoor:
     """The REST server, HTTPS with ``tls``. ``bind``, ``start``, ``drain``, ``stop`` run in the event loop, in order.
 
-    ``keepalive_seconds`` is how long a connection may be idle between two requests; without a limit if not positive.
+    ``bounds`` is what it bears of a client; ``unsent`` the count of bytes that it shares with other doors.
     """
 
     def __init__(
@@ -111,7 +106,6 @@ class RestDoor:
         tls: ssl.SSLContext | None = None,
         *,
         small_request_lane: bool = True,
-        keepalive_seconds: float = _KEEPALIVE_SECONDS,
         bounds: Bounds = _BOUNDS,
         unsent: UnsentBytes | None = None,
     ) -> None:
@@ -120,8 +114,6 @@ class RestDoor:
         self.port = port
         """The bound port, once bound."""
         self._max_request_bytes = max_request_bytes
-        limited = 0 < keepalive_seconds < _LONGEST_KEEPALIVE_SECONDS
-        self._keepalive_seconds = keepalive_seconds if limited else _LONGEST_KEEPALIVE_SECONDS
         largest = min(max_request_bytes, _SMALL_BODY_BYTES - 1)
         self._heads = Heads(app.small, largest) if small_request_lane else None
         self._traffic = Traffic(bounds, unsent or UnsentBytes())
@@ -154,13 +146,9 @@ class RestDoor:
         """Listen on IPv6 and IPv4 alike, or on IPv4 where there is no IPv6. Raises OSError if the port is taken."""
         bound = self._bound or self.bind()
         loop = asyncio.get_running_loop()
-        self.connection = self._server = _Server(
-            self.handle, self._traffic, self._max_request_bytes, self._keepalive_seconds
-        )
+        self.connection = self._server = _Server(self.handle, self._traffic, self._max_request_bytes)
         if self._heads is not None:
-            self.connection = partial(
-                Lane, loop, self._app, self._heads, self._traffic, self._server, self._keepalive_seconds
-            )
+            self.connection = partial(Lane, loop, self._app, self._heads, self._traffic, self._server)
         bound.listen(_BACKLOG)  # uvloop's own does not say that another program, which had bound the port, was faster
         self._listener = await loop.create_server(self.connection, sock=bound, backlog=_BACKLOG, ssl=self._tls)
         self._bound = None

@@ -41,8 +41,7 @@ _PART_OF_BODY, _MORE, _AWAIT, _SETTLED = Event.PART_OF_BODY, Event.MORE, Event.A
 class Lane(asyncio.Protocol):
     """One connection. ``app`` answers, ``heads`` reads, ``traffic`` counts what is under way across loop turns.
 
-    ``road`` makes what takes over; ``keepalive_seconds`` is how long it may be idle; ``state`` says what is waited for,
-    by the table in ``lane_states``.
+    ``road`` makes what takes over; ``state`` says what is waited for, by the table in ``lane_states``.
     """
 
     __slots__ = (
@@ -55,7 +54,6 @@ class Lane(asyncio.Protocol):
         "_head",
         "_heads",
         "_held",
-        "_keepalive_seconds",
         "_loop",
         "_peer",
         "_pieces",
@@ -72,13 +70,7 @@ class Lane(asyncio.Protocol):
     _context: RequestContext  # of the requests with the head ``_head``
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        app: RestApp,
-        heads: Heads,
-        traffic: Traffic,
-        road: Callable[[], Road],
-        keepalive_seconds: float,
+        self, loop: asyncio.AbstractEventLoop, app: RestApp, heads: Heads, traffic: Traffic, road: Callable[[], Road]
     ) -> None:
         self.state = _READING
         self._loop = loop
@@ -86,7 +78,6 @@ class Lane(asyncio.Protocol):
         self._heads = heads
         self._traffic = traffic
         self._road = road
-        self._keepalive_seconds = keepalive_seconds
         self._peer: str | None = None
         self._held = bytearray()  # arrived, but not answered yet
         self._wanted = 0  # the size of the request that ``_held`` is the beginning of, once known; dropped in the end
@@ -109,9 +100,9 @@ class Lane(asyncio.Protocol):
         """Begin to read."""
         self._transport = cast("asyncio.Transport", transport)
         report_unsent(self._transport)
-        self._expires_at = self._loop.time() + min(self._keepalive_seconds, self._traffic.bounds.head_seconds())
-        self._timer = self._loop.call_at(self._expires_at, self._expire)
         traffic = self._traffic
+        self._expires_at = self._loop.time() + traffic.begin_seconds
+        self._timer = self._loop.call_at(self._expires_at, self._expire)
         if not traffic.takes(self, self.peer if traffic.bounds.max_connections_per_peer else ""):
             self._refuse(429)
 
@@ -242,7 +233,7 @@ class Lane(asyncio.Protocol):
         """Write what was answered; the transport says if the client does not take it all."""
         transport = self._transport
         if answers and not transport.is_closing():
-            self._expires_at = self._loop.time() + self._keepalive_seconds
+            self._expires_at = self._loop.time() + self._traffic.idle_seconds
             self._pieces = 0
             transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
 
@@ -363,9 +354,9 @@ class Lane(asyncio.Protocol):
         """The time of the answer that was the last one when the timer was set is over."""
         now = self._loop.time()
         if now >= self._expires_at:
-            timed = self.state is State.HEAD and self._traffic.bounds.head_seconds() < self._keepalive_seconds
+            timed = self.state is State.HEAD and self._traffic.begin_seconds < self._traffic.idle_seconds
             if not timed and self.take(Event.EXPIRED) is _CLOSED:
                 self.stop()
                 return
-            self._expires_at = now + self._keepalive_seconds
+            self._expires_at = now + self._traffic.idle_seconds
         self._timer = self._loop.call_at(self._expires_at, self._expire)

@@ -60,12 +60,12 @@ class Road(RequestHandler):
             self._refuse(429)
         elif self._has_head_time() and self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
-            self._next_keepalive_close_time = self._loop.time() + traffic.bounds.head_seconds()
+            self._next_keepalive_close_time = self._loop.time() + traffic.begin_seconds
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
     def _has_head_time(self) -> bool:
         """Whether heads have a time of their own, less than that of idle connections."""
-        return self._traffic.bounds.head_seconds() < self._keepalive_timeout
+        return self._traffic.begin_seconds < self._traffic.idle_seconds
 
     def _process_keepalive(self) -> None:
         """End the connection if nothing has come for too long; a request that has begun has times of its own."""

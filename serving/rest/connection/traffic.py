@@ -52,15 +52,20 @@ class Traffic:
         "_counted",
         "_gathering",
         "_peers",
+        "begin_seconds",
         "bounds",
         "connections",
         "draining",
+        "idle_seconds",
         "in_flight",
         "unsent",
     )
 
     def __init__(self, bounds: Bounds, unsent: UnsentBytes) -> None:
         self.bounds = bounds
+        self.idle_seconds = bounds.idle_seconds()
+        self.begin_seconds = min(self.idle_seconds, bounds.head_seconds())
+        """How long a new connection may send nothing."""
         self.unsent = unsent
         self._gathering: dict[Connection, float] = {}
         self._counted: dict[Connection, str] = {}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVarTuple
 
 import pytest
@@ -107,7 +107,7 @@ def benched(*, opened: bool, keepalive_seconds: float = 3630) -> Iterator[Bench]
         service = Service(executor)
         if opened:
             service.app.open()
-        door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, keepalive_seconds=keepalive_seconds, bounds=PATIENT)
+        door = RestDoor(service.app, 0, MAX_REQUEST_BYTES, bounds=replace(PATIENT, keepalive_seconds=keepalive_seconds))
         loop.run_until_complete(door.start())
         yield Bench(loop=loop, clock=clock, service=service, door=door)
         service.slow.gate.set()
