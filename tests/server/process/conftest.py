@@ -2,20 +2,51 @@
 
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import ServerProcess, write_model_config
 
 Put = Callable[[Path, Path], None]
+Start = Callable[..., ServerProcess]
 
 
 @pytest.fixture(params=["grpcio", "native"])
 def transport(request: pytest.FixtureRequest) -> str:
     """The gRPC transport."""
     return str(request.param)
+
+
+@pytest.fixture
+def start(transport: str, models: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts servers of a slow and a fast model; by default with more grace than any test waits for."""
+    names = ("slow", "half_plus_three")
+    config = write_model_config(tmp_path / "models.config", {name: models / name for name in names})
+    with ExitStack() as stack:
+
+        def make(*flags: str, grace_seconds: int = 600) -> ServerProcess:
+            given = (
+                f"--grpc_transport={transport}",
+                f"--model_config_file={config}",
+                f"--drain_grace_seconds={grace_seconds}",
+                "--rest_api_timeout_in_ms=0",
+                "--rest_api_num_threads=8",
+                "--enable_grpc_healthcheck_service",
+                "--tensorflow_inter_op_parallelism=16",  # slow calls keep a thread each; the fast ones need another
+            )
+            server = stack.enter_context(ServerProcess((*given, *flags)))
+            stack.callback(server.kill)  # only a test that failed has left it running
+            stack.callback(lambda: _check_log(server))
+            return server
+
+        yield make
+
+
+def _check_log(server: ServerProcess) -> None:
+    assert "Traceback" not in "".join(server.output)
 
 
 @pytest.fixture

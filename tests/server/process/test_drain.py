@@ -5,9 +5,7 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,9 @@ import pytest
 from serving.protos import PredictRequest, PredictResponse, TensorProto
 from tests.server.doors.clients import Client, GrpcClient, RefusedError, Target, floats, from_proto, predict_request
 from tests.server.doors.conftest import client_of
-from tests.server.process.conftest import lines, refuses
+from tests.server.process.conftest import Start, lines, refuses
 from tests.support.raw import RawConnection, request
-from tests.support.server_process import START_SECONDS, ServerProcess, wait_until, write_model_config
+from tests.support.server_process import START_SECONDS, ServerProcess, wait_until
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 WAIT = Target(model="slow", signature="wait")
@@ -30,37 +28,6 @@ CALLS = 2
 NUMBERS = 5_000_000
 CLIENTS = 4
 FOR_EVER = 600_000.0
-
-Start = Callable[..., ServerProcess]
-
-
-@pytest.fixture
-def start(transport: str, models: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts the server of a test, of a slow and a fast model; by default with more grace than any test waits for."""
-    names = ("slow", "half_plus_three")
-    config = write_model_config(tmp_path / "models.config", {name: models / name for name in names})
-    with ExitStack() as stack:
-
-        def make(grace_seconds: int = 600) -> ServerProcess:
-            flags = (
-                f"--grpc_transport={transport}",
-                f"--model_config_file={config}",
-                f"--drain_grace_seconds={grace_seconds}",
-                "--rest_api_timeout_in_ms=0",
-                "--rest_api_num_threads=8",
-                # The slow calls keep as many of TensorFlow's threads as there are calls; the fast one needs another.
-                f"--tensorflow_inter_op_parallelism={4 * CALLS}",
-            )
-            server = stack.enter_context(ServerProcess(flags))
-            stack.callback(server.kill)  # only a test that failed has left it running
-            stack.callback(lambda: _check_log(server))
-            return server
-
-        yield make
-
-
-def _check_log(server: ServerProcess) -> None:
-    assert "Traceback" not in "".join(server.output)
 
 
 class SlowCalls:

@@ -1,18 +1,16 @@
 """SIGTERM over gRPC: clients are told to go elsewhere at once, and what they have sent by then is answered."""
 
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
 import numpy as np
-import pytest
 
 from serving.protos import HealthCheckResponse, PredictRequest, PredictResponse, TensorProto
 from tests.server.doors.clients import Target, floats, from_proto, predict_request
-from tests.server.process.conftest import lines, refuses
+from tests.server.process.conftest import Start, lines, refuses
 from tests.support.frames import (
     DATA,
     GOAWAY,
@@ -29,7 +27,7 @@ from tests.support.frames import (
     frame,
     framed,
 )
-from tests.support.server_process import START_SECONDS, ServerProcess, wait_until, write_model_config
+from tests.support.server_process import START_SECONDS, wait_until
 
 WAIT = Target(model="slow", signature="wait")
 ONE = framed(predict_request(Target(model="half_plus_three"), {"x": floats(1)}))
@@ -42,39 +40,6 @@ NO_ERROR = (RST_STREAM, bytes(4))
 
 CALLERS = 8
 WINDOW = (2**30).to_bytes(4, "big")
-
-Start = Callable[..., ServerProcess]
-
-
-@pytest.fixture
-def start(transport: str, models: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts servers of a slow and a fast model; by default with more grace than any test waits for."""
-    names = ("slow", "half_plus_three")
-    config = write_model_config(tmp_path / "models.config", {name: models / name for name in names})
-    with ExitStack() as stack:
-
-        def make(*flags: str, grace_seconds: int = 600) -> ServerProcess:
-            server = stack.enter_context(
-                ServerProcess(
-                    (
-                        f"--grpc_transport={transport}",
-                        f"--model_config_file={config}",
-                        f"--drain_grace_seconds={grace_seconds}",
-                        "--enable_grpc_healthcheck_service",
-                        "--tensorflow_inter_op_parallelism=16",
-                        *flags,
-                    )
-                )
-            )
-            stack.callback(server.kill)  # only a test that failed has left it running
-            stack.callback(lambda: _check_log(server))
-            return server
-
-        yield make
-
-
-def _check_log(server: ServerProcess) -> None:
-    assert "Traceback" not in "".join(server.output)
 
 
 def waits(milliseconds: float, numbers: int = 1) -> bytes:
