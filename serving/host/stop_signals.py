@@ -2,9 +2,8 @@
 
 import os
 import signal
-from _thread import start_new_thread
+from _thread import RLock, start_new_thread
 from collections.abc import Callable
-from typing import NoReturn
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -12,6 +11,12 @@ _watched: list[int] = []
 """The descriptor that the interpreter writes to when a signal arrives, as long as ``_watch`` reads it."""
 
 _last_acts: list[Callable[[], object]] = []
+
+_ending = RLock()
+"""Taken by the thread that ends the process, and never given back."""
+
+_ends: list[bool] = []
+"""Not empty once it does."""
 
 
 def end_the_start() -> None:
@@ -49,7 +54,12 @@ def call(stop: Callable[[int], object]) -> None:
         signal.signal(number, lambda number, _: stop(number))
 
 
-def _end() -> NoReturn:
+def _end() -> None:
+    """End the process, once: the handler and the watcher hear of the same signal, and whoever is second waits."""
+    _ending.acquire()
+    if _ends:
+        return  # another signal in the middle of the last acts, which go on
+    _ends.append(True)
     for act in _last_acts:
         act()
     os._exit(0)
