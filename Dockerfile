@@ -50,22 +50,35 @@ RUN set -eux; \
 
 # cpu; or gpu, for the wheels with CUDA: docker build --build-arg VARIANT=gpu -t tensorflow-serving-appliance:gpu .
 ARG VARIANT=cpu
-COPY requirements.lock requirements-gpu.lock build/images/install-packages.sh build/images/slim-packages.sh /tmp/
+# Extras that are left out unless they are asked for: keras, tracing.
+ARG EXTRAS=""
+COPY requirements.lock requirements-gpu.lock requirements-tracing.lock build/images/install-packages.sh build/images/slim-packages.sh /tmp/
 COPY --from=wheels /wheels /wheels
 RUN set -eux; \
 	case "$VARIANT" in gpu*) lock=requirements-gpu.lock ;; *) lock=requirements.lock ;; esac; \
 	/tmp/install-packages.sh "/tmp/$lock" /wheels /opt/build/bin/pip --python /opt/serving/bin/python; \
+	for extra in $EXTRAS; do \
+		# what Keras needs is in either lock, for TensorFlow names it
+		test "$extra" != keras || continue; \
+		/opt/build/bin/pip --python /opt/serving/bin/python install --no-cache-dir --no-compile \
+			--require-hashes --only-binary :all: -r "/tmp/requirements-$extra.lock"; \
+	done; \
 	# what the TensorFlow inside was compiled for
 	test -e /wheels/build.json || cp "/wheels/$(uname -m).json" /wheels/build.json; \
 	install -m 0644 /wheels/build.json /opt/serving/build.json; \
-	# 1.3 GB become 0.8; in the same step, for a layer keeps what a later one deletes
+	# 1.5 GB become 0.9; in the same step, for a layer keeps what a later one deletes
 	/tmp/slim-packages.sh /opt/serving /opt/build/bin/pip --python /opt/serving/bin/python; \
 	cd /opt/serving/lib/python3*/site-packages; \
 	# The root file system may be read-only and belongs to another user, so bytecode is made now. It is never checked
 	# against its source, which cannot change.
 	/opt/serving/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .; \
 	/opt/serving/bin/python -c 'import aiohttp, grpc, numpy, orjson, simdjson, tensorflow, uvloop; \
-		from tensorflow.python.tools import saved_model_cli; print(tensorflow.reduce_sum([[1.0]]))'
+		from tensorflow.python.tools import saved_model_cli; print(tensorflow.reduce_sum([[1.0]]))'; \
+	case " $EXTRAS " in *' tracing '*) \
+		/opt/serving/bin/python -c 'from opentelemetry.sdk.trace import TracerProvider; \
+			from opentelemetry.exporter.otlp.proto import grpc, http; print(TracerProvider().resource.attributes)' ;; \
+	esac; \
+	case " $EXTRAS " in *' keras '*) /opt/serving/bin/python -c 'import keras; print(keras.ops.ones(1))' ;; esac
 
 
 FROM dependencies AS package
@@ -145,6 +158,7 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG SOURCE=""
 ARG VARIANT=cpu
+ARG EXTRAS=""
 ARG TF_SERVING_BUILD_IMAGE
 ARG CPU_FEATURES="${TF_SERVING_BUILD_IMAGE:+see /opt/serving/build.json}"
 LABEL org.opencontainers.image.title="tensorflow-serving-appliance" \
@@ -153,5 +167,9 @@ LABEL org.opencontainers.image.title="tensorflow-serving-appliance" \
 	org.opencontainers.image.source="${SOURCE}" \
 	org.opencontainers.image.version="${VERSION}" \
 	org.opencontainers.image.revision="${REVISION}" \
+	# what SageMaker asks of an image before it gives it a port of its own, and several models
+	com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true" \
+	com.amazonaws.sagemaker.capabilities.multi-models="true" \
 	serving.variant="${VARIANT}" \
+	serving.extras="${EXTRAS}" \
 	serving.cpu-features="${CPU_FEATURES:-avx pni popcnt sse4_1 sse4_2 ssse3}"

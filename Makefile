@@ -2,20 +2,27 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve unit test walks test-all test-long soak-drain check bench bench-smoke docs lock check-gpu-lock devel image test-image
+.PHONY: help install serve unit test walks test-all test-long soak soak-drain soak-models faults fuzz check bench bench-smoke docs lock check-gpu-lock devel image test-image
 
 # The first of these that is suitable makes the environment.
 PYTHON ?= python3 python3.13 python3.12 python3.11
+# Extras of the image that it is without unless they are asked for: tracing.
+EXTRAS ?=
 # What the image is called, and what it is built on when not on the Dockerfile's own base.
-IMAGE ?= tensorflow-serving-appliance:cpu
+IMAGE ?= tensorflow-serving-appliance:cpu$(foreach extra,$(EXTRAS),-$(extra))
 BASE_IMAGE ?=
 # What `make devel` makes: cpu-avx2 cpu-avx512 cpu-native gpu-avx2 arm64; `python -m build --help` explains them.
 VARIANT ?= cpu-avx2
 # Passed on: make test ARGS="-k predict -x"
 ARGS ?=
 # What `make test` runs, and in how many processes; the tests of one started server stay in one.
-TESTS ?= tests/server tests/parity tests/unit tests/soak
+TESTS ?= tests/server tests/parity tests/unit tests/soak tests/fuzz tests/foreign tests/faults
 WORKERS ?= 2
+# How many inputs `make fuzz` tries, and for how many seconds at most; 0 is no limit.
+FUZZ_INPUTS ?= 10000000
+FUZZ_SECONDS ?= 0
+# How long `make soak` takes.
+SECONDS ?= 600
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +34,8 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables of serve: MODEL_NAME MODEL_BASE_PATH MODEL_CONFIG_FILE GRPC_PORT REST_PORT FLAGS="--name=value ..."'
 	@echo 'of the others: PYTHON (install), ARGS (all tests, bench, bench-smoke, devel, image), TESTS (test),'
-	@echo '  WORKERS (all tests but test-image), VARIANT (devel), IMAGE (image, test-image), BASE_IMAGE (devel, image, test-image)'
+	@echo '  WORKERS (all tests but test-image, fuzz), FUZZ_INPUTS FUZZ_SECONDS (fuzz), VARIANT (devel), IMAGE (image, test-image), EXTRAS (image), BASE_IMAGE (devel, image, test-image)'
+	@echo '  WORKERS (all tests but test-image, fuzz), FUZZ_INPUTS FUZZ_SECONDS (fuzz), SECONDS (soak), VARIANT (devel), IMAGE (image, test-image), EXTRAS (image), BASE_IMAGE (devel, image, test-image)'
 
 install: $(STAMP) ## Make .venv with everything in it; does nothing when nothing changed
 
@@ -46,10 +54,22 @@ walks: $(STAMP) ## Run the README, the examples and a clean clone as their reade
 test-all: $(STAMP) ## Run every test that needs no Docker, with all examples of the properties
 	TEST_PROFILE=large $(PYTEST) tests/walks tests/bench $(TESTS) $(ARGS)
 
-test-long: soak-drain ## Run what takes hours: for now the stops of soak-drain
+test-long: soak faults soak-models soak-drain ## Run what takes long, about an hour and a half: these four
+
+soak: $(STAMP) ## Mixed load on both doors for ten minutes, with figures and a plot in .soak; SECONDS=120 for less
+	$(BIN)/python -m tests.soak.mixed --seconds=$(SECONDS) $(ARGS)
+
+faults: $(STAMP) ## Do to running servers what goes wrong in production, the long variant; ARGS="-rP" for the figures
+	FAULTS=long $(BIN)/python -m pytest tests/faults --timeout=600 $(ARGS)
 
 soak-drain: $(STAMP) ## Stop a thousand servers under load, about an hour; resumable; ARGS="--stops=100 --jobs=4 --folder=DIR"
 	$(BIN)/python -m tests.soak $(ARGS)
+
+fuzz: $(STAMP) ## Try ten million inputs on all decoders, under an hour; FUZZ_SECONDS=120 for less; ARGS="--target=NAME --seed=2"
+	$(BIN)/python -m tests.fuzz --inputs=$(FUZZ_INPUTS) --seconds=$(FUZZ_SECONDS) --processes=$(WORKERS) $(ARGS)
+
+soak-models: $(STAMP) ## Serve 300 models in memory for 20, some minutes; ARGS="--models=300 --room=20 --requests=4"
+	$(BIN)/python -m tests.soak.many_models $(ARGS)
 
 check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of the import directions
 	$(BIN)/ruff check .
@@ -62,18 +82,20 @@ check: $(STAMP) ## Run the linters, the type checker, shellcheck and the test of
 		$$(grep -lE '^#!.*[/ ](ba)?sh$$' $$(find build/images .ci -type f ! -name '*.sh' 2>/dev/null) /dev/null)
 	$(BIN)/python -m pytest -q tests/unit/test_imports.py
 
-bench: $(BENCH_STAMP) ## Measure against the baselines, about six minutes, into docs/benchmarks.md; ARGS="--help" for choices
+bench: $(BENCH_STAMP) ## Measure against the baselines, about seven minutes, into docs/benchmarks.md; ARGS="--help" for choices
 	$(BIN)/python -m tests.bench $(ARGS)
 
 bench-smoke: $(BENCH_STAMP) ## A minute of the same, to see that it works; its figures mean nothing
 	$(BIN)/python -m tests.bench --smoke $(ARGS)
 
-docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, docs/architecture.svg, and the lane's states
+docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, docs/architecture.svg, the lane's states, and docs/http2.md
 	$(BIN)/python docs/generate_flags.py
 	$(BIN)/python docs/draw_architecture.py
+	$(BIN)/python -m tests.server.doors.http2_table
 
 lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
-	@$(COMPILE) --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra openvino --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --group pyproject.toml:tracing --constraints requirements.lock --output-file requirements-tracing.lock
 	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
 	@$(COMPILE) --group pyproject.toml:bench --constraints requirements-dev.lock --output-file requirements-bench.lock
 	@echo "tensorflow-cpu; sys_platform == 'never'" | { $(COMPILE_GPU) --overrides - --group gpu --constraints requirements.lock \
@@ -88,8 +110,8 @@ devel: $(STAMP) ## Compile TensorFlow for VARIANT, for hours, and build the imag
 	$(BIN)/python -m build all --variant $(VARIANT) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
 		--revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS)
 
-image: ## Build the runtime image; BASE_IMAGE=name builds on another base, ARGS="--network=host" adds options
-	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+image: ## Build the runtime image; BASE_IMAGE=name builds on another base, EXTRAS=tracing adds the extra and to the tag
+	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(EXTRAS),--build-arg EXTRAS="$(EXTRAS)") \
 		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag $(IMAGE) $(ARGS) .
 
 test-image: $(STAMP) ## Build the runtime image and test it running; IMAGE=name tests that image as it is
@@ -119,7 +141,7 @@ $(STAMP): requirements-dev.lock pyproject.toml | $(BIN)/uv
 	@rm -f $@
 	@$(BIN)/python -c '$(SUITABLE)' \
 		|| { echo 'error: $(VENV) has an unsuitable '"$$($(BIN)/python --version)"'; remove it and try again.' >&2; exit 1; }
-	@echo 'Installing the locked packages; the first time TensorFlow (about 270 MB) is downloaded.'
+	@echo 'Installing the locked packages; the first time TensorFlow and OpenVINO (about 330 MB) are downloaded.'
 	@$(UV) pip sync --require-hashes requirements-dev.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

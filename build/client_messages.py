@@ -4,6 +4,8 @@ Run as ``python -m build.client_messages`` in the development environment after 
 result, so that none needs a compiler, or generated code that fits only some versions of protobuf.
 """
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,12 +16,14 @@ OUTPUT = SOURCE.with_suffix(".binpb")
 
 
 def compiled(source: Path = SOURCE) -> bytes:
-    """The serialised FileDescriptorSet of a .proto file without imports. ValueError if the compiler refuses it."""
-    from grpc_tools import protoc
+    """The serialised FileDescriptorSet of a .proto file without imports. ValueError if the compiler refuses it.
 
+    The compiler has a process of its own: its protobuf and TensorFlow's do not bear each other.
+    """
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory, "messages.binpb")
-        status = protoc.main(["protoc", f"-I{source.parent}", f"--descriptor_set_out={output}", str(source)])
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{source.parent}", f"--descriptor_set_out={output}"]
+        status = subprocess.run([*command, str(source)], check=False).returncode  # noqa: S603 - the words above
         if status:
             raise ValueError(f"the compiler refused {source.name}, with status {status}")
         descriptors = FileDescriptorSet.FromString(output.read_bytes())

@@ -12,6 +12,8 @@ from google.protobuf import text_format
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 
+from build.client_messages import compiled
+
 OUTPUT = Path(__file__).parents[1] / "serving" / "protos.binpb"
 
 ROOTS = (
@@ -28,6 +30,9 @@ ROOTS = (
     "grpc_reflection.v1alpha.reflection_pb2",
 )
 """The modules whose messages the server speaks; what they depend on comes along."""
+
+OPEN_INFERENCE = Path(__file__).with_name("open_inference.proto")
+"""The service of the Open Inference Protocol, which no package that the server needs has."""
 
 REFLECTION_FILE = "grpc_reflection/v1alpha/reflection.proto"
 
@@ -153,7 +158,7 @@ def reflection_v1(alpha: FileDescriptorProto) -> FileDescriptorProto:
 def descriptor_set() -> FileDescriptorSet:
     """Every file of ``ROOTS`` and its dependencies, dependencies first, options and comments left out; then our own.
 
-    Those are the newer reflection service, which the packages lack, and ``CONFIGS``.
+    Those are the newer reflection service and ``CONFIGS``, which the packages lack, and ``OPEN_INFERENCE``.
     """
     files: dict[str, FileDescriptorProto] = {}
 
@@ -168,7 +173,12 @@ def descriptor_set() -> FileDescriptorSet:
 
     for root in ROOTS:
         add(importlib.import_module(root).DESCRIPTOR)
-    return FileDescriptorSet(file=[*files.values(), reflection_v1(files[REFLECTION_FILE]), configs_file()])
+    own = [
+        reflection_v1(files[REFLECTION_FILE]),
+        configs_file(),
+        *FileDescriptorSet.FromString(compiled(OPEN_INFERENCE)).file,
+    ]
+    return FileDescriptorSet(file=[*files.values(), *own])
 
 
 def main() -> None:

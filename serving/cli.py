@@ -1,32 +1,49 @@
 """The command line: argument vector to settings, settings to a running server, its end to an exit status."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
-from serving.errors import ServingError
+from serving import arguments
+from serving.arguments import Misread
+from serving.configuration import flag_values
+from serving.configuration.hosting import with_hosting
+from serving.errors import ConfigurationError, ServingError
 from serving.host import allocator
 from serving.host.cpus import usable_cpus
-from serving.settings import FLAGS, BadFlagError, CommandLine, parse, usage
+from serving.settings import FLAGS, BadFlagError, CommandLine, Settings, parse, usage
 from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
 
 _PROGRAM = "tensorflow_model_server"
 _FAILED = 255
+_FATAL_ALONE = "3"
+"""TensorFlow's level for what ends the process."""
+_JSON = "json"
+_FORMAT = "--log_format="
 _TENSORFLOWS_LINES = ("\nSpecified file path: ", "\n\t [[")
 """How the further lines of its errors begin."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Serve until told to stop. Exit status 0 after a drain, 255 for settings or models that cannot be served."""
-    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        given = with_hosting(sys.argv[1:] if argv is None else argv, os.environ)
+    except ServingError as error:
+        print(f"Failed to start server. Error: {_reason(error)}")
+        return _FAILED
     cpus = usable_cpus()
+    if _asks_for_doctor(given, cpus):
+        return _doctor(given, cpus)
     try:
         command_line = parse(given, cpus)
     except BadFlagError as error:
-        print(quoted(str(error)), file=sys.stderr)
-        print(usage(_PROGRAM, cpus), end="")
+        if _last_format(given) == _JSON:
+            log.set_up(as_json=True)
+        print(usage(_PROGRAM, cpus), end="", flush=True)
+        print(quoted(str(error)), file=sys.stderr)  # below the usage, which fills a screen
         return _FAILED
     if command_line.unknown[:1] == ("--help",):
         print(usage(_PROGRAM, cpus), end="")
@@ -36,39 +53,119 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(versions())
         return 0
+    if "--make_api_key" in command_line.unknown:
+        print("--make_api_key has no value; expected --make_api_key=name, with an equals sign", file=sys.stderr)
+        return _FAILED
+    if "make_api_key" in command_line.given:
+        return _make_api_key(command_line.settings)
     if command_line.unknown:
         print(f"unknown argument: {quoted(command_line.unknown[0])}\n{usage(_PROGRAM, cpus)}", end="")
     return _serve(command_line, cpus)
 
 
-def _set_up_library() -> None:
-    """What TensorFlow's library reads when it is loaded, as far as whoever starts the server has not said it."""
-    # It warns of each run that fails, in the words of whoever sent it: line breaks and escapes, past our own log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+def _asks_for_doctor(given: Sequence[str], cpus: int) -> bool:
+    """Before all flags are parsed: one that cannot be is among what the doctor tells."""
+    try:
+        asked = parse([each for each in given if each.partition("=")[0] == "--doctor"], cpus)
+    except BadFlagError:
+        return False
+    return asked.settings.doctor and "--help" not in given
+
+
+def _doctor(given: Sequence[str], cpus: int) -> int:
+    """Exit status 1 if something fails, otherwise 0."""
+    variables = dict(os.environ)  # as they were given, before the server adds its own
+    _set_up_library(as_json=False)
+    from serving.doctor.report import report
+
+    return report(given, variables, cpus)
+
+
+def _make_api_key(settings: Settings) -> int:
+    """Standard output has the key, and its entry unless that went into the file; standard error says which is which."""
+    from serving.access.making import make_key  # only here: a server makes none
+
+    path = settings.api_keys_file
+    try:
+        made = make_key(settings.make_api_key, settings.api_key_rights, settings.api_key_models, path)
+    except ServingError as error:
+        print(f"No key was made. Error: {_reason(error)}", file=sys.stderr)
+        return _FAILED
+    print(made.key if path else f"{made.key}\n{made.entry}")
+    told = f"Its entry is in {path}" if path else "The second line is its entry for the list in --api_keys_file"
+    print(f"The key of {settings.make_api_key} is shown this once. {quoted(told)}.", file=sys.stderr)
+    return 0
+
+
+def _set_up_library(as_json: bool) -> None:
+    """What the libraries read when they are loaded, as far as whoever starts the server has not said it.
+
+    Between JSON lines there are none of theirs, whatever was said. What they write before they abort is written always.
+    """
+    # It warns of each run that fails, in the words of whoever sent it: line breaks and escapes, past our own log. Its
+    # errors are those that calls and loads end with, once more.
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": _FATAL_ALONE}
+    if as_json:
+        quiet["GRPC_VERBOSITY"] = "NONE"
+    for name, value in quiet.items():
+        if as_json and os.environ.get(name, value) != value:
+            logger.info("%s=%s is passed over, for --log_format=json has no lines of libraries", name, os.environ[name])
+            del os.environ[name]
+        os.environ.setdefault(name, value)
     # Its own pool never gives the weights of a version back that was unloaded.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         allocator.set_up_allocator()
 
 
+def _last_format(given: Sequence[str]) -> str:
+    """What a command line that cannot be read says of the format of the log."""
+    said = [argument.removeprefix(_FORMAT) for argument in given if argument.startswith(_FORMAT)]
+    return said[-1] if said else ""
+
+
 def _serve(command_line: CommandLine, cpus: int) -> int:
-    _set_up_library()
-    log.set_up()  # once more, for those who call ``main`` themselves
-    for argument in command_line.unknown:
-        logger.warning(
-            "Argument %s is not understood and passed over; flags have the form --name=value, --help lists them",
-            argument,
-        )
+    as_json = command_line.settings.log_format == _JSON
+    log.set_up(as_json=as_json)  # in text once more, for those who call ``main`` themselves
+    _set_up_library(as_json)
+    misread = list(arguments.misread(command_line.unknown))
+    _tell(logging.WARNING, misread)
     for flag in FLAGS:
         if flag.note and flag.name in command_line.given:
             logger.warning("--%s: %s", flag.name, flag.note)
-    from serving.server import run  # after the flags: --help and --version need no server
-
     try:
-        return run(command_line.settings, cpus)
+        flag_values.check(command_line.settings)  # before anything is loaded, which takes seconds
+    except ConfigurationError as error:
+        return _failed(error, misread)
+    try:
+        from serving.server import run  # after the flags: --help and --version need no server
+
+        return run(command_line.settings, cpus, otlp_protocol=_otlp_protocol())
     except ServingError as error:
-        print(f"Failed to start server. Error: {_reason(error)}")
-        return _FAILED
+        from serving.doctor.at_start import explain_failure  # a start that works needs none of it
+
+        explain_failure(command_line.settings, cpus)
+        return _failed(error, misread)
+
+
+def _failed(error: ServingError, misread: Sequence[Misread]) -> int:
+    """The reason comes last, where everybody looks for it; behind it only what was probably meant by the flags."""
+    print(f"Failed to start server. Error: {_reason(error)}", flush=True)
+    if isinstance(error, ConfigurationError) and (advice := flag_values.advice(error)):
+        logger.error("%s", advice)
+    _tell(logging.ERROR, misread)
+    return _FAILED
+
+
+def _tell(level: int, misread: Sequence[Misread]) -> None:
+    for each in misread:
+        logger.log(level, "Argument %s is not understood and passed over. %s", each.written, each.advice)
+
+
+def _otlp_protocol() -> str:
+    """How OpenTelemetry's environment variables say that traces are sent; what they say of all signals comes second."""
+    names = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
+    return next((value for name in names if (value := os.environ.get(name, ""))), "")
 
 
 def _reason(error: ServingError) -> str:

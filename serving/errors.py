@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 _NAMES_SHOWN = 5
+_LONGEST_BYTES = 1024
+_CUT = "...TRUNCATED"
 
 
 class Code(IntEnum):
@@ -49,6 +51,18 @@ class ServingError(Exception):
         return self.message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+class LimitError(ServingError):
+    """A request that comes while ``limit``, the flag that sets it, is used up; it may come again after a while.
+
+    ``code`` is RESOURCE_EXHAUSTED; ``retry_seconds`` is how long to wait before another attempt.
+    """
+
+    def __init__(self, limit: str, message: str, retry_seconds: float = 1.0) -> None:
+        super().__init__(Code.RESOURCE_EXHAUSTED, message)
+        self.limit = limit
+        self.retry_seconds = retry_seconds
+
+
 class ConfigurationError(ServingError):
     """A start-up or reload setting that cannot be honoured; at start it ends the process with status 255."""
 
@@ -68,3 +82,16 @@ def first_few(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_NAMES_SHOWN]).encode(errors="replace").decode()
     more = len(names) - _NAMES_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """A ServingError without the frames it came through: they hold the future that holds it, and a request's body."""
+    if isinstance(error, ServingError):
+        error.__traceback__ = error.__context__ = None
+    return error
+
+
+def cut(text: str) -> str:
+    """A text as gRPC's statuses have it: what is beyond 1,024 bytes is cut, and marked, as in TensorFlow Serving."""
+    data = text.encode()
+    return text if len(data) <= _LONGEST_BYTES else data[:_LONGEST_BYTES].decode("utf-8", "ignore") + _CUT

@@ -1,9 +1,9 @@
 """The life of a server: its parts are built, its doors opened when the models are there, drained and closed."""
 
 import asyncio
-import gc
 import os
 import signal
+import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -12,21 +12,27 @@ import uvloop
 
 import serving
 from serving import tls, welcome
-from serving.composition import Composition
-from serving.configuration import model_config, session_config
+from serving.composition.memory import check_pins
+from serving.composition.parts import Composition
+from serving.configuration import session_config
 from serving.configuration.model_config import Configured
+from serving.configuration.named_models import named_by_flags
 from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress
-from serving.errors import Code, ServingError, invalid_configuration
+from serving.errors import Code, ServingError
 from serving.host import allocator, stop_signals
+from serving.host.addresses import IPV4, IPV6, resolved, shown
+from serving.host.garbage_collection import keep_off_the_road
 from serving.host.scheduling import share_interpreter, take_short_turns
 from serving.inference.context import Admit
-from serving.loading import gpu_use
+from serving.loading import gpu_use, page_readings
 from serving.loading.config_loop import ConfigLoop
+from serving.loading.waiting import Wait, waits_for
 from serving.rest.app import RestApp
-from serving.rest.opening import make_door
+from serving.rest.opening import bound_door, opened
 from serving.rest.server import RestDoor
+from serving.rpc import addresses
 from serving.rpc.server import Transport, open_transport
 from serving.servables import libtensorflow
 from serving.servables.custom_ops import load_custom_ops, named_by
@@ -35,19 +41,24 @@ from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
 
-_COLLECTION_THRESHOLDS = (10_000, 10, 10)
-"""Objects more than were freed, before the youngest are walked (docs/adr/0009-garbage-collection-off-the-road.md)."""
 
+def run(settings: Settings, cpus: int, admit: Admit | None = None, *, otlp_protocol: str = "") -> int:
+    """Serve until SIGTERM or SIGINT, then drain; ``admit`` is a policy. Raises ServingError if the start fails.
 
-def run(settings: Settings, cpus: int, admit: Admit | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; ``admit`` is a policy. Raises ServingError if the start fails."""
-    models = configured_models(settings)
+    ``otlp_protocol`` is that of --tracing.
+    """
+    models = named_by_flags(settings)
+    settings = resolved(settings)
     sessions = session_config.decide(settings, cpus)
     load_custom_ops(named_by(settings.custom_op_libraries))
     sessions = gpu_use.settle(sessions)
+    if settings.dry_run:
+        from serving.doctor.dry_run import dry_run
+
+        return dry_run(sessions, models, cpus)
     stop_signals.stop_watching()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(sessions, models, cpus, admit).run())
+        return runner.run(Server(sessions, models, cpus, admit, otlp_protocol).run())
 
 
 def versions() -> str:
@@ -55,39 +66,32 @@ def versions() -> str:
     return f"TensorFlow ModelServer: {serving.__version__}\nTensorFlow Library: {libtensorflow.version()}"
 
 
-def configured_models(settings: Settings) -> Configured:
-    """The models that the flags name. Raises ConfigurationError."""
-    if settings.port == 0 and not settings.grpc_socket_path:
-        raise invalid_configuration(
-            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
-        )
-    if settings.use_alts_credentials and settings.ssl_config_file:
-        raise invalid_configuration("Either use_alts_credentials must be false or ssl_config_file must be empty.")
-    if settings.model_config_file:
-        return model_config.read(Path(settings.model_config_file))
-    if settings.model_base_path:
-        logger.info(
-            "Building single TensorFlow model file config:  model_name: %s model_base_path: %s",
-            settings.model_name,
-            settings.model_base_path,
-        )
-        return model_config.single(settings.model_name, settings.model_base_path)
-    raise invalid_configuration("Both server_options.model_base_path and server_options.model_config_file are empty!")
-
-
 class Server:
     """One process's life: ``run`` is all of it."""
 
-    def __init__(self, sessions: Sessions, configured: Configured, cpus: int, admit: Admit | None = None) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        configured: Configured,
+        cpus: int,
+        admit: Admit | None = None,
+        otlp_protocol: str = "",
+    ) -> None:
+        self._sessions = sessions
         self._settings = sessions.settings
+        self._cpus = cpus
         self._configured = configured
-        self._composition = Composition(sessions, cpus, self._loop_died, admit)
+        check_pins(self._settings, [model.name for model in configured or ()])
+        self._composition = Composition(sessions, cpus, self._loop_died, admit, otlp_protocol)
+        self._composition.metrics.readers.append(page_readings.build(serving.__version__))
+        self._composition.service.know_server(serving.__version__, self._ready)
         self._models = self._composition.models
         self._config_loop: ConfigLoop | None = None
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._loop_ended = False
         self._told_to_stop = False
+        self._serves = False
 
     async def run(self) -> int:
         """Load, open the doors, serve, drain. Raises ServingError if the start fails."""
@@ -97,21 +101,28 @@ class Server:
         stop_signals.call(self._signalled(event_loop))
         self._composition.manager.monitor.subscribe(self._count_state)
         self._composition.manager.monitor.subscribe(self._tell(event_loop))
-        app = self._composition.rest_app(self._ready)
+        self._composition.manager.monitor.subscribe(self._explain_failure)
+        self._composition.single_models.on_failure = self._explain_failure
+        if self._composition.keys is not None:
+            self._composition.keys.start()
+        app = self._composition.rest_app(self._ready, serving.__version__)
         async with AsyncExitStack() as stop:  # backwards
             stop.push_async_callback(asyncio.to_thread, self._composition.close, 1.0)
-            door = self._rest_door(app)
+            door = bound_door(self._settings, app, self._rest_context(), self._composition.unsent)
             if door is not None:
                 stop.push_async_callback(door.stop)
-                door = await self._open_rest(door) if self._settings.rest_api_open_early else door
+                door = await opened(self._settings, door) if self._settings.rest_api_open_early else door
+            self._follow_certificates(event_loop, door, stop)
+            addresses.check(self._settings)  # now: models may take minutes to load
+            self._composition.base_paths.give(self._configured)
             self._models.start(self._configured)
-            if await self._models_available():
+            if await self._models_available(app):
                 self._follow_config_file()
                 await self._serve(app, door)
         return 0
 
     async def _serve(self, app: RestApp, door: RestDoor | None) -> None:
-        _keep_garbage_collection_off_the_road()
+        keep_off_the_road()
         allocator.forget_start()
         transport = open_transport(
             self._settings,
@@ -119,13 +130,20 @@ class Server:
             self._composition.service.admit,
             self._composition.grpc_tls,
             self._composition.unsent,
+            self._composition.accounts,
+            self._composition.rpc_streams(),
         )
         transport.start()
         app.open()
         if door is not None and not self._settings.rest_api_open_early:
-            door = await self._open_rest(door)
-        self._announce(transport.port, door.port if door else 0)
+            door = await opened(self._settings, door)
+        rest_port = door.port if door else 0
+        ports = {"GRPC": transport.port, "REST": rest_port}
+        self._composition.metrics.readers.append(page_readings.connections(ports))
+        self._announce(transport.port, rest_port)
+        self._serves = True
         await self._stopping.wait()
+        self._serves = False
         await self._drain(transport, door)
 
     async def _drain(self, transport: Transport, door: RestDoor | None) -> None:
@@ -133,49 +151,22 @@ class Server:
             self._config_loop.stop()
         self._models.end_waits()
         delay, grace = self._settings.drain_delay_seconds, self._settings.drain_grace_seconds
+        until = asyncio.get_running_loop().time() + grace
         logger.info("Draining: requests in flight have %d seconds to finish (--drain_grace_seconds)", grace)
         waits = [asyncio.to_thread(transport.drain, delay, grace)]
         if door is not None:
             waits.append(door.drain(delay, grace))
         await asyncio.gather(*waits)
+        left = until - asyncio.get_running_loop().time()
+        await asyncio.to_thread(self._composition.send_traces, max(left, 0.0))
 
-    def _rest_door(self, app: RestApp) -> RestDoor | None:
-        """The REST door on its port, which is still closed; None if there is no REST API."""
-        port = self._settings.rest_api_port
-        if not port:
-            return None
-        if port == self._settings.port > 0:
-            logger.error(
-                "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API. "
-                "Skipped exporting HTTP/REST API."
-            )
-            return None
-        context = tls.server_context(self._composition.rest_tls) if self._composition.rest_tls else None
-        if context is not None:
-            logger.info("Using SSL credentials for the REST API")
-        door = make_door(self._settings, app, context, self._composition.unsent)
-        try:
-            door.bind()  # early: the log then says at its beginning that the port is taken
-        except OSError as error:
-            self._rest_failed(error)
-            return None
-        return door
+    def _rest_context(self) -> ssl.SSLContext | None:
+        file = self._composition.rest_tls
+        return None if file is None else tls.server_context(file.credentials)
 
-    async def _open_rest(self, door: RestDoor) -> RestDoor | None:
-        """The door, listening; None if another program, which had bound the port as well, was faster."""
-        try:
-            await door.start()
-        except OSError as error:
-            self._rest_failed(error)
-            return None
-        return door
-
-    def _rest_failed(self, error: OSError) -> None:
-        port = self._settings.rest_api_port
-        logger.error("Failed to start HTTP Server at localhost:%d: %s", port, error.strerror)
-
-    async def _models_available(self) -> bool:
+    async def _models_available(self, app: RestApp) -> bool:
         """Wait until every model has an available version; False if told to stop before. Raises if one cannot load."""
+        wait = Wait(self._changed.wait, early=self._settings.rest_api_open_early)
         while not self._stopping.is_set():
             self._changed.clear()
             startup = self._models.startup()
@@ -187,17 +178,25 @@ class Server:
                     Code.UNKNOWN,
                     f"{len(startup.failed)} servable(s) did not become available: {startup.reasons}",
                 )
-            await self._changed.wait()
+            if self._settings.rest_api_open_early and self._composition.keys is None:  # it names files, to anybody
+                app.waits_for = await asyncio.to_thread(waits_for, self._models)
+            if await wait.is_long():
+                from serving.doctor.at_start import explain_wait
+
+                explain_wait(self._settings, self._cpus, frozenset(startup.waiting))
         return False
 
     def _announce(self, grpc_port: int, rest_port: int) -> None:
         socket_path = self._settings.grpc_socket_path
         if grpc_port:
-            logger.info("Running gRPC ModelServer at 0.0.0.0:%d ...", grpc_port)
+            for host in (self._settings.grpc_bind_address or IPV4).split(","):
+                logger.info("Running gRPC ModelServer at %s ...", shown(host, grpc_port))
         if socket_path:
             logger.info("Running gRPC ModelServer at UNIX socket %s ...", socket_path)
+        at = (self._settings.rest_api_bind_address or "localhost").split(",")
         if rest_port:
-            logger.info("Exporting HTTP/REST API at:localhost:%d ...", rest_port)
+            for host in at:
+                logger.info("Exporting HTTP/REST API at:%s ...", shown(host, rest_port))
         text = welcome.lines(
             self._composition.manager,
             self._models.names,
@@ -205,7 +204,10 @@ class Server:
             grpc_port,
             socket_path=socket_path,
             https=self._composition.rest_tls is not None,
-            anybody=self._composition.rest_tls is None or not self._composition.rest_tls.verify_clients,
+            rest_at="" if {IPV4, IPV6}.intersection(at) else shown(at[0], rest_port),
+            anybody=self._composition.keys is None
+            and (self._composition.rest_tls is None or not self._composition.rest_tls.credentials.verify_clients),
+            rest_failed=self._settings.rest_api_port if not rest_port else 0,
         )
         print("\n".join(map(quoted, text)))
 
@@ -217,8 +219,24 @@ class Server:
                 self._models,
                 wait_seconds=settings.model_config_file_poll_wait_seconds,
                 on_death=self._loop_died,
+                on_list=self._composition.base_paths.give,
             )
             self._config_loop.start()
+
+    def _follow_certificates(
+        self, event_loop: asyncio.AbstractEventLoop, door: RestDoor | None, stop: AsyncExitStack
+    ) -> None:
+        """Let both doors use other certificates when their files change, until ``stop``."""
+        files = [file for file in (self._composition.grpc_tls, self._composition.rest_tls) if file is not None]
+        if not files:
+            return
+        if self._composition.rest_tls is not None and door is not None:
+            self._composition.rest_tls.changed = lambda credentials: asyncio.run_coroutine_threadsafe(
+                door.renew(tls.server_context(credentials)), event_loop
+            ).result()
+        loop = tls.CertificateLoop(files, self._loop_died)
+        loop.start()
+        stop.callback(loop.stop)
 
     def _ready(self) -> bool:
         if self._loop_ended or self._stopping.is_set() or self._composition.watch.stuck:
@@ -258,15 +276,20 @@ class Server:
     def _state_changed(self, state: ServableState) -> None:
         self._changed.set()
         if state.state is State.AVAILABLE:
-            _keep_garbage_collection_off_the_road()
+            keep_off_the_road()
+        elif state.state is State.END:
+            self._composition.metrics.forget_gone()  # nobody may ever ask for the page, which does so too
+
+    def _explain_failure(self, state: ServableState) -> None:
+        """Say in the log what is wrong with the files of a version that has failed beside those that serve."""
+        if state.state is not State.END or state.error is None or not self._serves:
+            return
+        model = next((each for each in self._models.configured or () if each.name == state.id.name), None)
+        if model is not None:
+            from serving.doctor.at_start import explain_failed_version
+
+            explain_failed_version(model, state.id.version, self._sessions)
 
     def _loop_died(self, error: BaseException) -> None:
         self._loop_ended = True
         logger.error("Readiness is withdrawn, for a loop of the server ended: %s. What is loaded stays served.", error)
-
-
-def _keep_garbage_collection_off_the_road() -> None:
-    """What has been loaded stays: collections during requests need not walk through it again, and are rare."""
-    gc.set_threshold(*_COLLECTION_THRESHOLDS)
-    gc.collect()
-    gc.freeze()

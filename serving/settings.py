@@ -17,6 +17,7 @@ class Flag:
     """One flag. ``kind`` is the word of the usage text; ``per_cpu`` makes the default a multiple of the CPUs.
 
     ``note`` says what a flag does not do here; it is printed when the flag is given, and shown in docs/flags.md.
+    ``choices`` are all values that it takes, if they are few.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Flag:
     per_cpu: int = 0
     ours: bool = False
     note: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def _flag(kind: str, default: Value, group: str, help: str, **more: Any) -> Any:
@@ -36,7 +38,7 @@ def _flag(kind: str, default: Value, group: str, help: str, **more: Any) -> Any:
 
 _XLA = "accepted; without effect: XLA is always allowed, and used by the functions that ask for it"
 _GRPC, _REST, _MODELS, _BATCHING = "gRPC", "REST", "Models", "Batching"
-_RUNTIME, _OTHER = "TensorFlow runtime", "Other"
+_RUNTIME, _LIMITS, _RECORDS, _OTHER = "TensorFlow runtime", "Limits", "Records of requests", "Other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class Settings:
     """Every setting of the process. Each field is a flag of the same name; the order is that of the usage text."""
 
     # fmt: off
-    port: int = _flag("int32", 8500, _GRPC, "TCP port to listen on for the gRPC API, on 0.0.0.0. Disabled if 0; negative takes a free port and prints it.")
+    port: int = _flag("int32", 8500, _GRPC, "TCP port to listen on for the gRPC API. Disabled if 0; negative takes a free port and prints it.")
     grpc_socket_path: str = _flag("string", "", _GRPC, "If non-empty, also listen on this UNIX socket for the gRPC API.")
     rest_api_port: int = _flag("int32", 0, _REST, "TCP port to listen on for the REST API. Disabled if 0; must differ from --port; negative takes a free port and prints it.")
     rest_api_num_threads: int = _flag("int32", 0, _REST, "Threads for calls that are too slow to run in the REST loop. Default: 4 times the CPUs.", per_cpu=4)
@@ -76,7 +78,7 @@ class Settings:
     enable_model_warmup: bool = _flag("bool", True, _MODELS, "Replay assets.extra/tf_serving_warmup_requests before a version is available.")
     num_request_iterations_for_warmup: int = _flag("int32", 0, _MODELS, "How often each warm-up record is replayed; once if not positive.")
     version: bool = _flag("bool", False, _OTHER, "Print the versions of the server and of TensorFlow, and exit.")
-    monitoring_config_file: str = _flag("string", "", _OTHER, "Text MonitoringConfig: whether and where the REST port shows metrics for Prometheus. Read if there is a REST port.")
+    monitoring_config_file: str = _flag("string", "", _OTHER, "Text MonitoringConfig: whether and where the REST port shows metrics for Prometheus, besides /metrics. Read if there is a REST port. Without it they are shown at /monitoring/prometheus/metrics too.")
     remove_unused_fields_from_bundle_metagraph: bool = _flag("bool", True, _MODELS, "Keep only the signatures of the MetaGraph.", note="accepted; without effect: only the signatures are ever kept")
     prefer_tflite_model: bool = _flag("bool", False, _MODELS, "Serve model.tflite of a version directory if it is there; needs the package ai-edge-litert.")
     num_tflite_pools: int = _flag("int32", 0, _MODELS, "TFLite interpreters per model: calls that can run at the same time. Default: the CPUs.", per_cpu=1)
@@ -95,21 +97,57 @@ class Settings:
     # Ours: what tensorflow_model_server lacks.
     custom_op_libraries: str = _flag("string", "", _MODELS, "Comma-separated shared libraries with custom operations and kernels, or directories of them, loaded in this order before any model.", ours=True)
     version_settle_seconds: float = _flag("float", 2.0, _MODELS, "Seconds for which nothing in a version's directory may have changed before it is loaded, so that none is loaded that is still being copied; older ones wait for nothing. 0 loads at once.", ours=True)
-    optimize: str = _flag("string", "safe", _RUNTIME, "Optimise models when they are loaded, if they gain from it: off, safe (same precision) or fast (bfloat16 where the CPU computes with it).", ours=True)
+    memory_budget_mb: int = _flag("int32", 0, _MODELS, "MiB that the server may hold, models and all. A version that does not fit is refused, with the figures as its status. 0 is what the container may use, without a limit if it has none; negative refuses nothing.", ours=True)
+    lazy_load: bool = _flag("bool", False, _MODELS, "Load a model when the first request for it comes, which waits for that; models without requests make room for it if --memory_budget_mb says so, the longest unused first.", ours=True)
+    lazy_load_timeout_seconds: float = _flag("float", 60.0, _MODELS, "Seconds that a request waits for its model with --lazy_load, if its deadline does not come first.", ours=True)
+    pin_models: str = _flag("string", "", _MODELS, "Comma-separated names of models that --lazy_load leaves alone: they are loaded at the start and stay.", ours=True)
+    allow_any_base_path: bool = _flag("bool", False, _MODELS, "Let a reload or a load by request name any base path. Without it, those below the parents of the base paths given by flags or in --model_config_file, unless its API key has the right admin.", ours=True)
+    allow_model_control: bool = _flag("bool", True, _MODELS, "Let requests load and unload single models, at the REST port as well; with --api_keys_file they need the right admin. Without it, models change by reloads alone.", ours=True)
+    optimize: str = _flag("string", "safe", _RUNTIME, "Serve models by the fastest engine that agrees with TensorFlow, if they gain from it: off, safe (same precision) or fast (bfloat16 or float16 where the CPU computes with it).", ours=True, choices=("off", "safe", "fast"))
+    optimize_engines: str = _flag("string", "tensorflow,openvino", _RUNTIME, "What is tried beside the graph as it is saved: tensorflow (its own optimised graph), openvino (if the package openvino is installed), or both.", ours=True)
+    optimize_wait: bool = _flag("bool", False, _RUNTIME, "Make a version available only when everything was tried. Without it, it is served as it is saved until then, and changes its engine between two requests.", ours=True)
     optimize_max_weights_bytes: int = _flag("int64", 512 * 2**20, _RUNTIME, "Models with more weights than this are not optimised, in bytes.", ours=True)
-    optimize_cache_dir: str = _flag("string", "", _RUNTIME, "Directory in which optimised graphs are kept between starts; made if it is missing. Nobody else may write to it.", ours=True)
+    optimize_cache_dir: str = _flag("string", "", _RUNTIME, "Directory in which optimised graphs, and SavedModels made of Keras files, are kept between starts; made if it is missing. Nobody else may write to it.", ours=True)
     require_gpu: bool = _flag("bool", False, _RUNTIME, "End at start, with the reason, if no GPU can be used. Without it, the models then run on the CPU.", ours=True)
-    grpc_transport: str = _flag("string", "native", _GRPC, "What carries the gRPC API: native (HTTP/2 outside the GIL), or grpcio; TLS and other flags that native lacks select grpcio.", ours=True)
+    grpc_transport: str = _flag("string", "native", _GRPC, "What carries the gRPC API: native (HTTP/2 outside the GIL), or grpcio; flags that native has no means for select grpcio.", ours=True, choices=("native", "grpcio"))
+    grpc_bind_address: str = _flag("string", "", _GRPC, "Comma-separated IP addresses or host names of this machine at which --port is opened; a name is all its addresses, [::] is IPv6 and IPv4, 0.0.0.0 IPv4 alone. Without it every address, of both families where there is IPv6.", ours=True)
+    rest_api_bind_address: str = _flag("string", "", _REST, "The same for --rest_api_port; if it cannot be opened there, the start fails.", ours=True)
     rest_api_ssl_config_file: str = _flag("string", "", _REST, "Text SSLConfig for the REST API, as for --ssl_config_file; HTTPS on --rest_api_port, probes included.", ours=True)
     rest_api_open_early: bool = _flag("bool", False, _REST, "Open the REST port before the models are loaded: probes are answered at once, everything else with 503. Without it the port opens when every model is available, as the gRPC port.", ours=True)
+    rest_api_required: bool = _flag("bool", False, _REST, "End the start if the REST port cannot be had; TensorFlow Serving, and by default this server, goes on with gRPC alone.", ours=True)
     rest_api_keepalive_seconds: float = _flag("float", 3630.0, _REST, "Seconds for which a REST connection may be idle between two requests; longer than the proxies in front keep theirs. No limit if not positive.", ours=True)
-    rest_small_request_lane: bool = _flag("bool", True, _REST, "Answer plain POSTs of less than 64 KiB without aiohttp's parser and tasks, as long as a connection sends nothing else.", ours=True)
+    rest_api_cors_allowed_origins: str = _flag("string", "", _REST, "Comma-separated origins, as in https://app.example, whose scripts may read REST answers and send keys, in place of all sites' by --rest_api_enable_cors_support.", ours=True)
+    rest_api_grpc_web: bool = _flag("bool", False, _REST, "Answer gRPC-Web at the REST port: the gRPC API's unary calls, reload among them, for scripts in browsers. Those of other sites need --rest_api_cors_allowed_origins.", ours=True)
+    rest_small_request_lane: bool = _flag("bool", True, _REST, "Answer plain POSTs of less than 4 MiB without aiohttp's parser and tasks, as long as a connection sends nothing else.", ours=True)
     rest_exact_digits: bool = _flag("bool", False, _REST, "Write all floats with the digits of TensorFlow Serving. Without it, outputs of more than 4096 floats in answers to Predict have the shortest digits that give the same values, which is faster.", ours=True)
     rest_api_max_head_bytes: int = _flag("int32", 65536, _REST, "Largest head of a REST request, in bytes: request line and headers; no limit if not positive.", ours=True)
     rest_api_head_timeout_seconds: float = _flag("float", 60.0, _REST, "Seconds in which the head of a REST request must be complete once it has begun, and a new connection must begin one; none if not positive.", ours=True)
     rest_api_body_timeout_seconds: float = _flag("float", 60.0, _REST, "Seconds in which the body of a REST request must be complete, besides what --rest_api_min_body_bytes_per_second allows for its size; none if not positive.", ours=True)
     rest_api_min_body_bytes_per_second: int = _flag("int32", 100, _REST, "Rate at which a REST request's body must come in all, after --rest_api_body_timeout_seconds; if not positive size buys no time.", ours=True)
+    rest_api_max_connections: int = _flag("int32", 0, _REST, "REST connections that may be open; more are answered 429. No limit if not positive.", ours=True)
     rest_api_max_connections_per_peer: int = _flag("int32", 0, _REST, "REST connections that one client address may have open; more are answered 429. No limit if not positive.", ours=True)
+    sagemaker: bool = _flag("bool", False, _REST, "Answer SageMaker's paths /ping and /invocations on the REST port, and serve what lies below --sagemaker_model_directory if no flag names models. The argument serve and SageMaker's variables turn it on.", ours=True)
+    sagemaker_multi_model: bool = _flag("bool", False, _REST, "Answer SageMaker's paths /models and below, too: models are loaded, listed, unloaded and invoked one by one. Needs --sagemaker.", ours=True)
+    sagemaker_model_directory: str = _flag("string", "", _REST, "Directory in which --sagemaker looks for SavedModels at the start, each in a version directory: its parent is the model. With --sagemaker_multi_model, models below it may be loaded. If empty /opt/ml/model, or /opt/ml/models.", ours=True)
+    vertex_ai_predict_route: str = _flag("string", "", _REST, "Path of the REST port at which Vertex AI asks for predictions, as AIP_PREDICT_ROUTE says it; none if empty.", ours=True)
+    vertex_ai_health_route: str = _flag("string", "", _REST, "Path at which Vertex AI asks whether the server is ready, as AIP_HEALTH_ROUTE says it; none if empty.", ours=True)
+    default_model: str = _flag("string", "", _REST, "Name of the model that SageMaker's and Vertex AI's requests are for which name none. Without it that is the only one, if there is one only.", ours=True)
+    max_in_flight: int = _flag("int32", 0, _LIMITS, "Requests for models, at both APIs, that may be in flight at a time; more wait, as --max_waiting_requests says, or are refused. No limit if not positive.", ours=True)
+    max_in_flight_per_model: int = _flag("int32", 0, _LIMITS, "The same for the requests of one model.", ours=True)
+    adaptive_in_flight: bool = _flag("bool", False, _LIMITS, "Measure how many requests of each model may be in flight: as many as take no longer than few do. --max_in_flight_per_model then is the most.", ours=True)
+    max_waiting_requests: int = _flag("int32", -1, _LIMITS, "Requests that may wait for others in flight to end, by x-priority and then in their order; more are refused. Negative is as many as may be in flight, or 4 with --adaptive_in_flight alone.", ours=True)
+    max_wait_seconds: float = _flag("float", 1.0, _LIMITS, "Seconds that a request may wait so; then it is refused.", ours=True)
+    access_log: str = _flag("string", "", _RECORDS, "Write a line for each request to standard output, as text or json; none if empty.", ours=True, choices=("", "text", "json"))
+    access_log_sampling_rate: float = _flag("float", 1.0, _RECORDS, "Share of the requests that have a line in the access log, from 0 to 1.", ours=True)
+    access_log_slow_ms: float = _flag("float", 0.0, _RECORDS, "Milliseconds from which on a request has a line in the access log whatever was drawn, as those that fail have then; 0 is off.", ours=True)
+    request_ids: bool = _flag("bool", False, _RECORDS, "Give each request an id, from x-request-id or traceparent or a new one, which its answer and the log's lines about it say. --access_log, --server_timing and --tracing do so, too.", ours=True)
+    tracing: str = _flag("string", "", _RECORDS, "Send traces of requests to an OpenTelemetry collector: otlp; none if empty. Needs the extra tracing; OpenTelemetry's environment variables say where to, and of which requests.", ours=True, choices=("", "otlp"))
+    server_timing: bool = _flag("bool", False, _RECORDS, "Say in each answer where its time went: Server-Timing, over gRPC in the trailing metadata.", ours=True)
+    grpc_max_concurrent_streams: int = _flag("int32", 0, _GRPC, "Calls that one gRPC connection may have open; its client keeps further ones back. If not positive that is the transport's own limit: 1024 with native, none with grpcio.", ours=True)
+    api_keys_file: str = _flag("string", "", _OTHER, "JSON list of who may call at both APIs, by API key or by client certificate, and with which rights; read again when it changes. Without it everybody may.", ours=True)
+    make_api_key: str = _flag("string", "", _OTHER, "Make an API key of this name, print it once, and exit. Its entry is appended to --api_keys_file, or printed without that flag.", ours=True)
+    api_key_rights: str = _flag("string", "predict,read", _OTHER, "Comma-separated rights of the key that --make_api_key makes: predict, read, admin, metrics.", ours=True)
+    api_key_models: str = _flag("string", "", _OTHER, "Comma-separated models that the key which --make_api_key makes is for; * stands for any characters. All without it.", ours=True)
     max_request_bytes: int = _flag("int64", 2**31 - 1, _OTHER, "Largest request at either API, in bytes.", ours=True)
     max_long_requests: int = _flag("int32", 64, _OTHER, "Requests at both APIs that take long to read or to answer, such as large, compressed or odd bodies, and are under way or wait for a thread at a time; more are refused.", ours=True)
     max_unsent_bytes: int = _flag("int64", 2**30, _OTHER, "Bytes of answers, at both APIs, that clients have not taken yet; beyond it further large answers are refused. No limit if not positive.", ours=True)
@@ -117,10 +155,14 @@ class Settings:
     stuck_seconds: float = _flag("float", 0.0, _OTHER, "Seconds for which no run of a model has ended while calls wait for one, until readiness is off; it comes back when one ends. 0 is never.", ours=True)
     drain_delay_seconds: float = _flag("float", 0.3, _OTHER, "Seconds after SIGTERM for which both APIs still take new connections, though not ready: as long as balancers need to see that. Part of the grace.", ours=True)
     drain_grace_seconds: int = _flag("int32", 8, _OTHER, "Seconds that SIGTERM leaves for requests in flight to finish.", ours=True)
+    metrics_per_version: bool = _flag("bool", False, _OTHER, "Count requests and their times by version and signature too, as :serving:requests, :serving:request_seconds and :serving:run_seconds beside TensorFlow Serving's metrics.", ours=True)
+    log_format: str = _flag("string", "text", _OTHER, "How the lines on standard error are written: text, as TensorFlow Serving does, or json, one object a line.", ours=True, choices=("text", "json"))
     request_log_directory: str = _flag("string", "", _OTHER, "Directory for the requests of models that have a logging_config; made if it is missing.", ours=True)
     request_log_max_file_bytes: int = _flag("int64", 256 * 2**20, _OTHER, "Size at which a new file of logged requests is begun, in bytes.", ours=True)
     request_log_dc: str = _flag("string", "", _OTHER, "The data centre of this server, for the per_task_sampling_configs of a logging_config.", ours=True)
     request_log_task_index: int = _flag("int32", -1, _OTHER, "The number of this server among its like, for the same; none if negative.", ours=True)
+    doctor: bool = _flag("bool", False, _OTHER, "Look for what would go wrong with these flags, files, models and this machine, print it as a table with what to do, and end: status 1 if something fails, otherwise 0. Nothing is served.", ours=True)
+    dry_run: bool = _flag("bool", False, _OTHER, "Load every model as a start does, make one made-up request for each signature, print what came of it, and end: status 1 if one failed, otherwise 0. No port is opened.", ours=True)
     # fmt: on
 
 
@@ -165,8 +207,9 @@ def parse(arguments: Sequence[str], cpus: int) -> CommandLine:
     return CommandLine(settings=Settings(**values), unknown=tuple(unknown), given=frozenset(given))  # type: ignore[arg-type]
 
 
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,30}")  # more digits are out of range, and int() refuses thousands of them
-_FLOAT = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# More digits are out of range, and int() refuses thousands of them, and blanks that are none in ASCII.
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,30}", re.ASCII)
+_FLOAT = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _RANGE = {"int32": 2**31, "int64": 2**63}
 _EXPECTED = {
     "bool": "true, false, 1 or 0",

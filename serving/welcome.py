@@ -27,11 +27,15 @@ def lines(
     *,
     socket_path: str = "",
     https: bool = False,
+    rest_at: str = "",
     anybody: bool = True,
+    rest_failed: int = 0,
 ) -> list[str]:
     """The lines, without log prefixes; ``rest_port`` 0 is no REST API, ``grpc_port`` 0 none but the socket.
 
-    ``anybody`` says that REST asks for no certificate; otherwise there is no command that works as printed.
+    ``rest_at`` is host and port of REST where that is not "localhost". ``anybody`` says that REST asks for no
+    certificate or key; otherwise there is no command that works as printed. ``rest_failed`` is a port that could not
+    be had.
     """
     served = [(name, _available(manager, name)) for name in names]
     width = max((len(name) for name, _ in served), default=0)
@@ -40,10 +44,15 @@ def lines(
     doors += [f"REST on port {rest_port}"] if rest_port else []
     text = ["Serving over " + " and ".join(doors) + ":"]
     text += [f"  {name:<{width}}  {versions}" for name, versions in served]
+    if rest_failed:
+        text.append(f"No REST API: port {rest_failed} could not be had, as the log says above (--rest_api_port)")
     if rest_port and served and anybody:
         # The certificate is hardly one for "localhost", so curl must not insist on that.
         curl, scheme = ("curl -k", "https") if https else ("curl", "http")
-        text += ["Try it:", "  " + _command(manager, names, curl, f"{scheme}://localhost:{rest_port}/v1/models/")]
+        text += [
+            "Try it:",
+            "  " + _command(manager, names, curl, f"{scheme}://{rest_at or f'localhost:{rest_port}'}/v1/models/"),
+        ]
     return text
 
 
@@ -53,7 +62,7 @@ def _available(manager: Manager, name: str) -> str:
 
 
 def _command(manager: Manager, names: Sequence[str], curl: str, url: str) -> str:
-    for name in names:
+    for name in (each for each in names if manager.serving.available(each)):  # others come with --lazy_load
         with manager.acquire(name) as handle:
             signature = handle.servable.signatures.get(DEFAULT_SIGNATURE_NAME)
         body = example_body(signature.for_predict) if signature is not None else None

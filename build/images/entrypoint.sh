@@ -4,6 +4,7 @@
 #   docker run IMAGE                        the server on $MODEL_BASE_PATH/$MODEL_NAME
 #   docker run IMAGE --flag=value ...       the same, with flags added; the last of equal flags wins
 #   docker run IMAGE saved_model_cli ...    any other command instead of the server
+#   docker run IMAGE serve                  as SageMaker starts it: the models below /opt/ml/model, on port 8080
 #
 # May be sourced: then only the functions are defined.
 #
@@ -29,7 +30,14 @@ say() {
 # check whether the arguments are flags for the server, as opposed to a command of their own
 # usage: wants_server [ARGUMENT ...]
 wants_server() {
-	[ $# -eq 0 ] || [[ $1 == -* ]]
+	[ $# -eq 0 ] || [[ $1 == -* || $1 == serve ]]
+}
+
+# check whether SageMaker starts this, which says so by its argument, or by a variable of its own
+# usage: is_on_sagemaker [ARGUMENT ...]
+is_on_sagemaker() {
+	[ "${1-}" = serve ] || [ -n "${SAGEMAKER_BIND_TO_PORT-}${SAGEMAKER_SAFE_PORT_RANGE-}" ] ||
+		[ -n "${SAGEMAKER_MULTI_MODEL-}${SAGEMAKER_TFS_DEFAULT_MODEL_NAME-}" ]
 }
 
 # check whether the arguments say themselves which models to serve
@@ -38,7 +46,7 @@ names_models() {
 	local argument
 	for argument; do
 		case $argument in
-			--model_base_path=* | --model_config_file=* | --help | --version) return 0 ;;
+			--model_base_path=* | --model_config_file=* | --make_api_key=* | --help | --version) return 0 ;;
 		esac
 	done
 	return 1
@@ -147,16 +155,23 @@ main() {
 	if ! wants_server "$@"; then
 		run_instead "$@"
 	fi
-	if ! names_models "$@"; then
+	if is_on_sagemaker "$@"; then
+		# The server reads its variables itself. The port is said here, too, for the health check.
+		[ "${1-}" != serve ] || shift
+		exec tensorflow_model_server serve --rest_api_port="${SAGEMAKER_BIND_TO_PORT:-8080}" "$@"
+	fi
+	local named=("--model_name=${MODEL_NAME-}")
+	# Vertex AI names the directory by a variable that the server reads itself.
+	[ -n "${AIP_STORAGE_URI-}" ] || named+=("--model_base_path=${MODEL_BASE_PATH-}/${MODEL_NAME-}")
+	if [ -z "${AIP_STORAGE_URI-}" ] && ! names_models "$@"; then
 		require_variable MODEL_NAME my_model
 		require_variable MODEL_BASE_PATH /models
 		explain_missing_model "$MODEL_BASE_PATH/$MODEL_NAME"
 	fi
 	exec tensorflow_model_server \
 		--port=8500 \
-		--rest_api_port=8501 \
-		--model_name="${MODEL_NAME-}" \
-		--model_base_path="${MODEL_BASE_PATH-}/${MODEL_NAME-}" \
+		--rest_api_port="${AIP_HTTP_PORT:-8501}" \
+		"${named[@]}" \
 		"$@"
 }
 

@@ -6,10 +6,17 @@
 #   ie: slim-packages.sh /opt/serving /opt/build/bin/pip --python /opt/serving/bin/python
 set -Eeuo pipefail
 
-# TensorFlow names these as its needs and does without: Keras, which it imports only if it is there, and what Keras alone
-# needs, and tools for building.
-readonly UNUSED_PACKAGES=(
-	h5py keras libclang markdown-it-py mdurl namex optree pygments rich setuptools wheel
+# TensorFlow names these as its needs and does without: tools for building. OpenVINO's Python alone would report its use.
+readonly UNUSED_PACKAGES=(libclang openvino-telemetry setuptools wheel)
+
+# The same holds for Keras, which TensorFlow imports only if it is there, and what Keras alone needs. EXTRAS=keras keeps them.
+readonly KERAS_PACKAGES=(h5py keras markdown-it-py mdurl namex optree pygments rich)
+
+# What is kept of OpenVINO, by the beginnings of the names in openvino/libs: its core and C API, the plugin for this CPU, and
+# what these load. Without the front end of its own format a cached model is passed over in silence and compiled anew.
+readonly OPENVINO_LIBRARIES=(
+	libhwloc libopenvino.so libopenvino_arm_cpu_plugin libopenvino_c.so libopenvino_intel_cpu_plugin libopenvino_ir_frontend
+	libopenvino_tensorflow_frontend libtbb.so libtbbbind libtbbmalloc.so
 )
 
 # Parts of TensorFlow: MLIR for StableHLO tools; the registration of operations
@@ -44,6 +51,22 @@ readonly REPLACED_MODULES=(
 remove_headers() {
 	find tensorflow/include ! -type d ! -iname 'licen[cs]e*' ! -iname 'copying*' ! -iname 'notice*' -delete
 	find tensorflow/include -type d -empty -delete
+}
+
+# leaves of OpenVINO the libraries that the server loads and a package to find them by; nothing where it is not installed
+# usage: keep_openvino_libraries
+keep_openvino_libraries() {
+	local name kept=()
+	[ -d openvino/libs ] || return 0
+	for name in "${OPENVINO_LIBRARIES[@]}"; do
+		kept+=(! -name "$name*")
+	done
+	find openvino -mindepth 1 ! -type d ! -path 'openvino/libs/*' -delete
+	find openvino/libs -type f "${kept[@]}" -delete
+	find openvino -type d -empty -delete
+	echo '"""The libraries of OpenVINO alone, for their C API; its Python is left out of this image."""' >openvino/__init__.py
+	# these would start what is gone
+	rm -f openvino-*.dist-info/entry_points.txt
 }
 
 # takes out what only a compiler, a type checker or a person reads, and packages' own tests
@@ -100,11 +123,12 @@ strip_library() {
 	fi
 }
 
-# strips every library but those that wheels bring along from elsewhere: *.libs is patchelf's work, nvidia's are sealed
+# strips every library but those that wheels bring along from elsewhere: *.libs is patchelf's work, nvidia's are sealed,
+# OpenVINO's are stripped already
 # usage: strip_libraries
 strip_libraries() {
 	local library
-	find . -type d \( -name '*.libs' -o -name nvidia \) -prune -o -type f -name '*.so*' -print0 |
+	find . -type d \( -name '*.libs' -o -name nvidia -o -name openvino \) -prune -o -type f -name '*.so*' -print0 |
 		while IFS= read -r -d '' library; do
 			strip_library "$library"
 		done
@@ -131,9 +155,14 @@ main() {
 	local environment=$1 module
 	shift
 	"$@" uninstall --yes --quiet "${UNUSED_PACKAGES[@]}"
+	case " ${EXTRAS:-} " in
+		*' keras '*) ;;
+		*) "$@" uninstall --yes --quiet "${KERAS_PACKAGES[@]}" ;;
+	esac
 	cd "$environment"/lib/python3*/site-packages
 	rm -rf "${UNUSED_FILES[@]}"
 	remove_headers
+	keep_openvino_libraries
 	for module in "${REPLACED_MODULES[@]}"; do
 		replace_module "$module"
 	done

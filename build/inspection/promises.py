@@ -7,8 +7,8 @@ from build.inspection.families import Family
 from build.inspection.instructions import Count, InstructionSet
 from build.inspection.report import Report, Subject
 
-UNPACKED_LIMIT = 850_000_000
-PACKED_LIMIT = 270_000_000
+UNPACKED_LIMIT = 950_000_000
+PACKED_LIMIT = 275_000_000
 """Of an image for the CPU, in bytes, without its base image."""
 
 # The flag of the CPU that stands for each set of instructions in build.json.
@@ -64,7 +64,7 @@ def _library_problems(report: Report) -> Iterator[str]:
 
 def _licence_problems(report: Report) -> Iterator[str]:
     for package in report.packages:
-        if package.kind == "pypi" and package.name.startswith("tensorflow") and not package.licence_files:
+        if package.kind == "pypi" and package.name.startswith(("tensorflow", "openvino")) and not package.licence_files:
             yield f"{package.name} has no licence file, which its licence asks to be handed on"
 
 

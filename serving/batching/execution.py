@@ -12,6 +12,7 @@ from serving.batching import merging
 from serving.batching.parameters import BatchingParameters
 from serving.batching.task import Task
 from serving.core.batch_queue import Part
+from serving.core.batch_run import BatchRun
 from serving.core.servable import Outcome, Run
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError
@@ -65,16 +66,27 @@ def deadline(now: float, timeout_ms: int) -> float:
 
 
 class Execution:
-    """Runs the batches of one combination of feeds and fetches; several threads may do so at a time."""
+    """Runs the batches of one combination of feeds and fetches; several threads may do so at a time.
 
-    __slots__ = ("_clock", "_fills", "_observer", "_parameters", "_run")
+    With a ``wall`` clock, of Unix time, the tasks' futures have what is known of their batches.
+    """
 
-    def __init__(self, run: Run, parameters: BatchingParameters, clock: Clock, observer: BatchObserver) -> None:
+    __slots__ = ("_clock", "_fills", "_observer", "_parameters", "_run", "_wall")
+
+    def __init__(
+        self,
+        run: Run,
+        parameters: BatchingParameters,
+        clock: Clock,
+        observer: BatchObserver,
+        wall: Clock | None = None,
+    ) -> None:
         self._run = run
         self._parameters = parameters
         self._fills = bool(parameters.allowed_batch_sizes)
         self._clock = clock
         self._observer = observer
+        self._wall = wall
 
     @property
     def padding(self) -> bool:
@@ -86,8 +98,26 @@ class Execution:
         now = self._clock()
         requests = [Request(part.task.slice(part), part.stop - part.start, part.task.deadline) for part in parts]
         queued = [now - part.task.enqueued_at for part in parts]
-        for part, outcome in zip(parts, self.outcomes(requests, now, queued), strict=True):
+        for part, seconds in zip(parts, queued, strict=True):
+            part.task.future.queued_seconds = seconds
+        outcomes = self.outcomes if self._wall is None else self._noted(parts, self._wall)
+        for part, outcome in zip(parts, outcomes(requests, now, queued), strict=True):
             part.task.settle(part, outcome)
+
+    def _noted(
+        self, parts: Sequence[Part[Task]], wall: Clock
+    ) -> Callable[[Sequence[Request], float, Sequence[float]], Sequence[Outcome]]:
+        """``outcomes``, and the tasks' futures know when they had theirs."""
+
+        def outcomes(requests: Sequence[Request], now: float, queued: Sequence[float]) -> Sequence[Outcome]:
+            batch = BatchRun(len(parts), sum([request.rows for request in requests]), wall())
+            for part in parts:
+                part.task.note(batch)
+            found = self.outcomes(requests, now, queued)
+            batch.ended = wall()
+            return found
+
+        return outcomes
 
     def alone(self, inputs: merging.Inputs, rows: int, timeout_ms: int) -> list[Tensor]:
         """The outputs of a batch of one caller that never waited; raises what its run raises."""

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
 from threading import TIMEOUT_MAX, Condition, Lock, Thread, current_thread
+from typing import NamedTuple
 
 from serving.batching.execution import Clock
 from serving.batching.task import Task
@@ -33,6 +34,13 @@ class _Running:
     def unwanted(self) -> bool:
         """Whether all of its callers have gone."""
         return all(part.task.future.unwanted for part in self.parts)
+
+
+class Queued(NamedTuple):
+    """What waits in the queues of one owner."""
+
+    batches: int
+    rows: int
 
 
 class BatchScheduler:
@@ -60,6 +68,15 @@ class BatchScheduler:
     def full(self) -> bool:
         """Whether as many batches run as may, those of who has none apart."""
         return self._running >= self._most
+
+    def queued(self) -> dict[Hashable, Queued]:
+        """What waits, by owner; those of whom nothing waits are not in it."""
+        found: dict[Hashable, Queued] = {}
+        with self._lock:
+            for queue in self._queues.waiting:
+                batches, rows = found.get(queue.owner, (0, 0))
+                found[queue.owner] = Queued(batches + len(queue), rows + queue.rows)
+        return found
 
     def start(self) -> None:
         """Start the threads."""

@@ -1,12 +1,12 @@
 """A servable whose runs are batched: the same protocol as the servable it wraps, and the same texts as TFS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any, NamedTuple
 
 from serving.batching import merging
-from serving.batching.execution import BatchObserver, Execution, Request, Unobserved, deadline
+from serving.batching.execution import BatchObserver, Clock, Execution, Request, Unobserved, deadline
 from serving.batching.parameters import BatchingParameters
 from serving.batching.scheduler import BatchScheduler
 from serving.batching.task import Task
@@ -29,7 +29,11 @@ class _QueuedRun(NamedTuple):
 
 
 class BatchedServable:
-    """Wraps ``inner`` and closes it. Raises ConfigurationError for parameters that cannot be; ``inner`` stays open."""
+    """Wraps ``inner`` and closes it. Raises ConfigurationError for parameters that cannot be; ``inner`` stays open.
+
+    ``owner`` is who the batches belong to, for the scheduler's turns and counts; nobody else by default. ``wall``
+    gives Unix time to the batches that are noted; without it none is.
+    """
 
     def __init__(
         self,
@@ -37,17 +41,30 @@ class BatchedServable:
         parameters: BatchingParameters,
         scheduler: BatchScheduler,
         observer: BatchObserver | None = None,
+        owner: Hashable = None,
+        wall: Clock | None = None,
     ) -> None:
         self._inner = inner
         self._parameters = parameters
         self._options = parameters.queue_options()
         self._scheduler = scheduler
         self._observer = observer or Unobserved()
-        self._owner = object()
+        self._wall = wall
+        self._owner: Hashable = object() if owner is None else owner
         self._lock = Lock()
         self._queued_runs: dict[tuple[frozenset[str], frozenset[str]], _QueuedRun] = {}
         self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
         """A combination beyond those kept has a queue of its own, which ends with it."""
+
+    @property
+    def engine(self) -> str:
+        """What answers the calls of the wrapped servable."""
+        return str(getattr(self._inner, "engine", "tensorflow"))
+
+    @property
+    def inner(self) -> Servable:
+        """What it wraps."""
+        return self._inner
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -87,7 +104,7 @@ class BatchedServable:
 
     def _open(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _QueuedRun:
         run = self._inner.resolve(feeds, fetches)
-        execution = Execution(run, self._parameters, self._scheduler.clock, self._observer)
+        execution = Execution(run, self._parameters, self._scheduler.clock, self._observer, self._wall)
         return _QueuedRun(BatchQueue(self._options, self._owner), execution, run, feeds, fetches)
 
 

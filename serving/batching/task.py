@@ -6,8 +6,10 @@ from threading import Lock
 
 from serving.batching import merging
 from serving.core.batch_queue import Part
+from serving.core.batch_run import BatchRun
 from serving.core.places import PlacedFuture
 from serving.core.tensor import Tensor
+from serving.errors import without_frames
 
 Execute = Callable[[Sequence["Part[Task]"]], None]
 """Runs parts that belong to it and whose tasks have begun, and settles them."""
@@ -78,6 +80,11 @@ class Task:
         """A part is about to be run; False if the caller has given up. The scheduler's lock is held."""
         return self.future.running() or self.future.set_running_or_notify_cancel()
 
+    def note(self, batch: BatchRun) -> None:
+        """A part is about to be run in this batch."""
+        with self._lock:
+            self.future.batches += (batch,)
+
     def slice(self, part: "Part[Task]") -> Sequence[Tensor]:
         """The tensors of one part."""
         if part.stop - part.start == self.rows:
@@ -98,7 +105,7 @@ class Task:
             if self._settled_rows < self.rows or self.future.done():
                 return
         if self._error is not None:
-            self.future.set_exception(self._error)
+            self.future.set_exception(without_frames(self._error))
         else:
             self.future.set_result(self._outputs())
 
@@ -107,7 +114,7 @@ class Task:
         with self._lock:
             done = self.future.done()
         if not done:
-            self.future.set_exception(error)
+            self.future.set_exception(without_frames(error))
 
     def _outputs(self) -> list[Tensor]:
         parts = [self._settled[start] for start in sorted(self._settled)]

@@ -1,4 +1,4 @@
-"""A client of TensorFlow Serving's gRPC API: numpy arrays in, numpy arrays out, waiting or with asyncio.
+"""A client of TensorFlow Serving's gRPC API and of v2: numpy arrays in, numpy arrays out, waiting or with asyncio.
 
 Needs numpy, grpcio and protobuf, and neither TensorFlow nor any other part of this server. docs/client.md tells of its
 use.
@@ -15,6 +15,7 @@ from serving.client.values import (
     Class,
     Metadata,
     ModelConfig,
+    ModelState,
     Prediction,
     Signature,
     Task,
@@ -30,6 +31,7 @@ __all__ = [
     "Client",
     "Metadata",
     "ModelConfig",
+    "ModelState",
     "PredictFuture",
     "Prediction",
     "ServingError",

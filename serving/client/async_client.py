@@ -9,12 +9,24 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.client import calls
+from serving.client import calls, v2
+from serving.client.addresses import target
 from serving.client.calls import Call, Choice
-from serving.client.connection import TIMEOUT_SECONDS, CallMetadata, Connection, Options
+from serving.client.connection import TIMEOUT_SECONDS, CallMetadata, Connection, Options, ProtocolName
 from serving.client.errors import ServingError
 from serving.client.examples import Features
-from serving.client.values import Classification, Inference, Metadata, ModelConfig, Prediction, Task, VersionStatus
+from serving.client.retrying import RETRIES, Attempts
+from serving.client.signatures import as_arrays
+from serving.client.values import (
+    Classification,
+    Inference,
+    Metadata,
+    ModelConfig,
+    ModelState,
+    Prediction,
+    Task,
+    VersionStatus,
+)
 
 T = TypeVar("T")
 
@@ -33,15 +45,25 @@ class AsyncClient(Connection):
 
     def __init__(
         self,
-        address: str,
+        address: str | Sequence[str],
         *,
         credentials: grpc.ChannelCredentials | None = None,
         options: Options = (),
         metadata: CallMetadata = (),
         timeout_seconds: float | None = TIMEOUT_SECONDS,
+        protocol: ProtocolName = "tfs",
+        check_inputs: bool | None = None,
+        retries: int = RETRIES,
     ) -> None:
         super().__init__(
-            address, credentials=credentials, options=options, metadata=metadata, timeout_seconds=timeout_seconds
+            address,
+            credentials=credentials,
+            options=options,
+            metadata=metadata,
+            timeout_seconds=timeout_seconds,
+            protocol=protocol,
+            check_inputs=check_inputs,
+            retries=retries,
         )
         self._channel: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,7 +81,8 @@ class AsyncClient(Connection):
     ) -> Prediction:
         """The outputs for arrays, or what can become one, by the names of the signature's inputs."""
         choice = Choice(model=model, version=version, label=label, signature=signature)
-        return await self._answer(calls.predict(choice, inputs, output_filter), timeout_seconds)
+        inputs = await self._checked(choice, inputs, timeout_seconds)
+        return await self._answer(self._wire.predict(choice, inputs, output_filter), timeout_seconds)
 
     async def classify(
         self,
@@ -77,6 +100,7 @@ class AsyncClient(Connection):
         ``context`` has the features that all examples share.
         """
         choice = Choice(model=model, version=version, label=label, signature=signature)
+        self._check_protocol("classify")
         return await self._answer(calls.classify(choice, examples, context), timeout_seconds)
 
     async def regress(
@@ -92,6 +116,7 @@ class AsyncClient(Connection):
     ) -> NDArray[np.float32]:
         """A number for each example, float32 [examples]; see ``classify`` for examples."""
         choice = Choice(model=model, version=version, label=label, signature=signature)
+        self._check_protocol("regress")
         return await self._answer(calls.regress(choice, examples, context), timeout_seconds)
 
     async def multi_inference(
@@ -112,6 +137,7 @@ class AsyncClient(Connection):
         it instead of ``signatures``.
         """
         choice = Choice(model=model, version=version, label=label)
+        self._check_protocol("multi_inference")
         signatures = calls.checked_signatures(signatures, tasks)
         if not tasks:
             tasks = calls.tasks_of(await self._answer(calls.metadata(choice), timeout_seconds), signatures)
@@ -126,7 +152,8 @@ class AsyncClient(Connection):
         timeout_seconds: float | None = None,
     ) -> Metadata:
         """The signatures of a version."""
-        return await self._answer(calls.metadata(Choice(model=model, version=version, label=label)), timeout_seconds)
+        choice = Choice(model=model, version=version, label=label)
+        return self._learn(choice, await self._answer(self._wire.metadata(choice), timeout_seconds))
 
     async def status(
         self,
@@ -137,10 +164,37 @@ class AsyncClient(Connection):
         timeout_seconds: float | None = None,
     ) -> list[VersionStatus]:
         """The states of a model's versions, or of one."""
-        return await self._answer(calls.status(Choice(model=model, version=version, label=label)), timeout_seconds)
+        choice = Choice(model=model, version=version, label=label)
+        return await self._answer(self._wire.status(choice), timeout_seconds)
+
+    async def ready(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> bool:
+        """Whether a version of a model, or this one, would answer; False for models that the server does not have."""
+        choice = Choice(model=model, version=version, label=label)
+        try:
+            return await self._answer(self._wire.ready(choice), timeout_seconds)
+        except ServingError as error:
+            if error.code is not grpc.StatusCode.NOT_FOUND:
+                raise
+            return False
+
+    async def models(self, *, timeout_seconds: float | None = None) -> list[ModelState]:
+        """The server's models and their states, of a server that has v2's RepositoryIndex, with either protocol."""
+        return await self._answer(v2.repository_index(), timeout_seconds)
+
+    async def live(self, *, timeout_seconds: float | None = None) -> bool:
+        """Whether a server of v2 says that it is alive, with either protocol."""
+        return await self._answer(v2.server_live(), timeout_seconds)
 
     async def reload(self, models: Iterable[ModelConfig], *, timeout_seconds: float | None = None) -> None:
         """Have the server serve these models and no others; returns when each has a version that answers."""
+        self._check_protocol("reload")
         await self._answer(calls.reload(models), timeout_seconds)
 
     async def close(self) -> None:
@@ -157,30 +211,65 @@ class AsyncClient(Connection):
     ) -> None:
         await self.close()
 
+    async def _checked(
+        self, choice: Choice, inputs: Mapping[str, Any], timeout_seconds: float | None
+    ) -> Mapping[str, Any]:
+        """The inputs, as arrays if they were checked. ValueError if they do not fit the signature."""
+        if not self._checks(choice, inputs):
+            return inputs
+        arrays = as_arrays(inputs)
+        if self._fits_known(choice, arrays):
+            return arrays
+        # Looked up, or again: what answers may be another version by now.
+        found = await self.metadata(
+            choice.model, version=choice.version, label=choice.label, timeout_seconds=timeout_seconds
+        )
+        if problem := self._mismatch(found, choice, arrays):
+            raise ValueError(problem)
+        return arrays
+
     async def _answer(self, call: Call[T], timeout_seconds: float | None) -> T:
         self._check_open()
         timeout = self._timeout(timeout_seconds)
-        try:
-            method = self._method(self._open(), call.path)
-            data: bytes = await method(call.request, timeout=timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._error(error, call, timeout) from None
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # Nobody cancelled the task: this is how gRPC ends the calls of a channel that is closed.
-            raise ServingError(grpc.StatusCode.CANCELLED, "the client was closed", call.asked) from None
-        return self._read(call, data)
+        attempts = Attempts(timeout, self._retries)
+        while True:
+            try:
+                method = self._method(await self._open(call), call.path)
+                data: bytes = await method(call.request, timeout=attempts.seconds(), metadata=self._metadata)
+            except grpc.RpcError as error:
+                pause = attempts.pause(error)
+                if pause is None:
+                    raise self._error(error, call, timeout) from None
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Nobody cancelled the task: this is how gRPC ends the calls of a channel that is closed.
+                raise ServingError(grpc.StatusCode.CANCELLED, "the client was closed", call.asked) from None
+            else:
+                return self._read(call, data)
+            await asyncio.sleep(pause)
+            self._check_open()
 
-    def _open(self) -> Any:
+    async def _open(self, call: Call[Any]) -> Any:
         """The channel; made by the first call, for it belongs to the event loop that runs then."""
         loop = asyncio.get_running_loop()
         if self._loop not in (None, loop):
             raise ValueError("the client belongs to another event loop, that of its first call; make one for this loop")
         self._loop = loop
-        if self._channel is None and self._credentials is None:
-            self._channel = grpc.aio.insecure_channel(self.address, self._options)
-        elif self._channel is None:
-            self._channel = grpc.aio.secure_channel(self.address, self._credentials, self._options)
+        if self._channel is None and len(self._addresses) > 1:
+            try:
+                at = await asyncio.to_thread(target, self._addresses)
+            except OSError as error:
+                raise self._unknown(error, call) from None
+            self._check_open()
+        else:
+            at = self.address
+        if self._channel is None:
+            self._channel = self._made(at)
         return self._channel
+
+    def _made(self, at: str) -> Any:
+        if self._credentials is None:
+            return grpc.aio.insecure_channel(at, self._options)
+        return grpc.aio.secure_channel(at, self._credentials, self._options)

@@ -4,7 +4,7 @@ No connection and no waiting: both clients take a ``Call``, send it each in its 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -168,6 +168,15 @@ def status(choice: Choice) -> Call[list[VersionStatus]]:
     request = messages.GetModelStatusRequest()
     choice.fill(request.model_spec)
     return _call(_MODEL, "GetModelStatus", request, responses.version_statuses, choice)
+
+
+def ready(choice: Choice) -> Call[bool]:
+    """GetModelStatus, for whether a version of those chosen is available."""
+
+    def read(data: bytes) -> bool:
+        return any(each.state == "AVAILABLE" for each in responses.version_statuses(data))
+
+    return replace(status(choice), read=read)  # type: ignore[arg-type,return-value]  # the same call, read otherwise
 
 
 def reload(models: Iterable[ModelConfig]) -> Call[None]:

@@ -1,5 +1,7 @@
 """The client that waits for its answers."""
 
+import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -8,12 +10,25 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.client import calls
+from serving.client import calls, v2
+from serving.client.addresses import target
 from serving.client.calls import Call, Choice
-from serving.client.connection import TIMEOUT_SECONDS, CallMetadata, Connection, Options
+from serving.client.connection import TIMEOUT_SECONDS, CallMetadata, Connection, Options, ProtocolName
+from serving.client.errors import ServingError
 from serving.client.examples import Features
 from serving.client.futures import PredictFuture
-from serving.client.values import Classification, Inference, Metadata, ModelConfig, Prediction, Task, VersionStatus
+from serving.client.retrying import RETRIES, Attempts
+from serving.client.signatures import as_arrays
+from serving.client.values import (
+    Classification,
+    Inference,
+    Metadata,
+    ModelConfig,
+    ModelState,
+    Prediction,
+    Task,
+    VersionStatus,
+)
 
 T = TypeVar("T")
 
@@ -31,20 +46,28 @@ class Client(Connection):
 
     def __init__(
         self,
-        address: str,
+        address: str | Sequence[str],
         *,
         credentials: grpc.ChannelCredentials | None = None,
         options: Options = (),
         metadata: CallMetadata = (),
         timeout_seconds: float | None = TIMEOUT_SECONDS,
+        protocol: ProtocolName = "tfs",
+        check_inputs: bool | None = None,
+        retries: int = RETRIES,
     ) -> None:
         super().__init__(
-            address, credentials=credentials, options=options, metadata=metadata, timeout_seconds=timeout_seconds
+            address,
+            credentials=credentials,
+            options=options,
+            metadata=metadata,
+            timeout_seconds=timeout_seconds,
+            protocol=protocol,
+            check_inputs=check_inputs,
+            retries=retries,
         )
-        if credentials is None:
-            self._channel = grpc.insecure_channel(address, self._options)
-        else:
-            self._channel = grpc.secure_channel(address, credentials, self._options)
+        self._channel: Any = None
+        self._opening = threading.Lock()
 
     def predict(
         self,
@@ -59,7 +82,8 @@ class Client(Connection):
     ) -> Prediction:
         """The outputs for arrays, or what can become one, by the names of the signature's inputs."""
         choice = Choice(model=model, version=version, label=label, signature=signature)
-        return self._answer(calls.predict(choice, inputs, output_filter), timeout_seconds)
+        inputs = self._checked(choice, inputs, timeout_seconds)
+        return self._answer(self._wire.predict(choice, inputs, output_filter), timeout_seconds)
 
     def predict_future(
         self,
@@ -74,7 +98,8 @@ class Client(Connection):
     ) -> PredictFuture:
         """``predict`` without waiting; the future has its result or its ServingError."""
         choice = Choice(model=model, version=version, label=label, signature=signature)
-        return self._send(calls.predict(choice, inputs, output_filter), timeout_seconds)
+        inputs = self._checked(choice, inputs, timeout_seconds)
+        return self._send(self._wire.predict(choice, inputs, output_filter), timeout_seconds)
 
     def classify(
         self,
@@ -92,6 +117,7 @@ class Client(Connection):
         ``context`` has the features that all examples share.
         """
         choice = Choice(model=model, version=version, label=label, signature=signature)
+        self._check_protocol("classify")
         return self._answer(calls.classify(choice, examples, context), timeout_seconds)
 
     def regress(
@@ -107,6 +133,7 @@ class Client(Connection):
     ) -> NDArray[np.float32]:
         """A number for each example, float32 [examples]; see ``classify`` for examples."""
         choice = Choice(model=model, version=version, label=label, signature=signature)
+        self._check_protocol("regress")
         return self._answer(calls.regress(choice, examples, context), timeout_seconds)
 
     def multi_inference(
@@ -127,6 +154,7 @@ class Client(Connection):
         it instead of ``signatures``.
         """
         choice = Choice(model=model, version=version, label=label)
+        self._check_protocol("multi_inference")
         signatures = calls.checked_signatures(signatures, tasks)
         if not tasks:
             tasks = calls.tasks_of(self._answer(calls.metadata(choice), timeout_seconds), signatures)
@@ -141,7 +169,8 @@ class Client(Connection):
         timeout_seconds: float | None = None,
     ) -> Metadata:
         """The signatures of a version."""
-        return self._answer(calls.metadata(Choice(model=model, version=version, label=label)), timeout_seconds)
+        choice = Choice(model=model, version=version, label=label)
+        return self._learn(choice, self._answer(self._wire.metadata(choice), timeout_seconds))
 
     def status(
         self,
@@ -152,16 +181,45 @@ class Client(Connection):
         timeout_seconds: float | None = None,
     ) -> list[VersionStatus]:
         """The states of a model's versions, or of one."""
-        return self._answer(calls.status(Choice(model=model, version=version, label=label)), timeout_seconds)
+        choice = Choice(model=model, version=version, label=label)
+        return self._answer(self._wire.status(choice), timeout_seconds)
+
+    def ready(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> bool:
+        """Whether a version of a model, or this one, would answer; False for models that the server does not have."""
+        choice = Choice(model=model, version=version, label=label)
+        try:
+            return self._answer(self._wire.ready(choice), timeout_seconds)
+        except ServingError as error:
+            if error.code is not grpc.StatusCode.NOT_FOUND:
+                raise
+            return False
+
+    def models(self, *, timeout_seconds: float | None = None) -> list[ModelState]:
+        """The server's models and their states, of a server that has v2's RepositoryIndex, with either protocol."""
+        return self._answer(v2.repository_index(), timeout_seconds)
+
+    def live(self, *, timeout_seconds: float | None = None) -> bool:
+        """Whether a server of v2 says that it is alive, with either protocol."""
+        return self._answer(v2.server_live(), timeout_seconds)
 
     def reload(self, models: Iterable[ModelConfig], *, timeout_seconds: float | None = None) -> None:
         """Have the server serve these models and no others; returns when each has a version that answers."""
+        self._check_protocol("reload")
         self._answer(calls.reload(models), timeout_seconds)
 
     def close(self) -> None:
         """End the connection, and the calls on their way with it: they raise ServingError, later ones ValueError."""
-        self._closed = True
-        self._channel.close()
+        with self._opening:
+            self._closed = True
+            if self._channel is not None:
+                self._channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -171,19 +229,41 @@ class Client(Connection):
     ) -> None:
         self.close()
 
+    def _checked(self, choice: Choice, inputs: Mapping[str, Any], timeout_seconds: float | None) -> Mapping[str, Any]:
+        """The inputs, as arrays if they were checked. ValueError if they do not fit the signature."""
+        if not self._checks(choice, inputs):
+            return inputs
+        arrays = as_arrays(inputs)
+        if self._fits_known(choice, arrays):
+            return arrays
+        # Looked up, or again: what answers may be another version by now.
+        found = self.metadata(choice.model, version=choice.version, label=choice.label, timeout_seconds=timeout_seconds)
+        if problem := self._mismatch(found, choice, arrays):
+            raise ValueError(problem)
+        return arrays
+
     def _answer(self, call: Call[T], timeout_seconds: float | None) -> T:
         self._check_open()
         timeout = self._timeout(timeout_seconds)
-        try:
-            data = self._method(self._channel, call.path)(call.request, timeout=timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._error(error, call, timeout) from None
-        return self._read(call, data)
+        attempts = Attempts(timeout, self._retries)
+        method = self._method(self._open(call), call.path)
+        while True:
+            try:
+                data = method(call.request, timeout=attempts.seconds(), metadata=self._metadata)
+            except grpc.RpcError as error:
+                pause = attempts.pause(error)
+                if pause is None:
+                    raise self._error(error, call, timeout) from None
+            else:
+                return self._read(call, data)
+            time.sleep(pause)
+            self._check_open()
 
     def _send(self, call: Call[Prediction], timeout_seconds: float | None) -> PredictFuture:
         self._check_open()
         timeout = self._timeout(timeout_seconds)
-        sent = self._method(self._channel, call.path).future(call.request, timeout=timeout, metadata=self._metadata)
+        method = self._method(self._open(call), call.path)
+        sent = method.future(call.request, timeout=timeout, metadata=self._metadata)
         future = PredictFuture(sent)
 
         def outcome() -> Prediction:
@@ -195,3 +275,21 @@ class Client(Connection):
 
         sent.add_done_callback(lambda _: future.settle(outcome))
         return future
+
+    def _open(self, call: Call[Any]) -> Any:
+        """The channel; made by the first call, for names among several addresses are looked up then."""
+        if self._channel is not None:
+            return self._channel
+        with self._opening:
+            self._check_open()
+            if self._channel is None:
+                try:
+                    self._channel = self._made(target(self._addresses))
+                except OSError as error:
+                    raise self._unknown(error, call) from None
+            return self._channel
+
+    def _made(self, at: str) -> Any:
+        if self._credentials is None:
+            return grpc.insecure_channel(at, self._options)
+        return grpc.secure_channel(at, self._credentials, self._options)

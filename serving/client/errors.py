@@ -21,17 +21,21 @@ _NO_METHOD = re.compile(
 """What servers say of a method that they do not know, if they say anything."""
 
 _PROXY = re.compile(r"HTTP proxy")
-_NO_HANDSHAKE = re.compile(r"[Hh]andshake|SSL|TLS|certificate")
-_HUNG_UP = re.compile(r"failed to connect.*(Socket closed|Connection reset)")
-_NO_GRPC = re.compile(r"failed to connect.*HTTP/2")
-_NO_CONNECTION = re.compile(r"failed to connect|Connection refused|DNS resolution failed|errors resolving")
+_NO_HANDSHAKE = re.compile(r"[Hh]andshake|SSL|TLS|certificate|verification check|Verification Check")
+_FAILED = "(failed to connect|connections to all backends failing)"
+"""gRPC's words where one address is tried after the other, and where all have their turn."""
+
+_HUNG_UP = re.compile(f"{_FAILED}.*(Socket closed|Connection reset)")
+_NO_GRPC = re.compile(f"{_FAILED}.*HTTP/2")
+_NO_CONNECTION = re.compile(f"{_FAILED}|Connection refused|DNS resolution failed|errors resolving")
 
 
 class ServingError(Exception):
     """A call that was not answered.
 
     ``code`` is gRPC's, ``message`` the server's own words or the transport's, ``asked`` the call, and ``hint`` a
-    sentence that may help, or "".
+    sentence that may help, or "". ``retry_seconds`` is the time after which a server that refused the call wants it
+    again, if it says so.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str, asked: str = "", hint: str = "") -> None:
@@ -40,6 +44,7 @@ class ServingError(Exception):
         self.message = message
         self.asked = asked
         self.hint = hint
+        self.retry_seconds: float | None = None
 
     def __str__(self) -> str:
         asked = f" ({self.asked})" if self.asked else ""
@@ -58,13 +63,20 @@ def code_of(number: int) -> grpc.StatusCode:
     return _CODES.get(number, grpc.StatusCode.UNKNOWN)
 
 
-def serving_error(error: grpc.RpcError, *, asked: str, address: str, timeout_seconds: float | None) -> ServingError:
-    """What gRPC raised, as users shall see it."""
+def serving_error(
+    error: grpc.RpcError,
+    *,
+    asked: str,
+    address: str,
+    timeout_seconds: float | None,
+    api: str = "TensorFlow Serving's API",
+) -> ServingError:
+    """What gRPC raised, as users shall see it. ``api`` is the one that the call is of."""
     code, message = error.code(), error.details() or ""
-    return ServingError(code, message, asked, _hint(code, message, address, timeout_seconds))
+    return ServingError(code, message, asked, _hint(code, message, address, timeout_seconds, api))
 
 
-def _hint(code: grpc.StatusCode, message: str, address: str, timeout_seconds: float | None) -> str:
+def _hint(code: grpc.StatusCode, message: str, address: str, timeout_seconds: float | None, api: str) -> str:
     match code:
         case grpc.StatusCode.UNAVAILABLE:
             return _hint_unavailable(message, address)
@@ -83,7 +95,7 @@ def _hint(code: grpc.StatusCode, message: str, address: str, timeout_seconds: fl
         case grpc.StatusCode.FAILED_PRECONDITION if message.startswith("Serving signature"):
             return "metadata() tells which signatures there are."
         case grpc.StatusCode.UNIMPLEMENTED if not message or _NO_METHOD.search(message):
-            return f"What answers at {address} does not know this call: is it a server of TensorFlow Serving's API?"
+            return f"What answers at {address} does not know this call: is it a server of {api}?"
         case _:
             return ""
 

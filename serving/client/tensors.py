@@ -184,10 +184,15 @@ def _numpy_dtype(number: int) -> np.dtype[Any]:
         return np.dtype(name)
     if number not in _ML_DTYPES:
         raise TypeError(f"expected numbers or strings, got a tensor of the type {DATA_TYPES.get(number, number)}")
+    return ml_dtype(_ML_DTYPES[number])
+
+
+def ml_dtype(name: str) -> np.dtype[Any]:
+    """A dtype of the package ml_dtypes by its name. TypeError without the package."""
     try:
-        dtype: np.dtype[Any] = np.dtype(getattr(importlib.import_module("ml_dtypes"), _ML_DTYPES[number]))
+        dtype: np.dtype[Any] = np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
     except ImportError:
-        raise TypeError(f"got a tensor of {_ML_DTYPES[number]}, which numpy lacks: pip install ml_dtypes") from None
+        raise TypeError(f"got a tensor of {name}, which numpy lacks: pip install ml_dtypes") from None
     return dtype
 
 

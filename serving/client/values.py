@@ -13,6 +13,9 @@ from serving.client.checks import checked_int, checked_text, shown
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 
+DEFAULT_SIGNATURE = "serving_default"
+"""The signature that answers where none is named."""
+
 
 class Prediction(dict[str, NDArray[Any]]):
     """The outputs of Predict by name, and which model answered. Strings are object arrays of ``bytes``."""
@@ -63,6 +66,19 @@ class VersionStatus:
     version: int
     state: str
     code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelState:
+    """A model, or a version of it, in a server's list: its state (``READY``, ``UNAVAILABLE``, ...), and why.
+
+    The version is 0 if the list has none.
+    """
+
+    model: str
+    version: int
+    state: str
     message: str
 
 

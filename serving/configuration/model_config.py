@@ -147,6 +147,8 @@ def _base_path(name: str, base_path: str) -> Path:
             f"Model {name} has base_path()={base_path}, an object store; expected a directory of this machine, "
             "for instance a mounted one",
         )
+    if "\0" in path:
+        raise invalid_configuration(f"Model {name} has base_path()={path!r}, with a NUL, which no path can have")
     if not path.startswith("/"):
         raise invalid_configuration(
             f"Expected model {name} to have an absolute path or URI; got base_path()={base_path}"

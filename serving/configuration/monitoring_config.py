@@ -8,12 +8,12 @@ DEFAULT_PATH = "/monitoring/prometheus/metrics"
 
 
 def read_path(file: str) -> str:
-    """The path of the metrics page that ``file`` asks for; empty if it, or no file, enables none.
+    """TensorFlow Serving's path of the metrics page; empty if ``file`` turns it off. Without a file it is on.
 
     Raises ConfigurationError.
     """
     if not file:
-        return ""
+        return DEFAULT_PATH
     config = text_proto.read(file, MonitoringConfig).prometheus_config
     if config.enable and config.path and not config.path.startswith("/"):
         logger.warning("%s: no request can have the path %r; expected one that begins with /", file, config.path)

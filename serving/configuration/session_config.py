@@ -84,12 +84,6 @@ def _threads(settings: Settings) -> tuple[int, int]:
     """Threads within and between operations; 0 where the flags leave it open."""
     both = settings.tensorflow_session_parallelism
     intra, inter = settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism
-    if both > 0 and intra > 0 and inter > 0:
-        raise invalid_configuration(
-            "Either configure server_options.tensorflow_session_parallelism or "
-            "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
-            "separately. You cannot configure all."
-        )
     intra, inter = (intra, inter) if intra > 0 or inter > 0 else (both, both)
     return _int32(max(intra, 0)), _int32(max(inter, 0))
 

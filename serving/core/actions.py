@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from serving.core.servable import Loader, Servable, ServableId
+from serving.errors import ServingError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,14 +18,29 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unload:
-    """Close ``servable`` and report ``unloaded``. ``unwanted``: it was un-aspired while it loaded and never served."""
+    """Close ``servable`` and report ``unloaded``. ``unwanted``: it was un-aspired while it loaded and never served.
+
+    ``evicted_for`` is the version for which it makes room.
+    """
 
     id: ServableId
     servable: Servable
     unwanted: bool = False
+    evicted_for: ServableId | None = None
 
 
 Action = Load | Unload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The loader of a version for which there is no room: it always fails."""
+
+    error: ServingError
+
+    def __call__(self) -> Servable:
+        """Raise the error."""
+        raise self.error
 
 
 class AfterFailure(Enum):
@@ -37,3 +53,5 @@ class AfterFailure(Enum):
     """The version is no longer aspired."""
     FINAL = auto()
     """A retry would not help."""
+    ON_DEMAND = auto()
+    """The next request for it is the next attempt."""

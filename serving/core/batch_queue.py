@@ -79,6 +79,11 @@ class BatchQueue(Generic[TaskT]):
         return len(self._batches)
 
     @property
+    def rows(self) -> int:
+        """How many rows wait."""
+        return sum(batch.rows for batch in self._batches)
+
+    @property
     def due_at(self) -> float | None:
         """When there is a batch to take: minus infinity for at once, None while the queue is empty."""
         if not self._batches:

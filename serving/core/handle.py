@@ -1,6 +1,6 @@
 """Leases on loaded versions, and the map in which requests find them. Nothing here loads or unloads."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from types import TracebackType
@@ -40,9 +40,14 @@ class Handle:
 
 
 class Lease:
-    """Counts the handles on one loaded version. Every method may be called from any thread."""
+    """Counts the holds on one loaded version. Every method may be called from any thread.
 
-    __slots__ = ("_closed", "_handles", "_lock", "_on_idle", "id", "plans", "servable")
+    A hold is an entry of a list, for that neither needs nor waits for a lock: it is added before ``_closed`` is looked
+    at, and that is set before the list is. So a list that was empty once it was set has no hold that anybody was given,
+    and never has one again; who comes too late may be in it for a moment.
+    """
+
+    __slots__ = ("_closed", "_holds", "_lock", "_on_idle", "_over", "id", "plans", "servable")
 
     def __init__(self, servable_id: ServableId, servable: Servable, on_idle: Callable[[], None]) -> None:
         self.id = servable_id
@@ -50,35 +55,81 @@ class Lease:
         self.plans = Plans(servable)
         self._on_idle = on_idle
         self._lock = Lock()
-        self._handles = 0
+        self._holds: list[None] = []
         self._closed = False
+        self._over = False  # closed, and the last hold was given back
 
     def take(self) -> Handle | None:
         """A handle, or None once the version is quiescing."""
-        with self._lock:
-            if self._closed:
-                return None
-            self._handles += 1
-        return Handle(self)
+        return Handle(self) if self.hold() else None
+
+    def hold(self) -> bool:
+        """What ``take`` does, without a handle: ``give_back`` has to follow once, unless this gives False."""
+        self._holds.append(None)
+        if self._closed:
+            self.give_back()
+            return False
+        return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody holds it."""
+        return bool(self._holds)
+
+    @property
+    def last_use(self) -> int:
+        """Rises with each hold on any version, where that is counted; else 0."""
+        return 0
 
     def give_back(self) -> None:
-        """What ``Handle.release`` calls, once per handle; calls ``on_idle`` for the last one after ``close``."""
+        """Once per hold; calls ``on_idle`` for the last one after ``close``."""
+        self._holds.pop()
+        if self._closed and not self._holds:
+            self._end()
+
+    def _end(self) -> None:
         with self._lock:
-            self._handles -= 1
-            idle = self._closed and not self._handles
-        if idle:
+            before, self._over = self._over, True
+        if not before:
             self._on_idle()
 
     def close(self) -> None:
         """Give no more handles. ``on_idle`` is not called when there are none left to wait for."""
         with self._lock:
             self._closed = True
+            self._over = self._over or not self._holds
 
     @property
     def idle(self) -> bool:
         """Whether no handle is held and none can be taken any more."""
-        with self._lock:
-            return self._closed and not self._handles
+        return self._over or (self._closed and not self._holds)
+
+
+class CountedLease(Lease):
+    """A lease that knows when it was last held: ``uses`` gives the next number, and is shared by all versions."""
+
+    __slots__ = ("_last_use", "_uses")
+
+    def __init__(
+        self, servable_id: ServableId, servable: Servable, on_idle: Callable[[], None], uses: Iterator[int]
+    ) -> None:
+        super().__init__(servable_id, servable, on_idle)
+        self._uses = uses
+        self._last_use = next(uses)
+
+    def hold(self) -> bool:
+        """As ``Lease``."""
+        self._last_use = next(self._uses)
+        self._holds.append(None)
+        if self._closed:
+            self.give_back()
+            return False
+        return True
+
+    @property
+    def last_use(self) -> int:
+        """As ``Lease``; a version that was just loaded counts as used."""
+        return self._last_use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,9 @@ class Harnesses:
     def begin_anew(self, harness: Harness) -> Harness:
         """Start a version again that has failed for good and is still aspired; its harness from then on."""
         self._forget(harness)
-        return self.get(harness.id)
+        anew = self.get(harness.id)
+        anew.files, anew.held, anew.need, anew.weighed = harness.files, harness.held, harness.need, harness.weighed
+        return anew
 
     def publish(self, harness: Harness) -> None:
         """Make a harness's state known."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
+from serving.core.memory import Need
 from serving.core.servable import Loader, ServableId, ServableState, State
 from serving.errors import Code, ServingError
 
@@ -91,6 +92,22 @@ class ReservationError(ServingError):
     """Nothing was loaded because resources could not be set aside for it; final, a retry would not help."""
 
 
+class NoRoomError(ReservationError):
+    """There is no room in memory; the version is tried again when there is."""
+
+
+class NotLoadedError(ServingError):
+    """A request is for a version that is not loaded and may be: ``name`` and, if one was asked for, ``version``.
+
+    For --lazy_load alone.
+    """
+
+    def __init__(self, name: str, version: int | None) -> None:
+        super().__init__(Code.UNAVAILABLE, f"Model {name} is not loaded yet")
+        self.name = name
+        self.version = version
+
+
 def transition(state: HarnessState, event: Event) -> HarnessState:
     """The state after ``event``; INTERNAL when the table does not have it."""
     after = TRANSITIONS.get((state, event))
@@ -105,6 +122,8 @@ class Harness:
 
     ``attempt`` counts from 1 once loading has begun. ``retry_at`` is the manager's time, in seconds. ``files`` is what
     its files looked like when somebody looked, ``tried`` the same of the last attempt; ``held`` until they are settled.
+    ``need`` is what loading it takes by estimate, ``weighed`` the files for which that is so; ``grew`` is what it took
+    when that was measured; ``evicted_for`` names the version for which it is unloaded.
     """
 
     id: ServableId
@@ -117,6 +136,24 @@ class Harness:
     files: Hashable = None
     tried: Hashable = None
     held: bool = False
+    need: Need | None = None
+    weighed: Hashable = None
+    grew: int | None = None
+    evicted_for: ServableId | None = None
+
+    @property
+    def resident(self) -> int:
+        """Bytes that it holds once loaded: measured, or by estimate.
+
+        What was measured may be too little, where the process had free memory to use again.
+        """
+        estimate = 0 if self.need is None else self.need.resident
+        return estimate if self.grew is None else max(self.grew, estimate * 3 // 4)
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was not loaded because there was no memory for it."""
+        return isinstance(self.error, NoRoomError) and self.state is HarnessState.ERROR
 
     def take(self, event: Event) -> None:
         """Move to the next state; INTERNAL for an event that cannot happen here."""

@@ -8,6 +8,8 @@ from collections.abc import Hashable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from serving.core.batch_run import BatchRun
+
 T = TypeVar("T")
 
 MOST_LOST = 16
@@ -15,7 +17,13 @@ MOST_LOST = 16
 
 
 class PlacedFuture(Future[T]):
-    """What comes of a call that holds a place."""
+    """What comes of a call that holds a place. It has waited ``queued_seconds`` until it began.
+
+    ``batches`` are those that it ran in, where batches are noted.
+    """
+
+    queued_seconds = 0.0
+    batches: tuple[BatchRun, ...] = ()
 
     def write_off(self) -> None:
         """Give the place to others, for nobody waits for the call; it goes on. Does nothing if it does not run."""

@@ -3,12 +3,12 @@
 Nothing here runs a model or knows what a protocol says of a signature that is not there.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from serving.core.bounded import Bounded
-from serving.core.servable import Run, Servable
+from serving.core.servable import JoiningRun, Run, Servable
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
 
@@ -20,7 +20,8 @@ Encode = Callable[[Mapping[Any, Tensor]], bytes]
 class Plan:
     """One kind of call: ``run`` takes the tensors of ``aliases``, then ``defaults``, and gives those of ``outputs``.
 
-    ``encoders`` keeps how each protocol writes the answers, by a key of the protocol's own.
+    ``encoders`` keeps how each protocol writes the answers, by a key of the protocol's own; ``joins`` says that the run
+    makes one call for several callers.
     """
 
     run: Run
@@ -28,6 +29,16 @@ class Plan:
     defaults: tuple[Tensor, ...]
     outputs: tuple[Any, ...]
     encoders: dict[Hashable, Encode] = field(default_factory=dict)
+    joins: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.joins = isinstance(self.run, JoiningRun)
+
+    def named(self, outputs: Sequence[Tensor]) -> dict[Any, Tensor]:
+        """The outputs of a call by alias."""
+        if len(self.outputs) == 1 == len(outputs):
+            return {self.outputs[0]: outputs[0]}
+        return dict(zip(self.outputs, outputs, strict=True))
 
 
 class Plans:

@@ -36,11 +36,12 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServableState:
-    """What is known of one version: its state and, when loading failed, why."""
+    """What is known of one version: its state and, when loading failed, why; ``note`` is for people, without error."""
 
     id: ServableId
     state: State
     error: ServingError | None = None
+    note: str = ""
 
 
 class Run(Protocol):

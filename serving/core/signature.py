@@ -9,6 +9,9 @@ from serving.errors import invalid_argument
 
 DEFAULT_SIGNATURE_NAME = "serving_default"
 
+LOADER_SIGNATURES = "__saved_model_"
+"""Signatures that are there for the loader begin like this."""
+
 PREDICT_METHOD_NAME = "tensorflow/serving/predict"
 CLASSIFY_METHOD_NAME = "tensorflow/serving/classify"
 REGRESS_METHOD_NAME = "tensorflow/serving/regress"

@@ -100,3 +100,12 @@ class Tensor(NamedTuple):
 
     dtype: DataType
     array: NDArray[Any]
+
+
+def truths(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The same truth values, each stored as 0 or 1: what a client sends as memory may have any bytes.
+
+    On the wire they would be numbers that are cut off, and a graph may compute with them. Copied only where needed.
+    """
+    stored = array.view(np.uint8)
+    return stored != 0 if stored.size and stored.max() > 1 else array

@@ -7,9 +7,14 @@ SAVED_MODELS = (SAVED_MODEL, "saved_model.pbtxt")
 VARIABLES_INDEX = "variables/variables.index"
 ASSETS = "assets"
 
+EXTRA = "assets.extra"
 SAVED_MODEL_CONFIG = "assets.extra/saved_model_config.pb"
 WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
 BATCHING_PARAMETERS = "batching_params.pbtxt"
 
 TFLITE_MODEL = "model.tflite"
 SESSION_BUNDLE = "export.meta"
+KERAS_MODEL = "model.keras"
+
+MODELS = (*SAVED_MODELS, TFLITE_MODEL, SESSION_BUNDLE, KERAS_MODEL)
+"""Any of them makes a directory a version."""

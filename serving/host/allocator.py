@@ -6,6 +6,7 @@ Nothing here is needed for an answer. Where the C library or the kernel lacks a 
 import ctypes
 import mmap
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,36 @@ _ALLOCATOR = {
 """``mallopt``'s parameters: number and value (docs/adr/0009-garbage-collection-off-the-road.md, "Decision")."""
 
 
+_TRIM_BYTES = 64 * 1024
+_settings_made = False
+
+
 def set_up_allocator() -> None:
     """Make the settings above. To be called before TensorFlow's library is loaded."""
+    global _settings_made  # they are the process's
     mallopt = _function("mallopt")
     if mallopt is not None:
         for number, value in _ALLOCATOR.values():
             mallopt(number, value)
+        _settings_made = True
+
+
+@contextmanager
+def returning() -> Iterator[None]:
+    """Return the free ends of all heaps while much is freed, and the other free pages after that.
+
+    ``return_free_pages`` alone leaves the end of each heap but the first: up to 64 MiB of an unloaded model.
+    """
+    mallopt = _function("mallopt") if _settings_made else None
+    number, usual = _ALLOCATOR["M_TRIM_THRESHOLD"]
+    if mallopt is not None:
+        mallopt(number, _TRIM_BYTES)
+    try:
+        yield
+    finally:
+        return_free_pages()
+        if mallopt is not None:
+            mallopt(number, usual)
 
 
 def return_free_pages() -> None:

@@ -10,11 +10,11 @@ _CGROUP = Path("/sys/fs/cgroup")
 def usable_cpus(cgroup: Path = _CGROUP) -> int:
     """CPUs to size thread pools by: those that may be scheduled on, at most the quota rounded up, at least one."""
     schedulable = len(os.sched_getaffinity(0))
-    quota = _quota(cgroup)
+    quota = granted_cpus(cgroup)
     return schedulable if quota is None else max(1, min(schedulable, math.ceil(quota)))
 
 
-def _quota(cgroup: Path) -> float | None:
+def granted_cpus(cgroup: Path = _CGROUP) -> float | None:
     """CPUs' worth of time that the control group grants, or None for no limit."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
@@ -34,9 +34,19 @@ def has_bfloat16(cpuinfo: str) -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_of_cpu(cpuinfo, "flags").split())
 
 
+def has_float16(cpuinfo: str) -> bool:
+    """Whether the first CPU of a /proc/cpuinfo computes with float16."""
+    return not {"avx512_fp16", "amx_fp16"}.isdisjoint(_of_cpu(cpuinfo, "flags").split())
+
+
 def cpu_model(cpuinfo: str) -> str:
     """What an optimised graph depends on: the first CPU's name and features."""
     return f"{_of_cpu(cpuinfo, 'model name')}; {_of_cpu(cpuinfo, 'flags')}"
+
+
+def features(cpuinfo: str) -> frozenset[str]:
+    """What the first CPU of a /proc/cpuinfo can do, in the kernel's words; ARM's line has another name."""
+    return frozenset((_of_cpu(cpuinfo, "flags") or _of_cpu(cpuinfo, "Features")).split())
 
 
 def _of_cpu(cpuinfo: str, name: str) -> str:

@@ -54,6 +54,13 @@ def call(stop: Callable[[int], object]) -> None:
         signal.signal(number, lambda number, _: stop(number))
 
 
+def leave_to_system() -> None:
+    """From now on either signal ends the process by itself, so that its status says so: it did not come to its end."""
+    stop_watching()
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _end() -> None:
     """End the process, once: the handler and the watcher hear of the same signal, and whoever is second waits."""
     _ending.acquire()

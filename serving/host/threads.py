@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
 from serving.core.places import PlacedFuture, Places
+from serving.errors import without_frames
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +25,7 @@ class ThreadFuture(PlacedFuture[T]):
         """Whether its thread was written off. The threads' lock guards it."""
         self._threads = threads
         self._do: Callable[[], T] | None = do
+        self._came = perf_counter()
 
     def cancel(self) -> bool:
         """As for every future."""
@@ -42,10 +45,11 @@ class ThreadFuture(PlacedFuture[T]):
         do, self._do = self._do, None
         if do is None or not self.set_running_or_notify_cancel():
             return
+        self.queued_seconds = perf_counter() - self._came
         try:
             result = do()
         except BaseException as error:  # noqa: BLE001 - whatever it raises is its caller's
-            self.set_exception(error)
+            self.set_exception(without_frames(error))
         else:
             self.set_result(result)
 
@@ -70,6 +74,16 @@ class SharedThreads:
     def full(self) -> bool:
         """Whether calls have to wait but for those of who has none."""
         return self._places.full
+
+    @property
+    def running(self) -> int:
+        """How many calls run."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return len(self._waiting)
 
     def submit(self, who: Hashable, do: Callable[[], T]) -> ThreadFuture[T]:
         """Make a call on a thread, for ``who``. RuntimeError after ``shutdown``."""
@@ -127,12 +141,13 @@ class SharedThreads:
             return
         name = f"{self._name}_{self._made}"
         # A daemon: a call that never ends must not keep the process.
-        thread = threading.Thread(target=self._work, args=(future,), name=name, daemon=True)
+        thread = threading.Thread(target=self._work, args=([future],), name=name, daemon=True)
         self._made += 1
         self._threads.add(thread)
         thread.start()
 
-    def _work(self, future: ThreadFuture[Any] | None) -> None:
+    def _work(self, first: list[ThreadFuture[Any] | None]) -> None:
+        future = first.pop()  # else the thread would hold it, and its result, to its end
         while future is not None:
             self._here.future = future
             future.run()

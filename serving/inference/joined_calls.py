@@ -6,6 +6,7 @@ Which calls may go together, and how, is the run's business; whatever has to wai
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
+from serving.core.batch_run import BatchRun
 from serving.core.servable import Fed, JoiningRun, Outcome
 from serving.inference.call import Call
 
@@ -50,9 +51,30 @@ def _run(run: JoiningRun, places: Sequence[_Place]) -> None:
     calls = [Fed(place.call.tensors, place.call.timeout_ms) for place in places]
     first = 0
     while first < len(calls):
-        for outcome in _outcomes(run, calls[first:]):
+        began = _now_if_traced(places[first].call)
+        outcomes = _outcomes(run, calls[first:])
+        if began is not None and len(outcomes) > 1:
+            _note(places[first : first + len(outcomes)], began)
+        for outcome in outcomes:
             _settle(places[first], outcome)
             first += 1
+
+
+def _now_if_traced(call: Call) -> float | None:
+    record = None if call.context is None else call.context.record
+    return None if record is None or record.trace is None else call.series.clock()
+
+
+def _note(places: Sequence[_Place], began: float) -> None:
+    """The records of calls that were made together since ``began`` know it."""
+    contexts = [context for place in places if (context := place.call.context) is not None]
+    records = [record for context in contexts if (record := context.record) is not None]
+    rows = sum([sum(tensors[0].array.shape[:1]) for place in places if (tensors := place.call.tensors)])
+    first = records[0]
+    batch = BatchRun(len(places), rows, first.arrived + began - first.began)
+    batch.ended = batch.began + places[0].call.series.clock() - began
+    for record in records:
+        record.batches += (batch,)
 
 
 def _outcomes(run: JoiningRun, calls: Sequence[Fed]) -> Sequence[Outcome | None]:

@@ -10,8 +10,11 @@ from serving.core.model_spec import ModelSpec
 from serving.core.plans import Plan
 from serving.core.servable import ServableId
 from serving.core.tensor import Tensor
-from serving.inference.call import Answered
-from serving.inference.operations import Operation
+from serving.inference.call import Answered, Call
+from serving.inference.classify import CLASSIFY
+from serving.inference.context import Door
+from serving.inference.operations import Form, InferForm, Operation
+from serving.inference.regress import REGRESS
 
 Messages = Callable[[list[Tensor], bytes], tuple[bytes, bytes]]
 """Makes the serialised request and response messages of the outputs and the answer's body."""
@@ -56,3 +59,20 @@ def examples(
         return prediction_log.examples_request(spec, given), response
 
     return messages
+
+
+def keeper(
+    log: RequestLog, form: Form, call: Call, address: ModelSpec, document: Any, payload: bytes, door: Door
+) -> Answered:
+    """What keeps a request that was drawn, of which ``payload`` came and ``document`` was read."""
+    given, servable_id = document.signature_name, call.handle.id
+    spec, kind = address._replace(signature_name=given), form.log_type
+    if door == "GRPC" and not isinstance(form, InferForm):  # whose messages are another protocol's
+        made: Messages = lambda _, body: (payload, body)  # noqa: E731
+    elif kind is LogType.PREDICT:
+        made = predict(spec, call.plan, call.tensors, payload if form.is_message else b"", servable_id)
+    else:
+        operation = CLASSIFY if kind is LogType.CLASSIFY else REGRESS
+        made = examples(operation, spec, call.plan, call.tensors, servable_id)
+    name = "" if kind is LogType.MULTI_INFERENCE else spec.signature
+    return log.keeper(kind, servable_id, name, made)

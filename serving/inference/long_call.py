@@ -4,16 +4,29 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Protocol
 from weakref import ref
 
-from serving.errors import Code, ServingError
-from serving.inference.placement import Workers
-from serving.telemetry.serving_metrics import UNCOUNTED
+from serving.errors import Code, ServingError, without_frames
+from serving.telemetry.series import UNCOUNTED
 
-CANCELLED = ServingError(Code.CANCELLED, "The client has gone")
+_LOOK_SECONDS = 0.25
 
 Gone = Callable[[], bool]
 """Whether the caller has gone away and waits no more."""
+
+
+def client_gone() -> ServingError:
+    """The error of a request for which nobody waits; a new one each time, for raised errors gather frames."""
+    return ServingError(Code.CANCELLED, "The client has gone")
+
+
+class Submits(Protocol):
+    """Has work done elsewhere, within bounds of its own."""
+
+    def submit(self, do: Callable[["Future[bytes]"], None]) -> "Future[bytes]":
+        """What ``do`` is going to settle. Raises ServingError if there is no room."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +37,7 @@ class LongCall:
     """
 
     do: Callable[[Gone], "bytes | Future[bytes]"]
-    workers: Workers | None = None
+    workers: Submits | None = None
     failed: Callable[[BaseException], None] = UNCOUNTED.failed
 
     @property
@@ -35,7 +48,7 @@ class LongCall:
     def here(self, gone: Gone) -> bytes:
         """Do it in this thread. Raises ServingError."""
         body = self.do(gone)
-        return body if isinstance(body, bytes) else body.result()
+        return body if isinstance(body, bytes) else waited_for(body, gone)
 
     def elsewhere(self) -> "Future[bytes]":
         """Start it on another thread. Cancelling the answer is how its caller goes away. Raises ServingError."""
@@ -59,7 +72,7 @@ class LongCall:
 
     def _settle(self, answer: "Future[bytes]") -> None:
         if answer.cancelled():
-            self.give_up(CANCELLED)
+            self.give_up(client_gone())
             return
         try:
             body = self.do(answer.cancelled)
@@ -73,11 +86,17 @@ class LongCall:
             answer.set_result(body)
 
 
-def without_frames(error: BaseException) -> BaseException:
-    """A ServingError without the frames it came through: they hold the future that holds it, and a request's body."""
-    if isinstance(error, ServingError):
-        error.__traceback__ = error.__context__ = None
-    return error
+def waited_for(body: "Future[bytes]", gone: Gone) -> bytes:
+    """What comes of ``body``; a run that goes on for nobody is given up, so that others have its place."""
+    while True:
+        try:
+            return body.result(_LOOK_SECONDS)
+        except TimeoutError:  # of this wait, or the answer itself
+            if body.done():
+                return body.result()
+            if gone():
+                body.cancel()
+                raise client_gone() from None
 
 
 def follow(answer: "Future[bytes]", other: "Future[bytes]") -> None:

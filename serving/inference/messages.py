@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError
 
 from serving.codecs.predict import cost
-from serving.codecs.predict.request import PredictRequest, Reader, of_message
+from serving.codecs.predict.request import PredictRequest, of_message
 from serving.codecs.protobuf import example_input, model_spec
+from serving.codecs.protobuf.forms import FormReader
 from serving.core.model_spec import ModelSpec
 from serving.core.plans import Plan, Plans
 from serving.core.tensor import Tensor
@@ -20,10 +21,6 @@ from serving.inference.operations import check_method, examples_tensor
 from serving.inference.placement import check_inline
 from serving.inference.regress import REGRESS
 
-UNNAMED = "ModelSpec has no name specified."
-"""The text for a message whose ModelSpec names no model."""
-
-
 _SMALL, _LARGE = 4096, 2**20
 """Bytes of a message below which nothing in it takes long but what its shapes declare; and above which copying does."""
 
@@ -31,18 +28,49 @@ _ELEMENT_SECONDS = 4e-9
 """To make and to copy an element that is declared and not there."""
 
 
-def read(reader: Reader, unreadable: Callable[[bytes], ServingError], payload: bytes, limited: bool) -> PredictRequest:
-    """A serialised PredictRequest, as ``Form`` says; ``unreadable`` makes the error of bytes that are none."""
-    request = reader.known(payload) if len(payload) < _LARGE or not limited else None
-    if request is None:
+class Sized(Protocol):
+    """A request of which is known how many ``elements`` its shapes declare beside what there is."""
+
+    @property
+    def elements(self) -> int:
+        """None where it can have no others."""
+        ...
+
+
+SizedT = TypeVar("SizedT", bound=Sized)
+
+
+def reading(
+    reader: FormReader[SizedT],
+    unreadable: Callable[[bytes], ServingError],
+    seconds: Callable[[bytes], float] = cost.seconds,
+) -> Callable[[bytes, bool], SizedT]:
+    """What reads a serialised request, as ``Form`` says; ``unreadable`` makes the error of bytes that are none.
+
+    ``seconds`` tells what one takes of which no form is known.
+    """
+    known = reader.known
+
+    def read(payload: bytes, limited: bool) -> SizedT:
+        if len(payload) < _LARGE or not limited:
+            request = known(payload)
+            if request is not None:
+                return request
         if len(payload) > _SMALL and limited:
-            check_inline(cost.seconds(payload), limited=True)
+            check_inline(seconds(payload), limited=True)
         try:
             request = reader.read(payload)
         except DecodeError:
             raise unreadable(payload) from None
         check_inline(request.elements * _ELEMENT_SECONDS, limited=limited)
-    return request
+        return request
+
+    return read
+
+
+def unnamed(request: Any) -> ServingError:
+    """The error of a message that names no model."""
+    return invalid_argument("ModelSpec has no name specified." if request.spec else "Missing ModelSpec")
 
 
 def missing(name: str) -> ServingError:
@@ -52,14 +80,14 @@ def missing(name: str) -> ServingError:
 
 def bind(request: PredictRequest, plans: Plans, name: str) -> tuple[Plan, list[Tensor]]:
     """The call of a Predict message, and the tensors for it (docs/compatibility.md, "gRPC Predict")."""
-    _, sent, output_filter, *_ = request
+    sent, output_filter, known = request.sent, request.output_filter, request.tensors
     try:
         plan = plans.kept.get((name, sent, output_filter)) or plans.predict(name, sent, output_filter)
     except ServingError:
         # The filter is looked at last: a tensor that is none comes first.
         _tensors(request, plans.signatures[name].feeds(sent).aliases)
         raise
-    tensors = _tensors(request, plan.aliases)
+    tensors = known if known is not None and plan.aliases == sent else _tensors(request, plan.aliases)
     if plan.defaults:
         tensors += plan.defaults
     return plan, tensors

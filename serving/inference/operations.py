@@ -55,6 +55,18 @@ class PredictForm(Form):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InferForm(Form):
+    """Named tensors in and out, where an answer repeats some of its request, so that none can be kept to write others.
+
+    ``missing`` is the error for a signature that there is not; ``bind`` gives what was read as the plan of a signature,
+    the tensors for it, and what writes the answer.
+    """
+
+    missing: Callable[[str], ServingError]
+    bind: Callable[[Any, Plans, Signature, ServableId], tuple[Plan, list[Tensor], Encode]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExamplesForm(Form):
     """Classify, Regress, MultiInference: what was read has ``examples()``. ``encode`` takes results by signature."""
 

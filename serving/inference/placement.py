@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock, Timer
 
-from serving.core.tensor import Tensor
-from serving.errors import Code, ServingError
+from serving.core.tensor import DataType, Tensor
+from serving.errors import LimitError
 from serving.inference.run_watch import RunWatch
 
 INLINE_SECONDS = 0.001
@@ -19,6 +19,8 @@ MOST_WAITING = 64
 
 _ELEMENT_SECONDS, _BYTE_SECONDS = 1e-7, 1e-9
 """To write one number as text, and one byte of a string."""
+
+_STRING = DataType.STRING
 
 _IDLE_SECONDS = 1.0
 
@@ -38,8 +40,8 @@ def check_inline(seconds: float, *, limited: bool) -> None:
 
 def is_long_to_write(tensors: Iterable[Tensor]) -> bool:
     """Whether outputs are so large that encoding them would hold up an event thread."""
-    for _, array in tensors:
-        if array.size > FEW or array.dtype.hasobject:
+    for dtype, array in tensors:
+        if dtype is _STRING or array.size > FEW:
             return _writing_seconds(tensors) > INLINE_SECONDS
     return False
 
@@ -79,6 +81,11 @@ class Workers:
         Most of that needs the interpreter's lock: two at a time are no faster than one, and others wait for both.
         """
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are on the workers or wait for them."""
+        return self._under_way
+
     def submit(self, do: Callable[["Future[bytes]"], None]) -> "Future[bytes]":
         """What ``do`` is going to settle, on one of the threads; it is cancelled if it was dropped before.
 
@@ -86,8 +93,8 @@ class Workers:
         """
         with self._lock:
             if self._under_way >= self._most:
-                raise ServingError(
-                    Code.RESOURCE_EXHAUSTED,
+                raise LimitError(
+                    "max_long_requests",
                     f"{self._most} requests that take long to read or to answer are under way; expected fewer at a "
                     "time: try again, or set --max_long_requests",
                 )

@@ -28,12 +28,18 @@ def reload(request: Any, apply: Apply, metric_value: MetricValue, *, timeout_ms:
     before = {name: metric_value(name) for name in sorted(set(request.metric_names))}
     try:
         _check(request.config)
-        seconds = timeout_ms / 1000
-        apply(request.config, seconds if 0 < seconds <= _LONGEST_SECONDS else None, gone)
+        apply(request.config, wait_seconds(timeout_ms), gone)
     except ServingError as error:
         _log.error("ReloadConfig failed: %s", error.text)
         raise
-    return _response({name: metric_value(name) - value for name, value in before.items()})
+    # What a version had counted goes with it, and then another point is the first.
+    return _response({name: max(metric_value(name) - value, 0) for name, value in before.items()})
+
+
+def wait_seconds(timeout_ms: int) -> float | None:
+    """How long a wait may last, None for as long as it takes."""
+    seconds = timeout_ms / 1000
+    return seconds if 0 < seconds <= _LONGEST_SECONDS else None
 
 
 def _check(config: Any) -> None:

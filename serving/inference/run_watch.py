@@ -56,6 +56,10 @@ class Asked(Protocol):
         """It is answered, though it goes on: count why."""
         ...
 
+    def let_go(self) -> None:
+        """Nobody waits for it, though it goes on: its place in flight is another's."""
+        ...
+
 
 class Watched:
     """One run. Without ``run`` it has begun already, and ``answer`` is its caller's business."""
@@ -195,6 +199,7 @@ class RunWatch:
             watched.gone_at = now
         elif now - watched.gone_at >= LOST_SECONDS and isinstance(run, PlacedFuture):
             run.write_off()
+            watched.asked.let_go()
 
     def _limit(self, watched: Watched) -> float:
         """In seconds; 0 for none."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from serving.core.manager import Manager
+from serving.core.model_spec import ModelSpec
 from serving.core.servable import ServableState
 from serving.errors import Code, ServingError
 
@@ -19,6 +20,15 @@ def model_status(manager: Manager, name: str, version: int | None) -> tuple[Serv
     return states
 
 
+def is_ready(manager: Manager, address: ModelSpec) -> bool:
+    """Whether a request for this address finds a version that answers it."""
+    versions, wanted = manager.answerable(address.name), address.version
+    if address.label is not None:
+        wanted = manager.serving.labels.get(address.name, {}).get(address.label)
+        return wanted in versions
+    return bool(versions) if wanted is None else wanted in versions
+
+
 def fill(response: Any, states: tuple[ServableState, ...]) -> None:
     """Write the states into a GetModelStatusResponse message."""
     for state in states:
@@ -27,3 +37,5 @@ def fill(response: Any, states: tuple[ServableState, ...]) -> None:
         if state.error is not None:
             version.status.error_code = int(state.error.code)
             version.status.error_message = state.error.text
+        elif state.note:
+            version.status.error_message = state.note

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from serving.errors import Code, ServingError
+from serving.errors import LimitError
 
 LARGE_BYTES = 64 * 2**10
 """Answers up to this size are never refused: to look would cost more than they do."""
@@ -17,8 +17,14 @@ class UnsentBytes:
     When the last of many is taken, free memory goes back to the system, on a thread of its own: nobody waits for it.
     """
 
-    def __init__(self, limit: int = 0, give_back: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        limit: int = 0,
+        give_back: Callable[[], None] = lambda: None,
+        count_refused: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._limit = limit
+        self._count_refused = count_refused
         self._give_back = give_back
         self._lock = threading.Lock()
         self._bytes = self._most = 0
@@ -32,8 +38,9 @@ class UnsentBytes:
         """Raise ServingError, RESOURCE_EXHAUSTED, if there is no room for an answer beside others."""
         waiting = self._bytes
         if waiting and 0 < self._limit < waiting + size:
-            raise ServingError(
-                Code.RESOURCE_EXHAUSTED,
+            self._count_refused("max_unsent_bytes")
+            raise LimitError(
+                "max_unsent_bytes",
                 f"The answer has {size} bytes, and clients have not taken {waiting} bytes of others yet; "
                 f"--max_unsent_bytes={self._limit} is the limit",
             )
@@ -43,6 +50,13 @@ class UnsentBytes:
         with self._lock:
             self._bytes += size
             self._most = max(self._most, self._bytes)
+
+    def replace(self, before: int, after: int) -> None:
+        """``after`` wait where ``before`` did."""
+        if after:
+            self.count(after)
+        if before:
+            self.remove(before)
 
     def add(self, size: int) -> None:
         """Count an answer in. Raises ServingError if there is no room for it."""

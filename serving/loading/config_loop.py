@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serving.configuration import model_config
+from serving.configuration.model_config import Configured
 from serving.errors import ServingError
 from serving.loading.models import Models
 from serving.telemetry.log import logger
@@ -14,16 +15,23 @@ class ConfigLoop:
     """Owns the thread on which ``path`` is read every ``wait_seconds``, the first time at once.
 
     A file that cannot be read, or whose list is refused, changes nothing; the error is logged when it is a new one.
-    ``on_death`` is told when the loop ends by a failure.
+    ``on_list`` is given each list that could be read, ``on_death`` is told when the loop ends by a failure.
     """
 
     def __init__(
-        self, path: Path, models: Models, *, wait_seconds: float, on_death: Callable[[BaseException], None]
+        self,
+        path: Path,
+        models: Models,
+        *,
+        wait_seconds: float,
+        on_death: Callable[[BaseException], None],
+        on_list: Callable[[Configured], None] | None = None,
     ) -> None:
         self._path = path
         self._models = models
         self._wait_seconds = wait_seconds
         self._on_death = on_death
+        self._on_list = on_list
         self._stopped = threading.Event()
         self._said = ""
         self._thread: threading.Thread | None = None
@@ -38,9 +46,10 @@ class ConfigLoop:
         self._stopped.set()
 
     def run_once(self) -> None:
-        """Read the file once and reload if it lists something else than what is in effect.
+        """Read the file once and reload if it lists something else than the list that was given last.
 
-        New models are waited for until the next reading is due, for the sake of the log alone.
+        Single models that were loaded or unloaded since then stay so until that. New models are waited for until the
+        next reading is due, for the sake of the log alone.
         """
         error = self._error()
         if error and error != self._said:
@@ -53,7 +62,9 @@ class ConfigLoop:
             configured = model_config.read(self._path)
         except ServingError as error:
             return f"Failed to read ModelServerConfig file: {error.text}"
-        if configured == self._models.configured:
+        if self._on_list is not None:
+            self._on_list(configured)
+        if configured == self._models.listed:
             return ""
         try:
             self._models.reload(configured, self._wait_seconds, self._stopped.is_set)

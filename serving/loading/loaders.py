@@ -16,18 +16,28 @@ Raises ServingError if the version must not be served; the servable is then clos
 """
 
 
+Begins = Callable[[str, int, Path], None]
+"""Is told of each load that begins: model, version, path."""
+
+
+def _unheard(_name: str, _version: int, _path: Path) -> None:
+    """Nobody wants to know."""
+
+
 class Loaders:
     """Makes the loader of each version. ``stages`` run in order, after the load and before the version is available."""
 
-    def __init__(self, load: LoadPath, stages: Sequence[Stage] = ()) -> None:
+    def __init__(self, load: LoadPath, stages: Sequence[Stage] = (), begins: Begins = _unheard) -> None:
         self._load = load
         self._stages = tuple(stages)
+        self._begins = begins
 
     def __call__(self, name: str, version: int, path: Path) -> Loader:
         """The loader of one version; cheap, for it is made at every scan."""
         return partial(self._load_version, ServableId(name=name, version=version), path)
 
     def _load_version(self, servable_id: ServableId, path: Path) -> Servable:
+        self._begins(servable_id.name, servable_id.version, path)
         servable = self._load(path)
         for stage in self._stages:
             try:

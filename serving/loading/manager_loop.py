@@ -15,6 +15,7 @@ from serving.core.servable import Loader, ServableId, ServableState, State
 from serving.errors import Code, ServingError
 from serving.loading.performer import Performer, Report
 from serving.loading.settling import Settling
+from serving.loading.weighing import Meter, Weighing
 from serving.sources.file_system import NotADirectory, reservable
 from serving.sources.poll import Source
 from serving.telemetry.log import logger
@@ -37,7 +38,8 @@ class ManagerLoop:
     ``poll_wait_seconds`` is the time between two polls; 0 polls once at the start, less than 0 never; ``rescan`` polls
     at any setting. ``settle_seconds`` is how long the files of a version must have been left alone before it is loaded,
     0 for no wait. ``max_loads`` and ``max_unloads`` bound what runs at the same time, each on a thread of its own, so
-    that a slow load delays no other model. ``on_death`` is told, on the loop's thread, when the loop ends by a failure.
+    that a slow load delays no other model. ``held_bytes`` gives what the process holds, if that is limited, and
+    ``meter`` measures what versions add. ``on_death`` is told, on the loop's thread, when the loop ends by a failure.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class ManagerLoop:
         settle_seconds: float = 0.0,
         max_loads: int = 4,
         max_unloads: int = 4,
+        held_bytes: Callable[[], int] | None = None,
+        meter: Meter | None = None,
         on_death: Callable[[BaseException], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         spawn: Spawn = on_thread,
@@ -63,7 +67,9 @@ class ManagerLoop:
         self._on_death = on_death
         self._clock = clock
         self._spawn = spawn
-        self._performer = Performer(manager)
+        self._held_bytes = held_bytes
+        self._weighing = Weighing(manager)
+        self._performer = Performer(manager, meter)
         self._settling = Settling(manager, settle_seconds)
         self._thread: threading.Thread | None = None
         self._next_poll: float | None = None
@@ -161,6 +167,7 @@ class ManagerLoop:
         elif not stopping and (poll or (self._next_poll is not None and now >= self._next_poll)):
             self._poll()
         if not stopping:
+            self._manager.rouse(now)
             self._settling.look(now)
             self._step(now)
         with self._changed:
@@ -181,6 +188,7 @@ class ManagerLoop:
         for name, versions in found.aspired.items():
             self._manager.set_aspired(name, self._loaders(name, versions))
             self._settling.follow(name, versions)
+            self._weighing.follow(name, versions)
         # From the end of this poll: a slow file system gets a rest of the full time.
         self._next_poll = self._clock() + self._poll_wait_seconds if self._poll_wait_seconds > 0 else None
 
@@ -197,7 +205,13 @@ class ManagerLoop:
             self._manager.set_aspired(name, {})
 
     def _step(self, now: float) -> None:
-        actions = self._manager.step(now, max_loads=self._max_loads, max_unloads=self._max_unloads)
+        resident = None
+        if self._held_bytes is not None:
+            self._weighing.look()
+            resident = self._held_bytes()
+        actions = self._manager.step(now, max_loads=self._max_loads, max_unloads=self._max_unloads, held_bytes=resident)
+        if resident is not None:
+            self._weighing.tell(now)
         for servable_id in self._quiescing:
             logger.info("Quiescing servable version %s", servable_id)
         self._quiescing.clear()

@@ -21,15 +21,18 @@ class ModelKind(Enum):
     SAVED_MODEL = "SavedModel"
     TFLITE = "TensorFlow Lite"
     SESSION_BUNDLE = "SessionBundle"
+    KERAS = "Keras"
 
 
 def kind_of(files: Container[str], *, prefer_tflite: bool) -> ModelKind:
     """The kind of a directory with these files; one that looks like nothing is a SavedModel that lacks its file."""
     if prefer_tflite and version_files.TFLITE_MODEL in files:
         return ModelKind.TFLITE
-    if version_files.SESSION_BUNDLE in files and not any(name in files for name in version_files.SAVED_MODELS):
+    if any(name in files for name in version_files.SAVED_MODELS):
+        return ModelKind.SAVED_MODEL
+    if version_files.SESSION_BUNDLE in files:
         return ModelKind.SESSION_BUNDLE
-    return ModelKind.SAVED_MODEL
+    return ModelKind.KERAS if version_files.KERAS_MODEL in files else ModelKind.SAVED_MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class ModelLoader:
     """Loads the servable of a version directory, blocking; raises ServingError.
 
     ``executor`` runs the slow calls of all. A TensorFlow Lite file is loaded into ``tflite_interpreters``, which share
-    ``tflite_threads``.
+    ``tflite_threads``. What is made of a Keras file is kept in ``cache_directory``; not without one.
     """
 
     options: SavedModelOptions
@@ -45,6 +48,7 @@ class ModelLoader:
     prefer_tflite: bool = False
     tflite_interpreters: int = 1
     tflite_threads: int = 1
+    cache_directory: str = ""
 
     def __call__(self, path: Path) -> Servable:
         """The servable of the directory ``path``."""
@@ -58,6 +62,20 @@ class ModelLoader:
                 from serving.servables.session_bundle import load_session_bundle
 
                 return load_session_bundle(path, self.options, executor)
+            case ModelKind.KERAS:
+                return self._load_keras(path, executor)
+
+    def _load_keras(self, path: Path, executor: Executor) -> Servable:
+        from serving.loading.keras_files import convert
+
+        converted = convert(path, Path(self.cache_directory) if self.cache_directory else None)
+        try:
+            servable = load_saved_model(converted.path, self.options, executor)
+        except BaseException:
+            converted.remove()
+            raise
+        servable.converted = converted
+        return servable
 
     def _load_tflite(self, path: Path, executor: Executor) -> Servable:
         from serving.servables.tflite import load_tflite

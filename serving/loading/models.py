@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 
 from serving.configuration import model_config
+from serving.configuration.changes import changes
 from serving.configuration.model_config import Configured, ModelConfig
 from serving.core.manager import Manager
+from serving.core.request_logging import RequestLogging
 from serving.core.servable import ServableState, State
 from serving.core.startup import Progress, Startup
 from serving.errors import Code, ConfigurationError, ServingError, first_few
 from serving.loading.manager_loop import LoaderFor, ManagerLoop
+from serving.loading.weighing import Meter
 from serving.request_log.log import RequestLog
 from serving.sources.file_system import FileSystemSource, ModelPath
 from serving.telemetry.log import logger
@@ -39,6 +42,8 @@ class Models:
         settle_seconds: float = 0.0,
         max_loads: int,
         max_unloads: int,
+        held_bytes: Callable[[], int] | None = None,
+        meter: Meter | None = None,
         request_log: RequestLog,
         allow_unavailable_labels: bool = False,
         platforms: frozenset[str] = frozenset((model_config.PLATFORM,)),
@@ -57,10 +62,13 @@ class Models:
             settle_seconds=settle_seconds,
             max_loads=max_loads,
             max_unloads=max_unloads,
+            held_bytes=held_bytes,
+            meter=meter,
             on_death=on_death,
         )
         self._applying = Lock()
         self._configured: Configured = None
+        self._listed: Configured = None
         self._served: set[str] = set()
         self._ending = False
         manager.monitor.subscribe(self._note)
@@ -69,6 +77,11 @@ class Models:
     def configured(self) -> Configured:
         """The list in effect, None before there was one; replaced whole."""
         return self._configured
+
+    @property
+    def listed(self) -> Configured:
+        """The last list that was given whole, without what ``edit`` has made of it since."""
+        return self._listed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,6 +110,31 @@ class Models:
             )
             self._tell(added, gone())
 
+    def edit(self, change: Callable[[Sequence[ModelConfig]], Sequence[ModelConfig]]) -> None:
+        """Put into effect what ``change`` makes of the list in effect; it is called once, and may raise.
+
+        It lasts until the next list that is given whole. ConfigurationError, and nothing changes, as for ``reload``.
+        """
+        with self._applying:
+            before = self._configured or ()
+            configured = tuple(change(before))
+            if configured == before:
+                return
+            # Not the others: a version that one of their labels is for may have gone since.
+            changed = [model for model in configured if model not in before]
+            self.check(configured, changed)
+            self._put(configured, changed)
+
+    def wait(self, done: Callable[[], bool], timeout: float | None, gone: Callable[[], bool] = never) -> Code:
+        """Have the base paths looked at, then block until ``done``: OK, or the code of what came before that."""
+        scan = self._loop.rescan()
+
+        def is_done() -> bool:
+            return self._loop.scanned(scan) and done()
+
+        self._loop.wait_until(lambda: gone() or self._ending or is_done(), timeout)
+        return Code.OK if is_done() else self._why_not(gone())
+
     def startup(self) -> Startup:
         """How far the models listed now are from serving."""
         return self.manager.startup(self.names)
@@ -122,28 +160,37 @@ class Models:
             if configured is None:
                 self._check_nothing_listed()
                 return ()
-            before, known = self._configured or (), set(self.names)
-            model_config.check_change(before, configured)
-            for model in configured:
-                self._check_labels(model)
-            model_config.check_platforms(configured, self._platforms)
-            logged = {model.name: model.logging for model in configured if model.logging is not None}
-            self._request_log.check(logged)
-            self._put(configured, known)
-            self._request_log.follow(logged)
+            known = set(self.names)
+            self.check(configured)
+            self._put(configured, configured)
+            self._listed = self._configured
             return tuple(model.name for model in configured if model.name not in known)
 
-    def _put(self, configured: Sequence[ModelConfig], known: Iterable[str]) -> None:
+    def check(self, configured: Sequence[ModelConfig], labelled: Iterable[ModelConfig] | None = None) -> None:
+        """Raise ConfigurationError if this list would be refused now; nothing changes.
+
+        Of ``labelled`` models, by default of all, the labels are looked at.
+        """
+        model_config.check_change(self._configured or (), configured)
+        for model in configured if labelled is None else labelled:
+            self._check_labels(model)
+        model_config.check_platforms(configured, self._platforms)
+        self._request_log.check(_logged(configured))
+
+    def _put(self, configured: Sequence[ModelConfig], named: Iterable[ModelConfig]) -> None:
         # Labels first: a request for a label finds its new version before the old one is taken away.
         self.manager.set_labels({model.name: model.labels for model in configured})
+        if self._configured is not None:
+            _tell_changes(self._configured, configured)
         logger.info("Adding/updating models.")
-        for model in configured:
+        for model in named:
             logger.info(" (Re-)adding model: %s", model.name)
-        self._configured = tuple(configured)
+        known, self._configured = set(self.names), tuple(configured)
         self._source.replace(_paths(configured))
-        for name in set(known).difference(self.names):
+        for name in known.difference(self.names):
             self._served.discard(name)
             self.manager.set_aspired(name, {})
+        self._request_log.follow(_logged(configured))
 
     def _check_nothing_listed(self) -> None:
         if self._configured is not None:
@@ -155,7 +202,7 @@ class Models:
         logger.info("Taking no action for empty config.")
 
     def _check_labels(self, model: ModelConfig) -> None:
-        available = self.manager.serving.available(model.name)
+        available = self.manager.answerable(model.name)
         present = self.manager.serving.labels.get(model.name, {})
         for label, version in model.labels.items():
             moved = present.get(label, version) != version
@@ -178,13 +225,17 @@ class Models:
             raise ServingError(Code.UNKNOWN, f"{count} model(s) did not become available: {startup.reasons}")
         if startup.waiting:
             raise ServingError(
-                Code.UNAVAILABLE if self._ending else Code.CANCELLED if gone else Code.DEADLINE_EXCEEDED,
+                self._why_not(gone),
                 f"The configuration is in effect, but {first_few(startup.waiting)} did not become available in time; "
                 "the log says what each waits for",
             )
         if len(listed) < len(added):
             dropped = first_few([name for name in added if name not in listed])
             raise ServingError(Code.ABORTED, f"A later configuration dropped {dropped} before it was available")
+
+    def _why_not(self, gone: bool) -> Code:
+        """Why a wait ended before what it was for."""
+        return Code.UNAVAILABLE if self._ending else Code.CANCELLED if gone else Code.DEADLINE_EXCEEDED
 
     def _still_listed(self, added: Sequence[str]) -> list[str]:
         names = set(self.names)
@@ -193,6 +244,19 @@ class Models:
     def _note(self, state: ServableState) -> None:
         if state.state is State.AVAILABLE and state.id.name in self.names:
             self._served.add(state.id.name)
+
+
+def _tell_changes(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) -> None:
+    """Say in the log what another list changes, if anything."""
+    told = list(changes(before, after))
+    for each in told:
+        logger.info(each.text, *each.arguments, extra=each.facts)
+    if not told:
+        logger.info("The configuration lists the same as before")
+
+
+def _logged(configured: Iterable[ModelConfig]) -> Mapping[str, RequestLogging]:
+    return {model.name: model.logging for model in configured if model.logging is not None}
 
 
 def _paths(configured: Iterable[ModelConfig]) -> Mapping[str, ModelPath]:

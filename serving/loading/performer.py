@@ -7,11 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
-from serving.core.actions import Action, AfterFailure, Load, Unload
+from serving.core.actions import Action, AfterFailure, Load, Refusal, Unload
 from serving.core.manager import Manager
 from serving.core.servable import Servable, ServableId
 from serving.errors import Code, ServingError
 from serving.host import allocator
+from serving.loading.weighing import Meter
 from serving.sources.file_system import NotADirectory
 from serving.telemetry.log import logger
 
@@ -24,8 +25,9 @@ _UNEXPECTED = "The version failed to load unexpectedly; the server's log has det
 class Performer:
     """Loads and closes servables for one manager (docs/compatibility.md, "Log lines")."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, meter: Meter | None = None) -> None:
         self._manager = manager
+        self._meter = meter or Meter()
 
     def perform(self, action: Action) -> Report:
         """Do what ``action`` says; blocks as long as that takes. Failures go into the report."""
@@ -39,31 +41,38 @@ class Performer:
 
     def _load(self, action: Load) -> Report:
         self._announce(action)
+        began = self._meter.begin()
+        grew = None
         try:
             servable = action.loader()
             allocator.return_free_pages()
+            grew = self._meter.grown(began)
         except ServingError as error:
             return partial(self._failed, action, error)
         except Exception:  # noqa: BLE001 - a defect in one loader must not take the other models with it
             logger.exception("Loading servable: %s failed unexpectedly", action.id)
             return partial(self._failed, action, ServingError(Code.INTERNAL, _UNEXPECTED))
-        return partial(self._loaded, action.id, servable)
+        finally:
+            self._meter.end(began)
+        return partial(self._loaded, action.id, servable, grew)
 
     def _announce(self, action: Load) -> None:
         if action.attempt > 1:
             logger.info("Retrying of Loading servable: %s retry: %d", action.id, action.attempt - 1)
-        elif not isinstance(action.loader, NotADirectory):
+        elif not isinstance(action.loader, (NotADirectory, Refusal)):
             logger.info("Successfully reserved resources to load servable %s", action.id)
             logger.info("Approving load for servable version %s", action.id)
             logger.info("Loading servable version %s", action.id)
 
-    def _loaded(self, servable_id: ServableId, servable: Servable, now: float) -> None:
-        if self._manager.loaded(servable_id, servable):
+    def _loaded(self, servable_id: ServableId, servable: Servable, grew: int | None, now: float) -> None:
+        wanted = self._manager.loaded(servable_id, servable, grew)
+        self._meter.holds(servable_id, self._manager.resident(servable_id))
+        if wanted:
             logger.info("Successfully loaded servable version %s", servable_id)
 
     def _failed(self, action: Load, error: ServingError, now: float) -> None:
         after = self._manager.load_failed(action.id, error, now)
-        if after is not AfterFailure.FINAL:
+        if after not in (AfterFailure.FINAL, AfterFailure.ON_DEMAND):
             logger.error("Loading servable: %s failed: %s", action.id, error)
         if after is AfterFailure.RETRY:
             return
@@ -80,14 +89,20 @@ class Performer:
             logger.info("Unloading just-loaded servable version %s", action.id)
         else:
             logger.info("Done quiescing servable version %s", action.id)
+        if action.evicted_for is not None:
+            logger.info("Servable version %s makes room for %s; it has no requests", action.id, action.evicted_for)
+            self._meter.evicted(action.id)
+        began = self._meter.begin()
         try:
-            action.servable.close()
+            with allocator.returning():
+                action.servable.close()
         except Exception:  # noqa: BLE001 - the version is gone all the same
             logger.exception("Unloading servable version %s failed; its memory may not be free", action.id)
-        allocator.return_free_pages()
+        self._meter.end(began)
         return partial(self._unloaded, action)
 
     def _unloaded(self, action: Unload, now: float) -> None:
         self._manager.unloaded(action.id)
+        self._meter.holds(action.id, 0)
         if not action.unwanted:
             logger.info("Done unloading servable version %s", action.id)

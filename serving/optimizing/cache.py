@@ -1,40 +1,53 @@
-"""Optimised graphs kept in a directory between starts, each in a file named by a hash of all that it depends on.
+"""Verdicts kept in a directory between starts, each in a folder named by a hash of all that it depends on.
 
-A file that is damaged or foreign is as good as none. Files are never removed here.
+A folder can be copied to another machine with the same CPU, whose server then answers with the same bits. One that is
+damaged or foreign is as good as none. Nothing is ever removed here.
 """
 
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
-from serving.optimizing.candidates import NotOptimizedError
-from serving.optimizing.process import SCRIPT, ChildRequest, Optimized
+from serving.openvino import library as openvino
+from serving.optimizing.candidates import Group, NotOptimizedError
+from serving.optimizing.freezing import Model
+from serving.optimizing.trying import Terms
+from serving.optimizing.verdict import Verdict, verdict_from
 from serving.servables import libtensorflow
 from serving.telemetry.log import logger
 
-_MAGIC = b"optimised SavedModel 1\n"
+_FORMAT = "optimised SavedModel 2"
+_VERDICT = "verdict.json"
 _BLOCK = 4 * 2**20
+
+_ROOMS = Path(__file__).parent, Path(openvino.__file__).parent
+"""What other code of theirs has found is not believed: it froze, tried and judged in other ways."""
 
 
 class Cache:
-    """The directory. ``cpu`` names the machine's CPU, whose kernels are written into the graphs."""
+    """The directory. ``cpu`` names the machine's CPU, for whose kernels graphs are made."""
 
     def __init__(self, directory: Path, cpu: str) -> None:
         self.directory = directory
         self._cpu = cpu
 
-    def key(self, request: ChildRequest) -> str:
-        """The name of the file for ``request``. Raises OSError if the model cannot be read."""
+    def key(self, model: Model, groups: Sequence[Group], terms: Terms) -> str:
+        """The name of the folder. Raises OSError if the model cannot be read."""
         digest = hashlib.sha256()
-        facts = (
-            [libtensorflow.version(), self._cpu, request.tags, request.signatures, request.step],
-            request.config.hex(),
-        )
+        engine = openvino.load().version() if terms.numbers is not None and openvino.libraries() else ""
+        facts = [
+            [_FORMAT, libtensorflow.version(), engine, self._cpu, model.tags, model.config.hex()],
+            [[group.step, sorted(group.answered)] for group in groups],
+            [terms.config.hex(), terms.threads, terms.rows, terms.numbers and terms.numbers.value, terms.tensorflow],
+            [terms.tolerance, _own_code()],
+        ]
         digest.update(json.dumps(facts).encode())
-        files = [SCRIPT, *map(Path, request.libraries), *sorted(request.path.rglob("*"))]
+        files = [*map(Path, model.libraries), *sorted(model.path.rglob("*"))]
         for file in files:
             if file.is_file() and "assets.extra" not in file.parts:
                 digest.update(f"\n{file.name} {file.stat().st_size}\n".encode())
@@ -42,41 +55,86 @@ class Cache:
                     digest.update(block)
         return digest.hexdigest()
 
-    def optimized(self, request: ChildRequest, make: Callable[[ChildRequest], Optimized]) -> Optimized:
-        """What was kept for ``request``, else what ``make`` makes of it, which is kept. Raises NotOptimizedError."""
+    def verdict(self, model: Model, groups: Sequence[Group], terms: Terms, make: Callable[[], Verdict]) -> Verdict:
+        """What was kept, else what ``make`` makes, which is kept. Raises NotOptimizedError."""
         try:
-            key = self.key(request)
+            key = self.key(model, groups, terms)
         except OSError as error:
             raise NotOptimizedError(f"its files cannot be read: {error}") from error
         found = self.find(key)
         if found is not None:
             return found
-        made = make(request)
+        made = make()
+        if not made.lasting:
+            return made
         try:
             self.keep(key, made)
         except OSError as error:
             logger.warning("--optimize_cache_dir=%s cannot be written to: %s", self.directory, error.strerror)
-        return made
+            return made
+        found = self.find(key)  # its files need no memory that the system could not take back
+        if found is None:
+            return made
+        made.close()
+        return found
 
-    def find(self, key: str) -> Optimized | None:
+    def find(self, key: str) -> Verdict | None:
         """What was kept under ``key``, whole and unchanged, or None."""
+        folder = self.directory / key
+        opened: list[int] = []
         try:
-            with (self.directory / key).open("rb") as file:
-                fd = file.fileno()
-                return _read(fd) if os.fstat(fd).st_size else None
+            kept = json.loads((folder / _VERDICT).read_bytes())
+            if kept["format"] != _FORMAT:
+                return None
+            if _digest_of(kept["steps"]) != kept["digest"]:
+                raise ValueError("damaged")
+            for index, digest in enumerate(kept["files"]):
+                opened.append(os.open(folder / str(index), os.O_RDONLY | os.O_CLOEXEC))
+                if _digest(opened[-1]) != digest:
+                    raise ValueError("damaged")
+            return verdict_from(kept["steps"], opened)
         except (OSError, ValueError, KeyError, TypeError):
+            for fd in opened:
+                os.close(fd)
             return None
 
-    def keep(self, key: str, optimized: Optimized) -> None:
+    def keep(self, key: str, verdict: Verdict) -> None:
         """Write it, in one step for readers. Raises OSError."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.directory, prefix=f".{key}.", delete=False) as file:
-            try:
-                _write(file.fileno(), optimized)
-                Path(file.name).rename(self.directory / key)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        folder = Path(tempfile.mkdtemp(dir=self.directory, prefix=f".{key}."))
+        try:
+            for index, fd in enumerate(verdict.files):
+                with (folder / str(index)).open("wb") as file:
+                    for block in _blocks_of(fd):
+                        file.write(block)
+            facts = verdict.facts()
+            files = [_digest(fd) for fd in verdict.files]
+            kept = {"format": _FORMAT, "files": files, "steps": facts, "digest": _digest_of(facts)}
+            (folder / _VERDICT).write_text(json.dumps(kept))
+            folder.chmod(0o755)
+            if (self.directory / key).is_file():  # of an earlier format
+                (self.directory / key).unlink()
+            elif (self.directory / key).exists():  # damaged, or another server was faster
+                shutil.rmtree(self.directory / key)
+            folder.rename(self.directory / key)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def code_digest(rooms: Sequence[Path]) -> str:
+    """A digest of all source files in some directories."""
+    digest = hashlib.sha256()
+    for room in rooms:
+        for file in sorted(room.rglob("*.py")):
+            data = file.read_bytes()
+            digest.update(f"\n{file.relative_to(room)} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
+
+
+@cache
+def _own_code() -> str:
+    return code_digest(_ROOMS)
 
 
 def _blocks(file: Path) -> Iterator[bytes]:
@@ -85,51 +143,19 @@ def _blocks(file: Path) -> Iterator[bytes]:
             yield block
 
 
-def _write(target: int, optimized: Optimized) -> None:
-    """The magic line, a line of JSON, the graph, the weights."""
-    sizes = [os.fstat(fd).st_size for fd in optimized.weights]
-    digest = hashlib.sha256(optimized.graph)
-    for fd, size in zip(optimized.weights, sizes, strict=True):
-        for start in range(0, size, _BLOCK):
-            digest.update(os.pread(fd, _BLOCK, start))
-    head = {"graph": len(optimized.graph), "weights": sizes, "sha256": digest.hexdigest()}
-    _write_all(target, _MAGIC + json.dumps(head).encode() + b"\n" + optimized.graph)
-    for fd, size in zip(optimized.weights, sizes, strict=True):
-        for start in range(0, size, _BLOCK):
-            _write_all(target, os.pread(fd, _BLOCK, start))
+def _blocks_of(fd: int) -> Iterator[bytes]:
+    position = 0
+    while block := os.pread(fd, _BLOCK, position):
+        position += len(block)
+        yield block
 
 
-def _write_all(target: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(target, view) :]
+def _digest_of(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _read(source: int) -> Optimized:
-    """Raises ValueError, KeyError or TypeError if the file is not what ``_write`` wrote."""
-    first = os.pread(source, _BLOCK, 0)
-    magic, _, rest = first.partition(b"\n")
-    if magic + b"\n" != _MAGIC:
-        raise ValueError("not a file of ours")
-    line, newline, _ = rest.partition(b"\n")
-    head = json.loads(line)
-    position = len(_MAGIC) + len(line) + len(newline)
-    graph = os.pread(source, head["graph"], position)
-    position += len(graph)
-    digest = hashlib.sha256(graph)
-    weights: list[int] = []
-    try:
-        for size in head["weights"]:
-            weights.append(os.memfd_create("weights", os.MFD_CLOEXEC))
-            for start in range(0, size, _BLOCK):
-                block = os.pread(source, min(_BLOCK, size - start), position + start)
-                digest.update(block)
-                _write_all(weights[-1], block)
-            position += size
-        if digest.hexdigest() != head["sha256"]:
-            raise ValueError("damaged")
-    except BaseException:
-        for fd in weights:
-            os.close(fd)
-        raise
-    return Optimized(graph=graph, weights=tuple(weights))
+def _digest(fd: int) -> str:
+    digest = hashlib.sha256()
+    for block in _blocks_of(fd):
+        digest.update(block)
+    return digest.hexdigest()

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from serving.core.servable import Run
-from serving.core.tensor import Tensor
+from serving.core.tensor import DataType, Tensor
 from serving.errors import ServingError
 from serving.optimizing.candidates import NotOptimizedError
-from serving.optimizing.examples import Example
 from serving.telemetry.log import logger
 
-MIN_CALL_SECONDS = 0.001
+Example = list[Tensor]
+"""One tensor for each feed of a step, in its order."""
+
+MIN_CALL_SECONDS = 0.0001
 MIN_GAIN = 0.05
 
 SAME_PRECISION, BFLOAT16_PRECISION = 1e-4, 5e-2
 """The largest difference of two answers, in proportion to the largest magnitude in the tensor."""
+
+_SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+"""TensorFlow itself gives numbers below this in some threads, and zeros in others."""
 
 _NO_LIMIT = 0
 _ROUNDS, _MEASURING_SECONDS = 5, 2.0
@@ -35,30 +40,36 @@ class Outcome:
 class Comparison:
     """What ``plain`` answers to examples, to hold another run of the model against. ``clock`` gives seconds.
 
-    Raises NotOptimizedError if it answers none, or so fast that nothing can be gained.
+    ``answered`` are the examples with their answers, ``refused`` tells whether there were others, ``plain_seconds`` is
+    what a call takes. Raises NotOptimizedError if it answers none, or so fast that nothing can be gained.
     """
 
     def __init__(self, plain: Run, examples: Iterable[Example], clock: Callable[[], float]) -> None:
         self._plain = plain
         self._clock = clock
-        self._answered = list(_answered(plain, examples))
-        if not self._answered:
+        tried = list(examples)
+        self.answered = list(_answered(plain, tried))
+        self.refused = len(self.answered) < len(tried)
+        if not self.answered:
             raise NotOptimizedError("there is nothing to compare its answers on; give it warm-up requests")
-        self.example = self._answered[0][0]
+        self.example = self.answered[0][0]
         """The one that the runs are timed with."""
-        check_call(min(self._seconds(plain) for _ in range(2)))
+        self.plain_seconds = min(self._seconds(plain) for _ in range(2))
+        check_call(self.plain_seconds)
 
     def outcome(self, optimized: Run, tolerance: float) -> Outcome:
         """What ``optimized`` gains. Raises NotOptimizedError if that is too little, or its answers are others."""
         try:
-            difference = max(
-                check_answers(answers, optimized(example, _NO_LIMIT), tolerance) for example, answers in self._answered
-            )
+            difference = self.difference(optimized, tolerance)
             before, after = self._measured(optimized)
         except ServingError as error:
             raise NotOptimizedError(f"the optimised graph cannot be run: {error}") from error
         check_gain(before, after)
         return Outcome(plain_seconds=before, seconds=after, difference=difference)
+
+    def difference(self, other: Run, tolerance: float) -> float:
+        """The largest difference of its answers. NotOptimizedError above ``tolerance``, ServingError as it does."""
+        return max(check_answers(answers, other(example, _NO_LIMIT), tolerance) for example, answers in self.answered)
 
     def _measured(self, optimized: Run) -> tuple[float, float]:
         """The shortest calls of both, taken in turn so that what else the machine does hits both."""
@@ -84,10 +95,33 @@ def _answered(plain: Run, examples: Iterable[Example]) -> Iterator[tuple[Example
             logger.debug("The model refuses an example: %s", error)
 
 
+def sensitivity(run: Run, example: Example) -> float:
+    """How much the answers of ``run`` change when all floats of ``example`` do by their last bit, up or down.
+
+    In proportion to the largest magnitude in a tensor; infinity if that makes another answer of it.
+    """
+    plain = run(example, _NO_LIMIT)
+    largest = 0.0
+    for towards in (-np.inf, np.inf):
+        moved = [_moved(each, towards) for each in example]
+        try:
+            largest = max(largest, check_answers(plain, run(moved, _NO_LIMIT), np.inf))
+        except NotOptimizedError:
+            return np.inf
+    return largest
+
+
+def _moved(tensor: Tensor, towards: float) -> Tensor:
+    if tensor.dtype is not DataType.FLOAT:
+        return tensor
+    with np.errstate(all="ignore"):
+        return Tensor(tensor.dtype, np.nextafter(tensor.array, np.float32(towards)))
+
+
 def check_call(seconds: float) -> None:
     """Raise for a model whose calls are so short that nothing can be gained."""
     if seconds < MIN_CALL_SECONDS:
-        raise NotOptimizedError(f"a call takes {seconds * 1000:.2f} ms", expected=True)
+        raise NotOptimizedError(f"a call takes {seconds * 1000:.2f} ms")
 
 
 def check_gain(plain_seconds: float, optimized_seconds: float) -> None:
@@ -120,6 +154,8 @@ def _difference(plain: Tensor, optimized: Tensor, tolerance: float) -> float:
     if not finite.any():
         return 0.0
     difference = float(np.abs(expected[finite].astype(np.complex128) - given[finite]).max())
+    if difference < _SMALLEST_NORMAL:
+        return 0.0
     largest = float(np.abs(expected[finite]).max()) or 1.0
     if not difference <= tolerance * largest:
         raise NotOptimizedError(

@@ -1,40 +1,35 @@
-"""Whether a model keeps state between its calls, as its MetaGraph says: only what keeps none may be frozen."""
+"""Whether signatures keep state between calls, as their MetaGraph says: only what keeps none may be frozen.
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from functools import cache
+All signatures are looked at together: a variable that one assigns to is state for each that reads it.
+"""
+
+from collections.abc import Collection, Container, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from serving.core import tensor_name
+from serving.core.signature import LOADER_SIGNATURES, Signature
+from serving.optimizing import operations
 from serving.optimizing.candidates import NotOptimizedError
+from serving.optimizing.graph_index import MAIN, GraphIndex, Place, data_inputs, is_loop, source
 from serving.protos import message
-from serving.servables import libtensorflow
 
 _SavedModel = message("tensorflow.SavedModel")
 
-_VARIABLES = ("Placeholder", "PlaceholderV2", "VarHandleOp", "ReadVariableOp", "Variable", "VariableV2")
-_HARMLESS = frozenset((*_VARIABLES, "StatefulPartitionedCall", "If", "While", "Case"))
-"""Marked as stateful, yet nothing changes: variables that are only read, and calls, whose functions are looked into."""
+_HOLDERS = operations.VARIABLES.operations | operations.TABLES.operations
+_READERS = operations.READS.operations | operations.LOOKUPS.operations
 
 
-@cache
-def operations_without_state() -> frozenset[str]:
-    """The types of operations that keep none, of those that TensorFlow knows once custom operations are loaded.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureState:
+    """What a signature keeps: ``reason`` says it for the log, None if nothing."""
 
-    The list in a SavedModel is not enough: it leaves out what only nested functions use.
-    """
-    library = libtensorflow.load()
-    known = message("tensorflow.OpList").FromString(library.take_buffer(library.GetAllOpList()))
-    return _HARMLESS | {op.name for op in known.op if not _has_state(op)}
+    reason: str | None = None
 
 
-def _has_state(op: Any) -> bool:
-    """TF1's assignments are not marked as stateful, but they take a reference."""
-    return op.is_stateful or any(argument.is_ref for argument in op.input_arg)
-
-
-def check(saved_model: Path, tags: Collection[str], tensors: Iterable[str]) -> None:
-    """NotOptimizedError unless the graph with ``tags`` in the file keeps no state for ``tensors``."""
+def read_meta_graph(saved_model: Path, tags: Collection[str]) -> Any:
+    """The MetaGraphDef message with ``tags`` in the file. Raises NotOptimizedError if there is none."""
     try:
         meta_graphs = _SavedModel.FromString(saved_model.read_bytes()).meta_graphs
     except OSError as error:
@@ -42,58 +37,113 @@ def check(saved_model: Path, tags: Collection[str], tensors: Iterable[str]) -> N
     found = next((each for each in meta_graphs if set(each.meta_info_def.tags) == set(tags)), None)
     if found is None:
         raise NotOptimizedError(f"{saved_model.name} has no graph with its tags")
-    operation = operation_with_state(found, tensors, operations_without_state())
-    if operation is not None:
-        raise NotOptimizedError(f"the operation {operation} may keep state from call to call")
+    return found
 
 
-def operation_with_state(meta_graph: Any, tensors: Iterable[str], without_state: Container[str]) -> str | None:
-    """The type of an operation that is not one of ``without_state`` and that one of ``tensors`` depends on, or None.
-
-    ``meta_graph`` is a MetaGraphDef message.
-    """
-    for node in _reachable(meta_graph.graph_def, tensors):
-        if node.op not in without_state:
-            return str(node.op)
-    return None
-
-
-def _reachable(graph: Any, tensors: Iterable[str]) -> Iterator[Any]:
-    """The nodes that ``tensors`` depend on, and all nodes of the functions that these call."""
-    functions = {function.signature.name: function for function in graph.library.function}
-    nodes = {node.name: node for node in graph.node}
-    seen: set[str] = set()
-    called: set[str] = set()
-    waiting = [tensor_name.parse(name).operation for name in tensors]
-    while waiting:
-        name = waiting.pop()
-        node = nodes.get(name)
-        if name in seen or node is None:
-            continue
-        seen.add(name)
-        waiting.extend(tensor_name.parse(each).operation for each in node.input)
-        yield from _with_called(node, functions, called)
+def states(
+    index: GraphIndex, signatures: Mapping[str, Signature], without_state: Container[str]
+) -> dict[str, SignatureState]:
+    """What each signature keeps, those for the loader apart. ``without_state`` has the operations that keep nothing."""
+    reached = {
+        name: _Reached(index, signature, without_state)
+        for name, signature in signatures.items()
+        if not name.startswith(LOADER_SIGNATURES)
+    }
+    changed: dict[str, str] = {}
+    for name, each in reached.items():
+        for node, held in each.changed():
+            changed.setdefault(
+                held, f"the operation {node.op} ({node.name}) of the signature {name} changes {held}, which it uses"
+            )
+    return {name: each.state(changed) for name, each in reached.items()}
 
 
-def _with_called(node: Any, functions: Mapping[str, Any], called: set[str]) -> Iterator[Any]:
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        for name in _functions(node):
-            if name not in called and name in functions:
-                called.add(name)
-                waiting.extend(functions[name].node_def)
-        # A call is what its function is; as an operation, a function has no description.
-        if node.op not in functions:
-            yield node
-        elif node.op not in called:
-            called.add(node.op)
-            waiting.extend(functions[node.op].node_def)
+class _Reached:
+    """What the outputs of a signature depend on, down to what it feeds, and all nodes of the functions called there."""
+
+    def __init__(self, index: GraphIndex, signature: Signature, without_state: Container[str]) -> None:
+        self._index = index
+        self._callers: dict[str, list[tuple[str, Any]]] = {}
+        """The nodes that call each function, with their scopes."""
+        nodes = list(self._walk(signature))
+        self._with_state = [
+            (scope, node) for scope, node in nodes if node.op not in without_state and node.op not in index.functions
+        ]
+        self._held = {_held(node) for _, node in nodes if node.op in _HOLDERS}
+
+    def state(self, changed: Mapping[str, str]) -> SignatureState:
+        """``changed`` says what changes each variable and table that calls of any signature change."""
+        for _, node in self._with_state:
+            return SignatureState(reason=f"the operation {node.op} ({node.name}) keeps state from call to call")
+        for held in sorted(self._held & changed.keys()):
+            return SignatureState(reason=changed[held])
+        return SignatureState()
+
+    def changed(self) -> Iterator[tuple[Any, str]]:
+        """The variables and tables that each operation with state may change: all that its inputs lead back to."""
+        for scope, node in self._with_state:
+            for held in sorted(self._held_by([Place(scope, source(name).operation) for name in data_inputs(node)])):
+                yield node, held
+
+    def _walk(self, signature: Signature) -> Iterator[tuple[str, Any]]:
+        fed = {str(tensor_name.parse(info.name)) for info in signature.inputs.values()}
+        waiting = [info.name for info in signature.outputs.values()]
+        seen: set[str] = set()
+        while waiting:
+            name = tensor_name.parse(waiting.pop())
+            node = self._index.main.nodes.get(name.operation)
+            if str(name) in fed or name.operation in seen or node is None:
+                continue
+            seen.add(name.operation)
+            waiting.extend(node.input)
+            yield MAIN, node
+            yield from self._called(node)
+
+    def _called(self, node: Any) -> Iterator[tuple[str, Any]]:
+        waiting = [(MAIN, node)]
+        while waiting:
+            scope, node = waiting.pop()
+            for name in self._index.called(node):
+                if name not in self._callers:
+                    inner = [(name, each) for each in self._index.functions[name].node_def]
+                    waiting.extend(inner)
+                    yield from inner
+                self._callers.setdefault(name, []).append((scope, node))
+
+    def _held_by(self, waiting: list[Place]) -> set[str]:
+        held: set[str] = set()
+        seen: set[Place] = set()
+        while waiting:
+            place = waiting.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            scope = self._index.scope(place.scope)
+            node = scope.nodes.get(place.operation)
+            if node is None:
+                waiting.extend(self._passed(place.scope, scope.arguments.get(place.operation)))
+            elif node.op in _HOLDERS:
+                held.add(_held(node))
+            elif node.op not in _READERS:
+                waiting.extend(self._before(place.scope, node))
+        return held
+
+    def _passed(self, function: str, position: int | None) -> Iterator[Place]:
+        """What the reached calls of ``function`` give to the argument at ``position``; all they give if it moves."""
+        for scope, node in self._callers.get(function, ()):
+            first = self._index.first_argument(node)
+            inputs = data_inputs(node)
+            if position is not None and first is not None and not is_loop(node):
+                inputs = inputs[position + first : position + first + 1]
+            yield from (Place(scope, source(name).operation) for name in inputs)
+
+    def _before(self, scope: str, node: Any) -> Iterator[Place]:
+        yield from (Place(scope, source(name).operation) for name in data_inputs(node))
+        for function in self._index.called(node):
+            yield from (Place(function, source(name).operation) for name in self._index.scope(function).results)
 
 
-def _functions(node: Any) -> Iterator[str]:
-    for value in node.attr.values():
-        if value.HasField("func"):
-            yield value.func.name
-        for function in value.list.func:
-            yield function.name
+def _held(node: Any) -> str:
+    """What a variable or a table is called across graph and functions."""
+    shared = node.attr["shared_name"].s if "shared_name" in node.attr else b""
+    return shared.decode(errors="replace") or str(node.name)

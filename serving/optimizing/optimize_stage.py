@@ -1,189 +1,198 @@
-"""Optimisation as a stage of loading: a model that gains from it is served from an optimised graph (docs/operating.md).
+"""Optimisation as a stage of loading: a model that gains from it is served by a better engine (docs/operating.md).
 
-The stage puts the parts together: what is a candidate, the child process that does the work, the comparison at the end.
+A version is served as it is saved at once, and changes its engine when another has agreed and gains; with
+``--optimize_wait`` it waits for that. The stage puts the parts together: what qualifies, what is tried, what is opened.
 """
 
-import resource
 import time
-from collections.abc import Callable, Sequence
-from enum import Enum
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from google.protobuf.message import DecodeError
 
 from serving.core.servable import Servable, ServableId
 from serving.core.version_files import SAVED_MODEL
-from serving.errors import ServingError, invalid_configuration
-from serving.host import cpus, memory
-from serving.optimizing import candidates, comparing, graph_state
-from serving.optimizing.cache import Cache
-from serving.optimizing.candidates import NotOptimizedError, Sizes, Step
-from serving.optimizing.comparing import Comparison, Outcome
-from serving.optimizing.examples import examples
-from serving.optimizing.process import Children, ChildRequest, Optimized
-from serving.optimizing.session import WholeStep, open_optimized
-from serving.protos import ConfigProto
-from serving.servables import custom_ops, libtensorflow, saved_model_config
+from serving.errors import ServingError
+from serving.host import allocator, cpus, memory
+from serving.optimizing import candidates
+from serving.optimizing.candidates import NotOptimizedError, Sizes
+from serving.optimizing.policy import Policy, policy_of
+from serving.optimizing.process import Children
+from serving.optimizing.turns import Turns
 from serving.servables.saved_model import SavedModelOptions, SavedModelServable
 from serving.settings import Settings
 from serving.telemetry.log import logger
 
+if TYPE_CHECKING:
+    # What only servers of larger models need is imported where the first of these is met.
+    from serving.optimizing.cache import Cache
+    from serving.optimizing.engine_servable import EngineServable
+    from serving.optimizing.step_engine import EngineObserver
+
 _CPUINFO = Path("/proc/cpuinfo")
-_OPEN_FILES = Path("/proc/self/fd")
-
-_ON = 1  # RewriterConfig.Toggle
-_MAX_FILES, _SHARE_OF_FILES = 256, 4
-"""A model has at most so many files of weights, and this part of those that the process may still open."""
 
 
-class Precision(Enum):
-    """The values of --optimize."""
+class _Nobody:
+    """Is told, and does nothing."""
 
-    OFF = "off"
-    SAFE = "safe"
-    FAST = "fast"
+    def engine_calls(self, _model: str, _version: int, _engine: str) -> Callable[[], object]:
+        return lambda: None
+
+    def engine_chosen(self, *_what: object) -> None:
+        pass
+
+
+class Loans(Protocol):
+    """Who says whether memory may be used beside that of loaded versions."""
+
+    def lend(self, servable_id: ServableId, count: int) -> str | None:
+        """So many bytes for optimising a version, until ``take_back``; or why not, for the log."""
+        ...
+
+    def take_back(self, servable_id: ServableId, grew: int) -> None:
+        """It has ended; by so many bytes the process has grown for good."""
+        ...
+
+
+class _Lender:
+    """Lends everything."""
+
+    def lend(self, _servable_id: ServableId, _count: int) -> str | None:
+        return None
+
+    def take_back(self, _servable_id: ServableId, _grew: int) -> None:
+        pass
 
 
 class OptimizeStage:
-    """A stage for ``Loaders``, with ``close`` for the end: a load that waits for its child then goes on without it.
-
-    ``options`` are those that the models were loaded with.
-    """
+    """A stage for ``Loaders``, with ``close`` for the end: what is being tried then ends, and is served as it is."""
 
     def __init__(
         self,
-        options: SavedModelOptions,
+        policy: Policy,
         *,
-        bfloat16: bool = False,
-        max_weights_bytes: int,
         children: Children,
-        cache: Cache | None = None,
-        libraries: Sequence[Path] = (),
+        cache: "Cache | None" = None,
+        observer: "EngineObserver | None" = None,
+        loans: Loans | None = None,
         available_bytes: Callable[[], int | None] = memory.available_bytes,
+        return_free_pages: Callable[[], None] = allocator.return_free_pages,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._options = options
-        self._bfloat16 = bfloat16
-        self._max_weights_bytes = max_weights_bytes
-        self._cache = cache
-        self._libraries = tuple(str(path.resolve()) for path in libraries)
+        self._policy = policy
         self._children = children
+        self._cache = cache
+        self._observer = observer or _Nobody()
+        self._loans = loans or _Lender()
         self._available_bytes = available_bytes
+        self._return_free_pages = return_free_pages
         self._clock = clock
+        self._turns = Turns()
 
     def __call__(self, servable: Servable, servable_id: ServableId, path: Path) -> Servable:
-        """The servable on its optimised graph, or as it is, with the reason in the log."""
+        """The servable with engines that may change, or as it is, with the reason in the log."""
         if not isinstance(servable, SavedModelServable):
             return servable
-        began = self._clock()
+        if servable.converted is not None:
+            path = servable.converted.path
         try:
-            optimized, outcome = self._optimized(servable, path)
+            self._check_sizes(path)
         except NotOptimizedError as reason:
-            say = logger.debug if reason.expected else logger.info
-            say("Servable %s is served as it is saved: %s", servable_id, reason)
+            _say_no(servable_id, reason)
             return servable
-        except (ServingError, OSError, DecodeError) as error:
-            logger.warning("Servable %s is served as it is saved, for optimising it failed: %s", servable_id, error)
-            return servable
-        servable.close()
-        logger.info(
-            "Servable %s is optimised: %.1f ms per call instead of %.1f; its answers differ by %.1e at most. "
-            "It took %.1f s (--optimize)",
-            servable_id,
-            outcome.seconds * 1000,
-            outcome.plain_seconds * 1000,
-            outcome.difference,
-            self._clock() - began,
-        )
-        return optimized
+        from serving.optimizing.engine_servable import EngineServable
+
+        changing = EngineServable(servable)
+        if self._policy.wait:
+            self._improve(changing, servable, servable_id, path)
+        else:
+            self._turns.add(lambda: self._improve(changing, servable, servable_id, path))
+        return changing
 
     def close(self, _seconds: float = 0.0) -> None:
-        """End the children, which takes no time."""
+        """End the processes, which takes no time; nothing is tried any more."""
+        self._turns.close()
         self._children.close()
 
-    def _optimized(self, plain: SavedModelServable, path: Path) -> tuple[SavedModelServable, Outcome]:
-        self._check_sizes(path)
-        step, signatures = candidates.one_step(plain.signatures)
-        graph_state.check(path / SAVED_MODEL, self._options.tags, step.fetches)
-        comparison = Comparison(plain.resolve(*step), examples(plain.signatures, step, path), self._clock)
-        config = self._config(path)
-        request = ChildRequest(
-            path=path,
-            tags=self._options.tags,
-            config=_of_one_run(config),
-            signatures=signatures,
-            step=step,
-            example=comparison.example,
-            libraries=self._libraries,
-            max_files=_files_to_spare(),
+    def _improve(
+        self, changing: "EngineServable", plain: SavedModelServable, servable_id: ServableId, path: Path
+    ) -> None:
+        """Try, and change the engine or say why not."""
+        from serving.optimizing.improving import Improving
+
+        if changing.closed:
+            return
+        began = self._clock()
+        improving = Improving(
+            policy=self._policy,
+            children=self._children,
+            cache=self._cache,
+            observer=self._observer,
+            return_free_pages=self._return_free_pages,
         )
-        optimize = self._children.optimize
-        optimized = self._cache.optimized(request, optimize) if self._cache is not None else optimize(request)
-        servable = self._open(plain, step, optimized, config.SerializeToString())
         try:
-            return servable, comparison.outcome(servable.resolve(*step), _tolerance(config))
-        except BaseException:
-            servable.close()
-            raise
+            said = self._on_loan(servable_id, path, lambda: improving.improve(changing, plain, servable_id, path))
+        except NotOptimizedError as reason:
+            _say_no(servable_id, reason)
+        except (ServingError, OSError, DecodeError) as error:
+            logger.warning("Servable %s is served as it is saved, for optimising it failed: %s", servable_id, error)
+        else:
+            if said is not None:
+                took = self._clock() - began
+                logger.info("Servable %s is optimised: %s. It took %.1f s (--optimize)", servable_id, said, took)
+
+    def _on_loan(self, servable_id: ServableId, path: Path, improve: Callable[[], str | None]) -> str | None:
+        """Improve a version if there is memory for it. Raises NotOptimizedError if there is not."""
+        reason = self._loans.lend(servable_id, candidates.needed_bytes(_weights(path)))
+        if reason is not None:
+            raise NotOptimizedError(reason)
+        before = memory.held_bytes()
+        try:
+            return improve()
+        finally:
+            self._loans.take_back(servable_id, memory.held_bytes() - before)
 
     def _check_sizes(self, path: Path) -> None:
-        sizes = Sizes(
-            weights=sum(_size(file) for file in path.glob("variables/variables.data-*")),
-            graph=_size(path / SAVED_MODEL),
-            available=self._available_bytes(),
-        )
-        candidates.check_sizes(sizes, self._max_weights_bytes)
-
-    def _config(self, path: Path) -> Any:
-        config = ConfigProto.FromString(saved_model_config.merged(path, self._options.session_config))
-        if config.graph_options.rewrite_options.disable_meta_optimizer:
-            raise NotOptimizedError("its configuration turns TensorFlow's graph optimiser off")
-        if self._bfloat16:
-            config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 = _ON
-        return config
-
-    def _open(
-        self, plain: SavedModelServable, step: Step, optimized: Optimized, session_config: bytes
-    ) -> SavedModelServable:
-        try:
-            session = open_optimized(libtensorflow.load(), optimized, session_config)
-        except ServingError as error:
-            optimized.close()
-            raise NotOptimizedError(f"the optimised graph cannot be loaded: {error}") from error
-        session.may_loop = plain.may_loop
-        return plain.on_session(session, WholeStep(session, step, plain.executor).part)
+        candidates.check_sizes(sizes_of(path, self._available_bytes()), self._policy.max_weights_bytes)
 
 
-def from_settings(settings: Settings, options: SavedModelOptions) -> OptimizeStage | None:
-    """The stage that is asked for; None with --optimize=off. Raises ConfigurationError for another word."""
-    try:
-        precision = Precision(settings.optimize)
-    except ValueError:
-        expected = ", ".join(each.value for each in Precision)
-        raise invalid_configuration(
-            f"--optimize={settings.optimize} is not understood; expected one of {expected}"
-        ) from None
-    if precision is Precision.OFF:
-        return None
+def sizes_of(path: Path, available: int | None) -> Sizes:
+    """Those of the version at ``path``; ``available`` bytes of memory are free."""
+    return Sizes(weights=_weights(path), graph=_size(path / SAVED_MODEL), available=available)
+
+
+def from_settings(
+    settings: Settings,
+    options: SavedModelOptions,
+    threads: int,
+    usual_rows: int,
+    observer: "EngineObserver",
+    loans: Loans | None = None,
+) -> OptimizeStage | None:
+    """The stage that is asked for; None with --optimize=off. Raises ConfigurationError for words that are not known.
+
+    ``threads`` are for a model's computing, ``usual_rows`` the rows of its largest usual call.
+    """
     cpu = _CPUINFO.read_text() if _CPUINFO.exists() else ""
-    bfloat16 = precision is Precision.FAST and cpus.has_bfloat16(cpu)
-    if precision is Precision.FAST and not bfloat16:
-        logger.info("--optimize=fast is as safe here: this CPU does not compute with bfloat16")
-    directory = settings.optimize_cache_dir
-    return OptimizeStage(
-        options,
-        bfloat16=bfloat16,
-        max_weights_bytes=settings.optimize_max_weights_bytes,
-        children=Children(),
-        cache=Cache(Path(directory), cpus.cpu_model(cpu)) if directory else None,
-        libraries=custom_ops.named_by(settings.custom_op_libraries),
-    )
+    policy = policy_of(settings, options, cpu, threads, usual_rows)
+    if policy is None:
+        return None
+    cache = None
+    if settings.optimize_cache_dir:
+        from serving.optimizing.cache import Cache
+
+        cache = Cache(Path(settings.optimize_cache_dir), cpus.cpu_model(cpu))
+    return OptimizeStage(policy, children=Children(), cache=cache, observer=observer, loans=loans)
 
 
-def _tolerance(config: Any) -> float:
-    lower = config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 == _ON
-    return comparing.BFLOAT16_PRECISION if lower else comparing.SAME_PRECISION
+def _say_no(servable_id: ServableId, reason: NotOptimizedError) -> None:
+    say = logger.debug if reason.expected else logger.info
+    say("Servable %s is served as it is saved: %s", servable_id, reason)
+
+
+def _weights(path: Path) -> int:
+    return sum(_size(file) for file in path.glob("variables/variables.data-*"))
 
 
 def _size(file: Path) -> int:
@@ -191,19 +200,3 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return 0
-
-
-def _files_to_spare() -> int:
-    """How many files one model may keep open: a part of what is left, for clients need some as well."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if limit == resource.RLIM_INFINITY:
-        return _MAX_FILES
-    return min(_MAX_FILES, max(limit - sum(1 for _ in _OPEN_FILES.iterdir()), 0) // _SHARE_OF_FILES)
-
-
-def _of_one_run(config: Any) -> bytes:
-    """The same for the child, which makes one run at a time and needs no threads for more."""
-    alone = ConfigProto()
-    alone.CopyFrom(config)
-    del alone.session_inter_op_thread_pool[:]
-    return bytes(alone.SerializeToString())

@@ -1,22 +1,21 @@
-"""Starts the child that optimises a model, talks to it, and ends it; what the child does is its own matter."""
+"""Starts the processes that freeze models and try engines, asks them one thing each, and ends them.
 
-import base64
+A process gets one line of JSON on the socket that is its standard input, with the files that it may read open, and
+answers with one, followed by files. What it does is its own matter: it may take long, need much memory, or die.
+"""
+
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.codecs.protobuf import tensor_proto
-from serving.core.tensor import DataType, Tensor
-from serving.optimizing.candidates import NotOptimizedError, Step
-
-SCRIPT = Path(__file__).with_name("child.py")
+from serving.optimizing.candidates import NotOptimizedError
 
 _TIMEOUT_SECONDS = 600.0
 """The child yields to everybody. On a machine without a free moment it is given up, and the model served as it is."""
@@ -24,58 +23,64 @@ _TIMEOUT_SECONDS = 600.0
 _FDS_PER_MESSAGE = 100
 _STDERR_SHOWN = 300
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildRequest:
-    """What to optimise: the SavedModel at ``path``, whose ``signatures`` are answered by ``step``.
-
-    ``config`` is a serialised ConfigProto, ``example`` what the step can be run with, ``libraries`` have custom
-    operations. At most ``max_files`` weights become files of their own.
-    """
-
-    path: Path
-    tags: tuple[str, ...]
-    config: bytes
-    signatures: tuple[str, ...]
-    step: Step
-    example: Sequence[Tensor]
-    libraries: tuple[str, ...] = ()
-    max_files: int = 256
+_ROOT = str(Path(__file__).resolve().parents[2])
+_FREEZING = f"import sys; sys.path.insert(0, {_ROOT!r}); from serving.optimizing.child.main import main; main()"
+_TRYING = f"import sys; sys.path.insert(0, {_ROOT!r}); from serving.optimizing.trial import main; main()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Optimized:
-    """What came of it: a serialised GraphDef, and the memory files of the weights that it names by their index."""
+class Programs:
+    """The commands that freeze a model and that try engines on it."""
 
-    graph: bytes
-    weights: tuple[int, ...]
+    freezing: Sequence[str] = (sys.executable, "-P", "-c", _FREEZING)
+    trying: Sequence[str] = (sys.executable, "-P", "-c", _TRYING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a process said, and the files that it gave, which are the caller's to close."""
+
+    facts: Mapping[str, Any]
+    files: tuple[int, ...] = ()
 
     def close(self) -> None:
         """Close the files."""
-        for fd in self.weights:
+        for fd in self.files:
             os.close(fd)
 
 
 class Children:
-    """Runs children, one for each thread that asks, and ends all of them at ``close``."""
+    """Runs processes, one for each thread that asks, and ends all of them at ``close``."""
 
-    def __init__(self, command: Sequence[str] = (sys.executable, "-P", str(SCRIPT))) -> None:
-        self._command = tuple(command)
+    def __init__(self, programs: Programs | None = None) -> None:
+        self.programs = programs or Programs()
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
 
-    def optimize(self, request: ChildRequest, timeout_seconds: float = _TIMEOUT_SECONDS) -> Optimized:
-        """Have it done, blocking. Raises NotOptimizedError with what the child says, or what became of it."""
+    def ask(
+        self,
+        command: Sequence[str],
+        request: Mapping[str, Any],
+        files: Sequence[int] = (),
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> Answer:
+        """Have it done, blocking; ``files`` are open for it under their numbers.
+
+        ``given_up`` is asked once more before it starts. Raises NotOptimizedError with what it says, or what became of
+        it.
+        """
         ours, theirs = socket.socketpair()
         stderr = os.memfd_create("stderr", os.MFD_CLOEXEC)
         try:
             ours.settimeout(timeout_seconds)
-            child = self._start(theirs, stderr)
+            child = self._start(command, theirs, stderr, files, given_up)
             try:
-                ours.sendall(_encoded(request))
+                ours.sendall(json.dumps(request).encode() + b"\n")
                 return _answer(ours)
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, ValueError) as error:
                 raise NotOptimizedError(_failure(child, stderr, error), expected=self._closed) from error
             finally:
                 self._end(child)
@@ -90,12 +95,19 @@ class Children:
             for child in self._running:
                 child.kill()
 
-    def _start(self, theirs: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
+    def _start(
+        self,
+        command: Sequence[str],
+        theirs: socket.socket,
+        stderr: int,
+        files: Sequence[int],
+        given_up: Callable[[], bool],
+    ) -> subprocess.Popen[bytes]:
         with theirs, self._lock:
-            if self._closed:
-                raise NotOptimizedError("the server ends", expected=True)
+            if self._closed or given_up():
+                raise NotOptimizedError("the server ends" if self._closed else "it is unloaded", expected=True)
             child = subprocess.Popen(  # noqa: S603 - the command is ours
-                self._command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=stderr
+                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=stderr, pass_fds=files
             )
             self._running.add(child)
             return child
@@ -107,40 +119,12 @@ class Children:
             self._running.discard(child)
 
 
-def _encoded(request: ChildRequest) -> bytes:
-    tensors = [
-        tensor_proto.encode(tensor, as_content=tensor.dtype is not DataType.STRING) for tensor in request.example
-    ]
-    fields = {
-        "path": str(request.path),
-        "tags": request.tags,
-        "config": _text(request.config),
-        "signatures": request.signatures,
-        "feeds": request.step.feeds,
-        "fetches": request.step.fetches,
-        "tensors": [_text(tensor) for tensor in tensors],
-        "libraries": request.libraries,
-        "max_files": request.max_files,
-    }
-    return json.dumps(fields).encode() + b"\n"
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _answer(connection: socket.socket) -> Optimized:
-    """The child's answer. EOFError if it ended without one."""
-    answer = json.loads(_line(connection))
-    if "error" in answer:
-        raise NotOptimizedError(str(answer["error"]))
-    fds = _files(connection, 1 + int(answer["weights"]))
-    graph, *weights = fds
-    try:
-        data = os.pread(graph, os.fstat(graph).st_size, 0)
-    finally:
-        os.close(graph)
-    return Optimized(graph=data, weights=tuple(weights))
+def _answer(connection: socket.socket) -> Answer:
+    """The answer of a process. EOFError if it ended without one."""
+    facts = json.loads(_line(connection))
+    if "error" in facts:
+        raise NotOptimizedError(str(facts["error"]))
+    return Answer(facts=facts, files=tuple(_files(connection, int(facts["files"]))))
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
+from serving.errors import ServingError
 from serving.inference.call import Reply
 from serving.inference.context import RequestContext
 from serving.rest.answer import Answer
@@ -11,13 +12,23 @@ from serving.rest.answer import Answer
 class Endpoint(NamedTuple):
     """What answers a request: ``call`` takes its body, as it came, and who sent it; it raises ServingError.
 
-    ``content_type`` is that of the answer; without ``takes_body`` the body is not read.
+    ``content_type`` is that of the answer; without ``takes_body`` the body is not read. ``answer`` makes the answer of
+    a body that needs more than that: another type, or lines of its own. ``failed`` makes the answer of an error where
+    that depends on the request; else the API's ``failure`` does.
     """
 
     model: str
     call: Callable[[bytes, RequestContext], Reply]
     content_type: bytes
     takes_body: bool = True
+    answer: Callable[[bytes], Answer] | None = None
+    failed: Callable[[ServingError], Answer] | None = None
+    early: bool = False
+    """Whether it is answered while the models are still loading, with --rest_api_open_early."""
+
+    def answered(self, body: bytes) -> Answer:
+        """The answer with this body."""
+        return Answer(200, body, self.content_type) if self.answer is None else self.answer(body)
 
 
 class RestApi(Protocol):

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import ceil
 from types import MappingProxyType
 
 from serving.codecs.json import response as json_response
-from serving.errors import Code, ServingError
+from serving.errors import Code, LimitError, ServingError
 from serving.rest.answer import HTML, JSON, Answer
 
 STATUS: Mapping[Code, int] = MappingProxyType(
@@ -30,10 +31,28 @@ STATUS: Mapping[Code, int] = MappingProxyType(
     }
 )
 
+_CODES: Mapping[int, Code] = MappingProxyType(
+    {status: code for code, status in reversed([*STATUS.items()])}
+    | {408: Code.DEADLINE_EXCEEDED, 413: Code.RESOURCE_EXHAUSTED, 500: Code.INTERNAL}
+)
+
+_CHALLENGE = b"WWW-Authenticate: Bearer\r\n"
+"""What HTTP wants beside 401: how a client can say who it is."""
+
 
 def answer(error: ServingError) -> Answer:
-    """An API error: ``{"error": …}`` and nothing else."""
-    return Answer(STATUS[error.code], json_response.error(error.text), JSON)
+    """An API error: ``{"error": …}`` and nothing else; that of a limit says when to come again."""
+    extra = b""
+    if error.code is Code.UNAUTHENTICATED:
+        extra = _CHALLENGE
+    elif isinstance(error, LimitError):
+        extra = b"Retry-After: %d\r\n" % ceil(error.retry_seconds)
+    return Answer(STATUS[error.code], json_response.error(error.text), JSON, extra=extra)
+
+
+def of_status(status: int) -> ServingError | None:
+    """What a status stands for where nothing else says it; None for success."""
+    return None if status < HTTPStatus.BAD_REQUEST else ServingError(_CODES.get(status, Code.UNKNOWN), "")
 
 
 def page(status: int) -> Answer:
@@ -45,7 +64,7 @@ def page(status: int) -> Answer:
     return Answer(status, body, HTML, close=True)
 
 
-def too_large(limit: int) -> Answer:
-    """The body is beyond --max_request_bytes; what remains of it is not read."""
+def too_large(limit: int) -> ServingError:
+    """The body is beyond --max_request_bytes."""
     message = f"The request body is larger than {limit} bytes, the limit that --max_request_bytes sets"
-    return Answer(413, json_response.error(message), JSON, close=True)
+    return ServingError(Code.RESOURCE_EXHAUSTED, message)

@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 
+from serving.errors import without_frames
 from serving.inference.call import Call
 from serving.inference.joined_calls import JoinedCalls
 
@@ -50,7 +51,7 @@ def _settle(answer: "asyncio.Future[bytes]", outcome: bytes | Call | Exception) 
     elif isinstance(outcome, bytes):
         answer.set_result(outcome)
     else:
-        answer.set_exception(outcome)
+        answer.set_exception(without_frames(outcome))
 
 
 def _wait(answer: "asyncio.Future[bytes]", call: Call) -> None:
@@ -74,4 +75,4 @@ def _follow(answer: "asyncio.Future[bytes]", done: "asyncio.Future[bytes]") -> N
     if error is None:
         answer.set_result(done.result())
     else:
-        answer.set_exception(error)
+        answer.set_exception(without_frames(error))

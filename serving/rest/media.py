@@ -8,11 +8,16 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from itertools import product
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Named = TypeVar("Named")
+"""What a media type stands for."""
 
 
 class Form(Enum):
     """How tensors are written in a body; the value is the content type."""
+
+    __hash__ = object.__hash__  # Enum's own hashes the name, in Python, for each lookup
 
     JSON = b"application/json"
     PROTOBUF = b"application/x-protobuf"
@@ -47,14 +52,31 @@ def forms(content_type: str, accept: str) -> Forms:
     return _PAIRS[request, answer]
 
 
+def preferred(accept: str, known: Mapping[str, Named], default: Named) -> Named:
+    """What the first media type of the highest quality is, of those that are ``known`` by name in lower case.
+
+    ``default`` if Accept has none of them, or takes anything.
+    """
+    best, highest = default, 0.0
+    for name, quality in _ranges(accept):
+        found = default if name in _ANY else known.get(name)
+        if found is not None and quality > highest:
+            best, highest = found, quality
+    return best
+
+
+def prefers_openmetrics(accept: str) -> bool:
+    """Whether a scraper asks for metrics in the OpenMetrics format, and not rather for plain text."""
+    qualities: dict[str, float] = {}
+    for name, quality in _ranges(accept):
+        qualities[name] = max(quality, qualities.get(name, 0.0))
+    wanted = qualities.get("application/openmetrics-text", 0.0)
+    return wanted > 0 and wanted >= qualities.get("text/plain", 0.0)
+
+
 def _answer(accept: str, request: Form) -> Form:
     """The first form of the highest quality; the request's own if Accept has none that we know."""
-    best, highest = request, 0.0
-    for name, quality in _ranges(accept):
-        form = request if name in _ANY else _NAMES.get(name)
-        if form is not None and quality > highest:
-            best, highest = form, quality
-    return best
+    return preferred(accept, _NAMES, request)
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:

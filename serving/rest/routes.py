@@ -3,10 +3,33 @@
 from collections.abc import Sequence
 
 from serving.inference.service import Service
+from serving.rest.api.open_inference import OpenInferenceApi
+from serving.rest.api.openapi import OpenApi
+from serving.rest.api.repository import RepositoryApi
 from serving.rest.api.tfs import TfsApi
+from serving.rest.documents import Described, loading
 from serving.rest.endpoint import RestApi
 
 
-def apis(service: Service, *, as_content: bool, exact_digits: bool) -> Sequence[RestApi]:
-    """Every API; ``as_content`` is --enable_serialization_as_tensor_content, ``exact_digits`` --rest_exact_digits."""
-    return (TfsApi(service, as_content=as_content, exact_digits=exact_digits),)
+def apis(
+    service: Service,
+    *,
+    as_content: bool,
+    exact_digits: bool,
+    hosted: Sequence[RestApi] = (),
+    described: Described | None = None,
+) -> Sequence[RestApi]:
+    """Every API; ``as_content`` is --enable_serialization_as_tensor_content, ``exact_digits`` --rest_exact_digits.
+
+    ``hosted`` come first: a platform may choose paths below those of TensorFlow Serving. Without ``described`` there
+    are no OpenAPI documents. What is here is described in ``documents``.
+    """
+    found: list[RestApi] = [
+        *hosted,
+        TfsApi(service, as_content=as_content, exact_digits=exact_digits),
+        RepositoryApi(service),
+        OpenInferenceApi(service),
+    ]
+    if described is not None:
+        found.append(OpenApi(service, loading(described, as_content=as_content, exact_digits=exact_digits)))
+    return found

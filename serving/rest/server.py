@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
+from serving.host.addresses import everywhere
 from serving.host.listening import bind, is_readable, refuse_handshakes
 from serving.inference.unsent import UnsentBytes
 from serving.rest.app import RestApp
@@ -24,8 +26,9 @@ from serving.rest.connection.road import Road
 from serving.rest.connection.traffic import Traffic
 from serving.telemetry.log import logger
 
-_SMALL_BODY_BYTES = 64 * 1024
-"""Of a request on the lane, which holds a body in pieces until all of it is there."""
+_SMALL_BODY_BYTES = 4 * 1024 * 1024
+"""Of a request on the lane, which holds a body in pieces until all of it is there, and puts them together in the event
+loop: an image's numbers as JSON, not hundreds of them."""
 
 _LONGEST_LINE = 2**20
 """In bytes, where heads are not bounded."""
@@ -95,7 +98,8 @@ class _Server(web.Server):
 class RestDoor:
     """The REST server, HTTPS with ``tls``. ``bind``, ``start``, ``drain``, ``stop`` run in the event loop, in order.
 
-    ``bounds`` is what it bears of a client; ``unsent`` the count of bytes that it shares with other doors.
+    ``hosts`` are the numeric addresses at which the port is opened, by default all of both families, or of IPv4 where
+    there is no IPv6. ``bounds`` is what it bears of a client; ``unsent`` the count of bytes that it shares with others.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class RestDoor:
         max_request_bytes: int,
         tls: ssl.SSLContext | None = None,
         *,
+        hosts: Sequence[str] = (),
         small_request_lane: bool = True,
         bounds: Bounds = _BOUNDS,
         unsent: UnsentBytes | None = None,
@@ -115,12 +120,14 @@ class RestDoor:
         """The bound port, once bound."""
         self._max_request_bytes = max_request_bytes
         largest = min(max_request_bytes, _SMALL_BODY_BYTES - 1)
-        self._heads = Heads(app.small, largest) if small_request_lane else None
-        self._traffic = Traffic(bounds, unsent or UnsentBytes())
+        self._heads = Heads(app.small, largest, app.lines) if small_request_lane else None
+        self._traffic = Traffic(bounds, unsent or UnsentBytes(), app.limited)
+        self._traffic.secured = tls is not None
         self._server: _Server | None = None
         self.connection: Callable[[], asyncio.Protocol] | None = None  # makes each, once started
-        self._bound: socket.socket | None = None  # until it is the listener's
-        self._listener: asyncio.Server | None = None
+        self._hosts = tuple(hosts) or everywhere()
+        self._bound: list[socket.socket] = []  # until they are the listeners'
+        self._listeners: list[asyncio.Server] = []
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request of any connection on the road."""
@@ -136,22 +143,48 @@ class RestDoor:
         finally:
             self._traffic.ended()
 
-    def bind(self) -> socket.socket:
+    def bind(self) -> None:
         """Take the port, on which connections are refused until ``start``. Raises OSError if it is taken."""
-        self._bound = bind(self.port)
-        self.port = int(self._bound.getsockname()[1])
-        return self._bound
+        self._bound = bind(self._hosts, self.port)
+        self.port = int(self._bound[0].getsockname()[1])
 
     async def start(self) -> None:
-        """Listen on IPv6 and IPv4 alike, or on IPv4 where there is no IPv6. Raises OSError if the port is taken."""
-        bound = self._bound or self.bind()
+        """Listen. Raises OSError if the port is taken."""
+        if not self._bound:
+            self.bind()
         loop = asyncio.get_running_loop()
         self.connection = self._server = _Server(self.handle, self._traffic, self._max_request_bytes)
         if self._heads is not None:
             self.connection = partial(Lane, loop, self._app, self._heads, self._traffic, self._server)
-        bound.listen(_BACKLOG)  # uvloop's own does not say that another program, which had bound the port, was faster
-        self._listener = await loop.create_server(self.connection, sock=bound, backlog=_BACKLOG, ssl=self._tls)
-        self._bound = None
+        for bound in self._bound:
+            bound.listen(_BACKLOG)  # uvloop's own does not say that another program, which had bound it, was faster
+        await self._accept(self.connection)
+
+    async def _accept(self, connection: Callable[[], asyncio.Protocol]) -> None:
+        """Let the event loop take connections from what is bound, and listens."""
+        loop = asyncio.get_running_loop()
+        while self._bound:
+            listener = self._bound[0]
+            made = await loop.create_server(connection, sock=listener, backlog=_BACKLOG, ssl=self._tls)
+            self._bound.remove(listener)
+            self._listeners.append(made)
+
+    async def renew(self, tls: ssl.SSLContext) -> None:
+        """Use ``tls`` for the connections that come from now on; those that are open go on, and none is lost.
+
+        They wait in the socket, which is the same: only what accepts from it is another. Nothing of ``tls`` is put
+        into the context in use: that would go on to trust authorities, and sessions, that are no longer trusted.
+        """
+        self._tls = tls
+        if self._traffic.draining or self.connection is None:
+            return
+        accepting = self._listeners
+        descriptors = [each.fileno() for listener in accepting for each in listener.sockets]
+        self._bound = [socket.socket(fileno=os.dup(descriptor)) for descriptor in descriptors]
+        self._listeners = []
+        for listener in accepting:
+            listener.close()
+        await self._accept(self.connection)
 
     async def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Take what comes for ``delay_seconds``, then stop listening; answer all that was taken.
@@ -176,21 +209,21 @@ class RestDoor:
 
     async def _stop_listening(self, handshake_seconds: float) -> None:
         """Take every connection that a client has, and no other: one that is reset has lost its request."""
-        if self._listener is None or not self._listener.sockets:
-            return
-        descriptor = self._listener.sockets[0].fileno()
-        refuse_handshakes(descriptor)
+        descriptors = [each.fileno() for listener in self._listeners for each in listener.sockets]
+        for descriptor in descriptors:
+            refuse_handshakes(descriptor)
         await asyncio.sleep(handshake_seconds)
         for _ in range(_MOST_TURNS):
-            if not is_readable(descriptor):
+            if not any(map(is_readable, descriptors)):
                 break
             await asyncio.sleep(0)  # the event loop accepts all there are in each turn
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
 
     async def stop(self) -> None:
         """Close every connection, whatever is under way: who wants to wait has drained before."""
-        if self._bound is not None:
-            self._bound.close()
+        for bound in self._bound:
+            bound.close()
         for connection in list(self._traffic.connections):
             connection.stop()
         if self._server is not None:

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Hashable
 
 from serving.core.places import Places
-from serving.errors import Code, ServingError
+from serving.errors import LimitError, ServingError
 from serving.inference.call import Call
-from serving.inference.long_call import CANCELLED, LongCall
+from serving.inference.long_call import LongCall, client_gone
 
 HOLD_SECONDS = 1.0
 """How long a call waits for others to end before it is refused. A client with some dozens of calls in flight, or a
@@ -76,11 +76,11 @@ def _who(call: Call | LongCall) -> Hashable:
 
 def refused(call: Call | LongCall) -> ServingError:
     """The error of a call for which there is no room; lets go of what it holds."""
-    error = ServingError(Code.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
+    error = LimitError("grpc_max_threads", "Server Threadpool Exhausted")
     call.refuse(error)
     return error
 
 
 def abandoned(call: Call | LongCall) -> None:
     """The client of a call that has not begun is gone; lets go of what the call holds."""
-    call.give_up(CANCELLED)
+    call.give_up(client_gone())

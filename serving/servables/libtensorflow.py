@@ -7,6 +7,7 @@ per request would cost more than the work. The library is loaded without RTLD_GL
 import ctypes
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.errors import Code, ServingError
+from serving.host.held_lines import without_lines
 
 
 class Output(ctypes.Structure):
@@ -46,6 +48,7 @@ _QUICK: dict[str, tuple[Any, ...]] = {  # name: result, arguments
     "TF_DeleteGraph": (None, _PTR),
     "TF_GraphOperationByName": (_PTR, _PTR, c_char_p),
     "TF_GraphNextOperation": (_PTR, _PTR, POINTER(c_size_t)),
+    "TF_OperationName": (c_char_p, _PTR),
     "TF_OperationNumOutputs": (c_int, _PTR),
     "TF_OperationOpType": (c_char_p, _PTR),
     "TF_OperationOutputType": (c_int, Output),
@@ -94,6 +97,11 @@ _LONG: dict[str, tuple[Any, ...]] = {
     "TF_CloseSession": (None, _PTR, _PTR),
     "TF_DeleteSession": (None, _PTR, _PTR),
 }
+
+_FRAMEWORK = "libtensorflow_framework.so.2"
+"""The part that writes while it is loaded, before it has read TF_CPP_MIN_LOG_LEVEL; the other part needs it anyway."""
+
+_AT_LOADING = re.compile(rb"WARNING: All log messages before absl::InitializeLog\(\)|I\d{4} ")
 
 _PREPARED = ("TF_AllocateTensor", "TF_SessionRun")
 """Also there as ``...Prepared``: without a conversion, for callers whose arguments are ctypes values already."""
@@ -175,6 +183,10 @@ def directory() -> Path:
 def load() -> Library:
     """The installed TensorFlow's library, found and loaded once, without executing any of its Python."""
     root = directory()
+    framework = root / _FRAMEWORK
+    if framework.exists():
+        with without_lines(_AT_LOADING):
+            _open(framework)
     for name in ("libtensorflow_cc.so.2", "libtensorflow_cc.2.dylib"):
         if (root / name).exists():
             return Library(root / name)
@@ -186,3 +198,8 @@ def load() -> Library:
 def version() -> str:
     """TensorFlow's version, as the library says it."""
     return str(load().Version().decode())
+
+
+def version_if_loaded() -> str:
+    """The same; empty as long as nobody has needed the library."""
+    return version() if load.cache_info().currsize else ""

@@ -1,7 +1,7 @@
 """A SavedModel as a servable, TF1 and TF2 alike: loaded into a session of TensorFlow's C API, which runs it."""
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,13 @@ from typing import Any
 from serving.codecs.protobuf import signature_def, wire
 from serving.core import version_files
 from serving.core.bounded import Bounded
-from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.errors import Code, ServingError
 from serving.protos import MetaGraphDef
-from serving.servables import loops, model_files, saved_model_config
+from serving.servables import loops, model_files, ranks, saved_model_config
+from serving.servables.converted import Converted
 from serving.servables.libtensorflow import load
 from serving.servables.session import Session, SessionRun
-
-FindRun = Callable[[tuple[str, ...], tuple[str, ...]], Run | None]
-"""Gives the run that feeds and fetches these graph tensors, None if it knows none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,36 +34,35 @@ class SavedModelServable:
         self.signature_defs = signature_defs
         self.signatures: Mapping[str, Signature] = signature_def.decode_all(signature_defs)
         self.executor = executor
+        self.converted: Converted | None = None
+        """Where the SavedModel is, if it was made of the version's model for this load."""
         self._session = session
-        self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
-        self._find_run: FindRun | None = None
+        self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], SessionRun] = Bounded()
 
     @property
     def may_loop(self) -> bool:
         """Whether a run may never end (``loops``)."""
         return self._session.may_loop
 
-    def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
+    @property
+    def ranks(self) -> Mapping[str, int]:
+        """What is checked before a run (``ranks``)."""
+        return self._session.ranks
+
+    def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> SessionRun:
         """The call that feeds and fetches these graph tensors, such as ``x:0``."""
         run = self._resolved.get((feeds, fetches))
         if run is None:
-            run = self._find_run(feeds, fetches) if self._find_run is not None else None
-            run = run or SessionRun(self._session, feeds, fetches, self.executor)
+            run = SessionRun(self._session, feeds, fetches, self.executor)
             self._resolved.keep((feeds, fetches), run)
         return run
 
-    def on_session(self, session: Session, find_run: FindRun) -> "SavedModelServable":
-        """The same model on another session, whose runs ``find_run`` knows first; close one of the two."""
-        other = SavedModelServable(session, self.signature_defs, self.executor)
-        other.signatures = self.signatures
-        other._find_run = find_run
-        return other
-
     def close(self) -> None:
-        """Free the session and its graph."""
+        """Free the session and its graph, and what was made for it."""
         self._resolved.clear()
-        self._find_run = None
         self._session.close()
+        if self.converted is not None:
+            self.converted.remove()
 
 
 def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor) -> SavedModelServable:
@@ -95,11 +91,15 @@ def load_saved_model(path: Path, options: SavedModelOptions, executor: Executor)
     loaded = Session(library, session, graph)
     try:
         loaded.may_loop = loops.may_loop(path)
+        aborts = ranks.aborts(path)
         data = library.take_buffer(meta_graph)
         model_files.check(path, data, restored=restored)
         signatures = wire.only_field(data, MetaGraphDef.SIGNATURE_DEF_FIELD_NUMBER)
         definitions = MetaGraphDef.FromString(signatures).signature_def
-        return SavedModelServable(loaded, definitions, executor)
+        servable = SavedModelServable(loaded, definitions, executor)
+        if aborts:
+            loaded.ranks = ranks.of(servable.signatures.values())
+        return servable
     except BaseException:
         loaded.close()
         raise

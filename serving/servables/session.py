@@ -5,7 +5,7 @@ TensorFlow does the first where it matters and refuses the second, in its own wo
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from ctypes import byref, c_int, c_void_p
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from serving.core.tensor import Tensor
 from serving.errors import ServingError
 from serving.protos import RunOptions
-from serving.servables import graph_tensors
+from serving.servables import graph_tensors, ranks
 from serving.servables.libtensorflow import Library, Output
 from serving.servables.pace import Pace, PaceOfLoops, elements
 from serving.servables.run_limits import NO_LIMITS
@@ -22,17 +22,26 @@ from serving.servables.threads import ModelThreads
 
 
 class Session:
-    """A TensorFlow session and its graph; closing it frees both, and calls ``on_close``."""
+    """A TensorFlow session and its graph; closing it frees both."""
 
-    def __init__(self, library: Library, handle: int, graph: int, on_close: Callable[[], None] = lambda: None) -> None:
-        self._on_close = on_close
+    def __init__(self, library: Library, handle: int, graph: int) -> None:
         self.library = library
         self.handle = handle
         self.graph = graph
         self.may_loop = False
         """Whether a run may never end (``loops``)."""
+        self.ranks: Mapping[str, int] = {}
+        """By graph tensor, what is checked before a run because TensorFlow would abort (``ranks``)."""
         # RunOptions{inter_op_thread_pool: -1}: the whole step runs in the caller's thread.
         self.inline_options = _run_options(library, inter_op_thread_pool=-1)
+
+    def run_operation(self, name: str) -> None:
+        """Run an operation of the graph for its effect. Raises ServingError with TensorFlow's text."""
+        library = self.library
+        targets = (c_void_p * 1)(library.GraphOperationByName(self.graph, name.encode()))
+        nothing = None, None, 0
+        with library.checked() as status:
+            library.SessionRun(self.handle, None, *nothing, *nothing, byref(targets), 1, None, status)
 
     def close(self) -> None:
         """Free both; nothing may run any more."""
@@ -42,12 +51,9 @@ class Session:
                 action(self.handle, status)
         library.DeleteGraph(self.graph)
         library.DeleteBuffer(self.inline_options)
-        self._on_close()
 
 
-def open_graph(
-    library: Library, graph_def: bytes, session_config: bytes, on_close: Callable[[], None] = lambda: None
-) -> Session:
+def open_graph(library: Library, graph_def: bytes, session_config: bytes) -> Session:
     """A session on a serialised GraphDef, its variables without values, with a serialised ConfigProto.
 
     Raises ServingError with TensorFlow's text.
@@ -61,7 +67,7 @@ def open_graph(
         with library.checked() as status:
             library.GraphImportGraphDef(graph, buffer, import_options, status)
         with library.checked() as status:
-            return Session(library, library.NewSession(graph, options, status), graph, on_close)
+            return Session(library, library.NewSession(graph, options, status), graph)
     except ServingError:
         library.DeleteGraph(graph)
         raise
@@ -83,8 +89,10 @@ class SessionRun:
         found = graph_tensors.find(session.library, session.graph, feeds, fetches)
         self._feeds = (Output * len(feeds))(*found.feeds)
         self._fetches = (Output * len(fetches))(*found.fetches)
+        self._types = tuple(session.library.OperationOutputType(output) for output in found.fetches)
         self._free_arguments: list[_CallArguments] = []
         self._pace = PaceOfLoops() if session.may_loop else Pace()
+        self._ranks = ranks.needed(session.ranks, feeds)
 
     @property
     def inline(self) -> bool:
@@ -95,8 +103,14 @@ class SessionRun:
         """Whether calls with about as many elements have been short so far."""
         return self._pace.inline_for(elements(tensors))
 
+    def short_for(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether such calls need not wait for long ones."""
+        return self._pace.short_for(elements(tensors))
+
     def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
         """Run the step. A step that has been short runs in this thread, without a time limit that could not act."""
+        if self._ranks is not None:
+            ranks.check(tensors, self._ranks)
         size = elements(tensors)
         began = time.perf_counter()
         if timeout_ms <= self._unlimited or self._pace.inline_for(size):
@@ -109,7 +123,7 @@ class SessionRun:
     def submit(self, tensors: Sequence[Tensor], timeout_ms: int) -> Future[list[Tensor]]:
         """The same on the servable's pool."""
         executor = self._executor
-        if isinstance(executor, ModelThreads) and self._pace.short_for(elements(tensors)):
+        if isinstance(executor, ModelThreads) and self.short_for(tensors):
             executor = executor.short
         return executor.submit(self, tensors, timeout_ms)
 
@@ -138,9 +152,12 @@ class SessionRun:
             library.SessionRunPrepared(*(call.arguments if options is None else call.with_options(options)))
             fetched = call.outputs[:]  # slices: iterating over a ctypes array takes longer than the accessors
             call.outputs[:] = call.no_outputs
-            if library.GetCode(call.status):
+            if not fetched or not all(fetched):  # the status, which need not be asked for else, says why
                 library.check(call.status)
-            return [from_tensorflow(library, handle) for handle in fetched]
+            types = self._types
+            if len(fetched) == 1:
+                return [from_tensorflow(library, fetched[0], types[0])]
+            return [from_tensorflow(library, handle, types[index]) for index, handle in enumerate(fetched)]
         finally:
             for handle in fed:
                 library.DeleteTensor(handle)

@@ -121,9 +121,14 @@ def _inline_string(value: bytes) -> bytes:
     return bytes((len(value) << 2,)) + value.ljust(_STRING_SIZE - 1, b"\0")
 
 
-def from_tensorflow(library: Library, handle: int) -> Tensor:
-    """A copy of a ``TF_Tensor``, which stays the caller's. UNIMPLEMENTED for resources and variants."""
-    number = library.TensorType(handle)
+def from_tensorflow(library: Library, handle: int, number: int | None = None) -> Tensor:
+    """A copy of a ``TF_Tensor``, which stays the caller's. UNIMPLEMENTED for resources and variants.
+
+    ``number`` is its data type's, as the graph has it, if that is at hand: each question to TensorFlow takes as long as
+    a small operation.
+    """
+    if number is None:
+        number = library.TensorType(handle)
     kind = _KINDS.get(number)
     if kind is None:
         raise ServingError(

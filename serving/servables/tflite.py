@@ -4,10 +4,12 @@ It does not use TensorFlow. An interpreter serves one call at a time, a pool of 
 (docs/compatibility.md, "TensorFlow Lite").
 """
 
+import re
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any
@@ -18,12 +20,18 @@ from serving.core.servable import Run
 from serving.core.signature import Signature
 from serving.core.tensor import Tensor
 from serving.errors import Code, ServingError, invalid_argument
+from serving.host.held_lines import without_lines
 from serving.servables import tflite_signatures
 from serving.servables.pace import Pace, elements
 from serving.servables.tflite_interpreter import Tensors, TfliteInterpreter, TfliteTensor
 
 _Pool = LifoQueue[TfliteInterpreter]
 """The last one used comes first: its tensors are likelier to have the right shapes, and to be in a cache."""
+
+
+_DELEGATE = re.compile(rb"INFO: Created TensorFlow Lite ")
+_told = threading.Event()
+"""Set once the library has told of its delegate, which it does once in a process."""
 
 
 def load_tflite(path: Path, *, interpreters: int, threads: int, executor: Executor) -> "TfliteServable":
@@ -36,11 +44,13 @@ def load_tflite(path: Path, *, interpreters: int, threads: int, executor: Execut
         model = path.read_bytes()
     except OSError as error:
         raise ServingError(Code.NOT_FOUND, f"{path}; {error.strerror}") from error
-    first = TfliteInterpreter(kind, model, threads)
-    definitions = tflite_signatures.definitions(model, first.inputs, first.outputs)
-    pool = [first, *(TfliteInterpreter(kind, model, threads) for _ in range(interpreters - 1))]
-    for interpreter in pool:
-        interpreter.plan()
+    with nullcontext() if _told.is_set() else without_lines(_DELEGATE):
+        first = TfliteInterpreter(kind, model, threads)
+        definitions = tflite_signatures.definitions(model, first.inputs, first.outputs)
+        pool = [first, *(TfliteInterpreter(kind, model, threads) for _ in range(interpreters - 1))]
+        for interpreter in pool:
+            interpreter.plan()
+    _told.set()
     return TfliteServable(pool, definitions, executor)
 
 
@@ -58,6 +68,9 @@ def _interpreter_class(wanted_for: str) -> Any:
 
 class TfliteServable:
     """One loaded file. Thread-safe; ``close`` must come after the last call has returned."""
+
+    engine = "tflite"
+    """What answers its calls, where others have TensorFlow."""
 
     def __init__(
         self, interpreters: Sequence[TfliteInterpreter], definitions: Mapping[str, Any], executor: Executor

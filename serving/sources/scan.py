@@ -84,9 +84,9 @@ def _by_version(names: Iterable[str]) -> tuple[dict[int, str], tuple[tuple[int, 
 
 
 def _nothing(names: Sequence[str], found: Iterable[int], policy: VersionPolicy) -> str:
-    for saved_model in version_files.SAVED_MODELS:
-        if saved_model in names:
-            return f"found {saved_model} in the base path itself; {_EXPECTED}"
+    for model in (*version_files.SAVED_MODELS, version_files.KERAS_MODEL):
+        if model in names:
+            return f"found {model} in the base path itself; {_EXPECTED}"
     versions = [str(version) for version in sorted(found, reverse=True)]
     if versions and isinstance(policy, Specific):
         wanted = first_few([str(version) for version in sorted(policy.versions)])

@@ -4,39 +4,54 @@ Not the OpenMetrics format: no HELP lines, names of colons, braces without label
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from serving.telemetry.metrics import AnyFamily, Counter, Distribution, Gauge, Labels, Registry
+from serving.telemetry.readings import Reading
 
 _NOT_NAME = re.compile(r"[^a-zA-Z0-9_]")
 _NOT_LABEL = re.compile(r"[^a-zA-Z0-9]")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
-def page(registry: Registry) -> str:
+def page(registry: Registry, readings: Iterable[Reading] = ()) -> str:
     """Every metric by name: its type, then its points by label values."""
-    return "\n".join(line for family in registry.families() for line in _lines(family)) + "\n"
+    metrics: list[AnyFamily | Reading] = sorted([*registry.families(), *readings], key=lambda metric: metric.name)
+    return "\n".join(line for metric in metrics for line in _lines(metric)) + "\n"
 
 
-def _lines(family: AnyFamily) -> Iterator[str]:
+def _lines(metric: AnyFamily | Reading) -> Iterator[str]:
+    return _read(metric) if isinstance(metric, Reading) else _counted(metric)
+
+
+def _read(reading: Reading) -> Iterator[str]:
+    name = metric_name(reading.name)
+    yield f"# TYPE {name} {reading.kind.value}"
+    for values, value in sorted(reading.points):
+        yield f"{name}{{{labels_text(reading.labels, values)}}} {value!r}"
+
+
+def _counted(family: AnyFamily) -> Iterator[str]:
     name = metric_name(family.name)
     yield f"# TYPE {name} {family.kind.value}"
     bounds = [*(number(bound) for bound in family.bounds), "+Inf"]
     for values, metric in family.points():
-        labels = _labels(family.labels, values)
+        labels = labels_text(family.labels, values)
         if isinstance(metric, Counter | Gauge):
             yield f"{name}{{{labels}}} {metric.value}"
         else:
-            yield from _histogram(name, labels, bounds, metric.value)
+            yield from _histogram(name, labels, bounds, metric.value, repr if family.exact else number)
 
 
-def _histogram(name: str, labels: str, bounds: list[str], seen: Distribution) -> Iterator[str]:
+def _histogram(
+    name: str, labels: str, bounds: list[str], seen: Distribution, written: Callable[[float], str]
+) -> Iterator[str]:
     prefix = f"{name}_bucket{{{labels},le=" if labels else f"{name}_bucket{{le="
     total = 0
     for bound, count in zip(bounds, seen.counts, strict=True):
         total += count
         yield f'{prefix}"{bound}"}} {total}'
-    yield f"{name}_sum{{{labels}}} {number(seen.sum)}"
+    yield f"{name}_sum{{{labels}}} {written(seen.sum)}"
     yield f"{name}_count{{{labels}}} {total}"
 
 
@@ -59,7 +74,8 @@ def _begun_right(name: str) -> str:
     return f"_{name}" if name[:1].isdecimal() else name
 
 
-def _labels(names: Labels, values: Labels) -> str:
+def labels_text(names: Labels, values: Labels) -> str:
+    """``name="value"`` of each, with commas between them."""
     return ",".join(f'{label_name(name)}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
 
 

@@ -105,11 +105,15 @@ class LineWriter:
 
 
 class Stream(io.TextIOBase):
-    """In place of ``sys.stdout`` or ``sys.stderr``, for ``print`` and for what libraries say: whole lines of it."""
+    """In place of ``sys.stdout`` or ``sys.stderr``, for ``print`` and for what libraries say: whole lines of it.
 
-    def __init__(self, writer: LineWriter, descriptor: int) -> None:
+    ``shape`` makes of them what is written, whole lines too.
+    """
+
+    def __init__(self, writer: LineWriter, descriptor: int, shape: Callable[[str], str] | None = None) -> None:
         self._writer = writer
         self._descriptor = descriptor
+        self._shape = shape
         self._lock = threading.RLock()
         self._begun = ""
 
@@ -128,7 +132,7 @@ class Stream(io.TextIOBase):
         with self._lock:
             lines, end, self._begun = (self._begun + text).rpartition("\n")
             if end:
-                self._writer.write(self._descriptor, lines + end)
+                self._write(lines + end)
         return len(text)
 
     def flush(self) -> None:
@@ -136,4 +140,7 @@ class Stream(io.TextIOBase):
         with self._lock:
             begun, self._begun = self._begun, ""
             if begun:
-                self._writer.write(self._descriptor, begun)
+                self._write(begun)
+
+    def _write(self, text: str) -> None:
+        self._writer.write(self._descriptor, text if self._shape is None else self._shape(text))

@@ -1,4 +1,4 @@
-"""Log lines in TensorFlow's format on standard error: ``date time: I file.py:line] message``.
+"""Log lines on standard error: in TensorFlow's format, ``date time: I file.py:line] message``, or as JSON.
 
 What a message is filled in with is foreign text, names and paths and errors; it stays within its line.
 """
@@ -31,7 +31,8 @@ class TensorFlowFormatter(logging.Formatter):
         when = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M:%S.%f")
         severity = _SEVERITIES.get(record.levelno, "I")
         place = f"{PurePath(record.pathname).name}:{record.lineno}"
-        line = f"{when}: {severity} {place}] {_message(record)}"
+        about = getattr(record, "request_id", "")
+        line = f"{when}: {severity} {place}] {_message(record)}" + (f" (request {quoted(about)})" if about else "")
         return f"{line}\n{_indented(self.formatException(record.exc_info))}" if record.exc_info else line
 
 
@@ -67,16 +68,23 @@ def _indented(traceback: str) -> str:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, writer: LineWriter) -> None:
+    """Writes each record as a line, or lines, of its ``formatter``."""
+
+    def __init__(self, writer: LineWriter, formatter: logging.Formatter) -> None:
         super().__init__()
         self._writer = writer
+        self.formatter = formatter
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001 - a line that cannot be made must not fail whoever says it
-            line = quoted(f"{record.levelname} {record.pathname}:{record.lineno}: {record.msg!r}")
+            line = self.format(_made(record.levelno, "%s", quoted(repr(record.msg)), record.pathname, record.lineno))
         self._writer.write(STANDARD_ERROR, line + "\n")
+
+
+def _made(level: int, text: str, argument: object, path: str, line: int, name: str = "") -> logging.LogRecord:
+    return logger.makeRecord(name or logger.name, level, path, line, text, (argument,), None)
 
 
 @cache
@@ -86,27 +94,51 @@ def _writer() -> LineWriter:
     return writer
 
 
+def _formatter() -> logging.Formatter:
+    """That of the lines as they are now."""
+    found = [each.formatter for each in logging.getLogger().handlers if isinstance(each, _Handler) and each.formatter]
+    return found[0] if found else TensorFlowFormatter()
+
+
 def _lost(count: int) -> str:
     text = "%d lines of the log were lost, for standard error or standard output did not take them"
     place = _lost.__code__
-    record = logger.makeRecord(
-        logger.name, logging.WARNING, place.co_filename, place.co_firstlineno, text, (count,), None
-    )
-    return TensorFlowFormatter().format(record) + "\n"
+    return _formatter().format(_made(logging.WARNING, text, count, place.co_filename, place.co_firstlineno)) + "\n"
 
 
-def set_up() -> None:
-    """Send the server's log to standard error, and other libraries' warnings; ``print`` waits and fails no more."""
+def _as_records(text: str) -> str:
+    """What a library has printed to standard error, each of its lines in a record of its own."""
+    formatter = _formatter()
+    records = [_made(logging.WARNING, "%s", line, "", 0, "stderr") for line in text.splitlines() if line]
+    return "".join(formatter.format(record) + "\n" for record in records)
+
+
+def _json_formatter() -> logging.Formatter:
+    from serving.telemetry.json_lines import JsonFormatter  # only here: most have text
+
+    return JsonFormatter()
+
+
+def set_up(*, as_json: bool = False) -> None:
+    """Send the server's log to standard error, and other libraries' warnings; ``print`` waits and fails no more.
+
+    With ``as_json`` whatever Python code writes there is JSON, one object a line; standard output stays as it is.
+    """
     writer = _writer()
-    handler = _Handler(writer)
-    handler.setFormatter(TensorFlowFormatter())
+    handler = _Handler(writer, _json_formatter() if as_json else TensorFlowFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     logger.setLevel(logging.INFO)
-    sys.stdout, sys.stderr = Stream(writer, STANDARD_OUTPUT), Stream(writer, STANDARD_ERROR)
+    sys.stdout = Stream(writer, STANDARD_OUTPUT)
+    sys.stderr = Stream(writer, STANDARD_ERROR, _as_records if as_json else None)
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda it: _uncaught(it.exc_type, it.exc_value, it.exc_traceback)
     threading.excepthook = lambda it: _uncaught(it.exc_type, it.exc_value, it.exc_traceback)
+
+
+def write(descriptor: int, text: str) -> None:
+    """Have whole lines written that are not the log's, in their turn."""
+    _writer().write(descriptor, text)
 
 
 def flush() -> None:

@@ -9,10 +9,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from threading import Lock
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
-_MOST_WAITING = 512
-"""Values that a histogram takes in before it sorts them into buckets: in a row this costs a third of one at a time."""
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_WAITING = 512
+"""Values that are taken in before they are sorted into buckets: in a row each costs a tenth of one at a time."""
 
 Labels = tuple[str, ...]
 """Label values, in the order of a family's label names."""
@@ -26,14 +29,19 @@ class Kind(Enum):
     HISTOGRAM = "histogram"
 
 
-class Counter:
-    """A whole number that only grows."""
+Source = Callable[[], None]
+"""Hands over what it has kept back so far."""
 
-    __slots__ = ("_lock", "_value")
+
+class Counter:
+    """A whole number that only grows; each of ``sources`` is asked before it is read."""
+
+    __slots__ = ("_lock", "_value", "sources")
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._value = 0
+        self.sources: tuple[Source, ...] = ()
 
     def add(self, amount: int = 1) -> None:
         """Count ``amount`` more."""
@@ -43,6 +51,8 @@ class Counter:
     @property
     def value(self) -> int:
         """The number so far."""
+        for hand_over in self.sources:
+            hand_over()
         return self._value
 
 
@@ -66,10 +76,22 @@ class Distribution(NamedTuple):
     sum: float
 
 
-class Histogram:
-    """Counts values by ``bounds``. A value that equals a bound belongs to the bucket above it, as in TensorFlow."""
+class Exemplar(NamedTuple):
+    """One of the values that a histogram has seen, with the request that it is of; ``when`` is Unix time in seconds."""
 
-    __slots__ = ("_bounds", "_counts", "_lock", "_sum", "_waiting")
+    trace_id: str
+    span_id: str
+    value: float
+    when: float
+
+
+class Histogram:
+    """Counts values by ``bounds``. A value that equals a bound belongs to the bucket above it, as in TensorFlow.
+
+    Each of ``sources`` is asked before it is read.
+    """
+
+    __slots__ = ("_bounds", "_counts", "_exemplars", "_lock", "_sum", "_waiting", "sources")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
@@ -77,34 +99,55 @@ class Histogram:
         self._lock = Lock()
         self._sum = 0.0
         self._waiting: deque[float] = deque()
+        self._exemplars: dict[int, Exemplar] | None = None
+        self.sources: tuple[Source, ...] = ()
+
+    def exemplify(self, exemplar: Exemplar) -> None:
+        """Show this one as an example of what is in its bucket. Whoever observes has counted its value."""
+        with self._lock:
+            self._exemplars = {**(self._exemplars or {}), bisect_right(self._bounds, exemplar.value): exemplar}
+
+    @property
+    def exemplars(self) -> Mapping[int, Exemplar]:
+        """The newest of each bucket that has any, by the bucket's position."""
+        return self._exemplars or {}
 
     def observe(self, value: float) -> None:
         """Count one value."""
         waiting = self._waiting
         waiting.append(value)
-        if len(waiting) >= _MOST_WAITING:
+        if len(waiting) >= MOST_WAITING:
             with self._lock:
-                self._sort()
+                self._take_in()
 
     def observe_many(self, value: float, times: int) -> None:
         """Count one value that was seen so many times."""
         with self._lock:
-            self._counts[bisect_right(self._bounds, value)] += times
-            self._sum += value * times
+            self._sort((value,), times)
+
+    def observe_all(self, values: Sequence[float] | NDArray[np.float64]) -> None:
+        """Count each of these."""
+        with self._lock:
+            self._sort(values)
 
     @property
     def value(self) -> Distribution:
         """Counts and sum of the same moment."""
+        for hand_over in self.sources:
+            hand_over()
         with self._lock:
-            self._sort()
+            self._take_in()
             return Distribution(tuple(self._counts), self._sum)
 
-    def _sort(self) -> None:
-        """Sort what waits into its buckets; the lock is held, and others may go on adding meanwhile."""
-        values = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        for value in values:
-            self._counts[bisect_right(self._bounds, value)] += 1
-            self._sum += value
+    def _take_in(self) -> None:
+        """Sort what waits; the lock is held, and others may go on adding meanwhile."""
+        self._sort([self._waiting.popleft() for _ in range(len(self._waiting))])
+
+    def _sort(self, values: Sequence[float] | NDArray[np.float64], times: int = 1) -> None:
+        """Sort values into their buckets; the lock is held."""
+        found = np.bincount(np.searchsorted(self._bounds, values, "right"), minlength=len(self._counts)).tolist()
+        self._counts = [count + more * times for count, more in zip(self._counts, found, strict=True)]
+        self._sum += float(np.sum(values)) * times
 
 
 MetricT = TypeVar("MetricT", Counter, Gauge, Histogram)
@@ -114,12 +157,21 @@ class Family(Generic[MetricT]):
     """A metric with every set of label values it was ever used with. Thread-safe; children are made when asked for."""
 
     def __init__(
-        self, name: str, kind: Kind, labels: Labels, make: Callable[[], MetricT], bounds: Sequence[float] = ()
+        self,
+        name: str,
+        kind: Kind,
+        labels: Labels,
+        make: Callable[[], MetricT],
+        bounds: Sequence[float] = (),
+        *,
+        exact: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
         self.labels = labels
         self.bounds = bounds
+        self.exact = exact
+        """Whether sums are written with all their digits; TensorFlow Serving writes six."""
         self._make: Callable[[], MetricT] = make
         self._lock = Lock()
         self._children: dict[Labels, MetricT] = {}
@@ -133,6 +185,11 @@ class Family(Generic[MetricT]):
             raise ValueError(f"{self.name} has the labels {self.labels}; got the values {values}")
         with self._lock:
             return self._children.setdefault(values, self._make())
+
+    def forget(self, gone: Callable[[Labels], bool]) -> None:
+        """Drop the children whose label values are ``gone``; what is still added to one of them is lost."""
+        with self._lock:
+            self._children = {values: child for values, child in self._children.items() if not gone(values)}
 
     def points(self) -> list[tuple[Labels, MetricT]]:
         """Every child, in the order of its label values."""
@@ -159,13 +216,17 @@ class Registry:
         """Register a gauge."""
         return self._add(Family(name, Kind.GAUGE, labels, Gauge))
 
-    def histogram(self, name: str, bounds: Sequence[float], *labels: str) -> Family[Histogram]:
+    def histogram(self, name: str, bounds: Sequence[float], *labels: str, exact: bool = False) -> Family[Histogram]:
         """Register a histogram with these upper bounds, rising."""
-        return self._add(Family(name, Kind.HISTOGRAM, labels, lambda: Histogram(bounds), bounds))
+        return self._add(Family(name, Kind.HISTOGRAM, labels, lambda: Histogram(bounds), bounds, exact=exact))
 
     def families(self) -> list[AnyFamily]:
         """Every family, by name."""
         return [family for _, family in sorted(self._families.items())]
+
+    def family(self, name: str, of: type[MetricT]) -> "Family[MetricT] | None":
+        """The family of this name, whose metrics are such; None if there is none."""
+        return cast("Family[MetricT] | None", self._families.get(name))
 
     def value(self, name: str) -> int:
         """The number of the first point of a counter or gauge; 0 for a histogram, an unknown name, no points."""

@@ -3,19 +3,19 @@
 What a request costs here: one lookup, and an addition to three metrics that were resolved before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, TypeVar
+from typing import NamedTuple, TypeVar
 
-from serving.errors import Code, ServingError
+from serving.errors import Code
 from serving.telemetry import exposition
 from serving.telemetry.batch_metrics import BatchMetrics
-from serving.telemetry.metrics import Counter, Gauge, Histogram, Registry, exponential
+from serving.telemetry.metrics import Gauge, Registry, exponential
+from serving.telemetry.readings import Reader, read
+from serving.telemetry.series import Clock, Entrypoint, Series
 
 LoadedT = TypeVar("LoadedT")
-Clock = Callable[[], float]
-Entrypoint = Literal["REST", "GRPC"]
 
 _SERVING = "/tensorflow/serving/"
 _LOADER = "/tensorflow/cc/saved_model/"
@@ -28,61 +28,11 @@ OTHERS = "(others)"
 """The model name of failures beyond ``MOST_NAMES``."""
 
 
-class Series:
-    """What the requests for one model by one method at one door count into; children come with the first success.
+class Present(NamedTuple):
+    """What may be on the page: the versions that are aspired, loaded or on their way out, and the models listed."""
 
-    ``answered`` and ``runtime`` are for who counts a request, once they are there; times are those of ``clock``.
-    """
-
-    __slots__ = ("_metrics", "answered", "api", "clock", "entrypoint", "model", "runtime")
-
-    def __init__(self, metrics: "ServingMetrics", entrypoint: Entrypoint, api: str, model: str) -> None:
-        self.entrypoint = entrypoint
-        self.api = api
-        self.model = model
-        self.clock = metrics.clock
-        self.answered: tuple[Counter, Histogram] | None = None
-        self.runtime: Histogram | None = None
-        self._metrics = metrics
-
-    def first_answer(self) -> tuple[Counter, Histogram]:
-        """What ``answered`` is from now on: how many requests were, and after how many microseconds."""
-        self._metrics.know(self.model)
-        self.answered = (
-            self._metrics.request_count.child(self.model, Code.OK.name),
-            self._metrics.request_latency.child(self.model, self.api, self.entrypoint),
-        )
-        return self.answered
-
-    def first_run(self) -> Histogram:
-        """What ``runtime`` is from now on: how many microseconds the model took."""
-        self.runtime = self._metrics.runtime_latency.child(self.model, self.api.capitalize(), "TF1")
-        return self.runtime
-
-    def succeeded(self, began: float) -> None:
-        """A request that came when it ``began`` has its answer."""
-        count, latency = self.answered or self.first_answer()
-        latency.observe((self.clock() - began) * 1e6)
-        count.add()
-
-    def failed(self, error: BaseException) -> None:
-        """A request ended with ``error``; what is no ServingError is INTERNAL to a client."""
-        self._metrics.refused(self.model, error.code if isinstance(error, ServingError) else Code.INTERNAL)
-
-
-class _Uncounted(Series):
-    """Requests that leave no trace."""
-
-    def __init__(self) -> None:
-        self.clock = perf_counter
-        self.answered = Counter(), Histogram(())
-        self.runtime = Histogram(())
-
-    def failed(self, error: BaseException) -> None:
-        """Count nothing."""
-
-
-UNCOUNTED: Series = _Uncounted()
+    versions: Collection[tuple[str, int]]
+    models: Collection[str]
 
 
 class ServingMetrics:
@@ -104,16 +54,30 @@ class ServingMetrics:
         self.load_attempts = add.counter(f"{_LOADER}load_attempt_count", "model_path", "status")
         self.load_latency = add.counter(f"{_LOADER}load_latency", "model_path")
         self.version_state = add.gauge("/serving/version_state", "model_name", "version", "state")
+        self.calls_by_engine = add.counter("/serving/engine_calls", "model_name", "version", "engine")
+        self.micros_by_engine = add.gauge(
+            "/serving/engine_micros", "model_name", "version", "signature", "rows", "calls", "engine"
+        )
+        self.model_memory = add.gauge("/serving/model_memory_bytes", "model_name", "version")
+        self.evictions = add.counter("/serving/evictions", "model_name")
         self.long_runs = add.gauge("/serving/long_runs", "model_name")
+        self.refused_by_limit = add.counter("/serving/refused_requests", "limit")
         self.logged_requests = add.counter(f"{_SERVING}request_log_count", "model_name", "status_code")
         # TensorFlow Serving lists this one, and its released binary never counts into it.
         add.gauge(f"{_SERVING}mlmd_map", "model_name", "version")
         self.batching = BatchMetrics(add)
+        self.readers: list[Reader] = []
+        """What is read whenever the page is made."""
+        self.present: Callable[[], Present] | None = None
+        """Says of which models and versions there may be points; None keeps all. Asked whenever the page is made."""
+        self.forgetting: list[Callable[[Present], None]] = []
+        """Who else is told of what is there."""
         self.clock = clock
         self.kept: dict[tuple[Entrypoint, str, str], Series] = {}
         """Series that ``series`` has given; their number is bounded."""
         self._names: set[str] = set()
         self._states: dict[tuple[str, int], Gauge] = {}
+        self._paths: dict[tuple[str, int], str] = {}
 
     def series(self, entrypoint: Entrypoint, api: str, model: str) -> Series:
         """Requests for ``model``; ``api`` is the label: ``Predict``, over REST ``predict`` or empty."""
@@ -132,6 +96,10 @@ class ServingMetrics:
             else:
                 model = OTHERS
         self.request_count.child(model, code.name).add()
+
+    def limited(self, limit: str) -> None:
+        """A request, or a connection, was turned away by the limit that this flag sets."""
+        self.refused_by_limit.child(limit).add()
 
     def know(self, model: str) -> None:
         """Give the failures of this model points of their own from now on."""
@@ -170,6 +138,39 @@ class ServingMetrics:
 
         return measure
 
+    def loads(self, model: str, version: int, path: Path) -> None:
+        """The version at this path is about to be loaded: what has the path as its label goes when the version does."""
+        self._paths[model, version] = str(path)
+
+    def forget_gone(self) -> None:
+        """Drop the points of versions and of models that are not there any more.
+
+        Those of TensorFlow Serving's that have a model's name stay, as they do there.
+        """
+        if self.present is None:
+            return
+        known = {*self._states, *self._paths}  # before: what comes meanwhile is not gone
+        present = self.present()
+        gone = known.difference(present.versions)
+        if gone:
+            self._forget_versions(gone)
+        for of_model in (self.long_runs, self.evictions):
+            of_model.forget(lambda labels: labels[0] not in present.models)
+        for forget_gone in self.forgetting:
+            forget_gone(present)
+
+    def _forget_versions(self, gone: Collection[tuple[str, int]]) -> None:
+        names = {(model, str(version)) for model, version in gone}
+        for of_version in (self.version_state, self.calls_by_engine, self.micros_by_engine, self.model_memory):
+            of_version.forget(lambda labels: labels[:2] in names)
+        # Another thread may do the same at the same time.
+        paths = {path for each in gone if (path := self._paths.pop(each, None)) is not None}
+        paths.difference_update(list(self._paths.values()))
+        for of_path in (self.load_attempts, self.load_latency, self.warmup_latency, self.warmup_records):
+            of_path.forget(lambda labels: labels[0] in paths)
+        for each in gone:
+            self._states.pop(each, None)
+
     def state_changed(self, model: str, version: int, state: str) -> None:
         """A version is in ``state`` now: 1 for this state, 0 for those it was in before."""
         current = self.version_state.child(model, str(version), state)
@@ -178,14 +179,43 @@ class ServingMetrics:
         current.set(1)
         self._states[model, version] = current
 
+    def model_holds(self, model: str, version: int, count: int) -> None:
+        """A version holds so many bytes now."""
+        self.model_memory.child(model, str(version)).set(count)
+
+    def evicted(self, model: str) -> None:
+        """A version of ``model`` was unloaded to make room for another model."""
+        self.evictions.child(model).add()
+
+    def engine_calls(self, model: str, version: int, engine: str) -> Callable[[], None]:
+        """What counts one call of a version that an engine beside TensorFlow has answered."""
+        return self.calls_by_engine.child(model, str(version), engine).add
+
+    def engine_chosen(
+        self, model: str, version: int, signature: str, rows: int, calls: int, engine: str, micros: int
+    ) -> None:
+        """Who runs calls of so many rows, so many at once, from now on, and how long one took when it was timed."""
+        self.micros_by_engine.child(model, str(version), signature, str(rows), str(calls), engine).set(micros)
+
     def value(self, name: str) -> int:
         """The number of a metric's first point, as reloads report it; 0 for an unknown name."""
         return self.registry.value(name)
 
     def page(self) -> bytes:
         """All of it, for Prometheus."""
+        self._update()
+        return exposition.page(self.registry, read(self.readers)).encode()
+
+    def openmetrics(self) -> bytes:
+        """The same, with exemplars."""
+        from serving.telemetry import openmetrics  # only once a scraper asks
+
+        self._update()
+        return openmetrics.page(self.registry, read(self.readers)).encode()
+
+    def _update(self) -> None:
         self.batching.update()
-        return exposition.page(self.registry).encode()
+        self.forget_gone()
 
 
 def _micros(seconds: float) -> int:

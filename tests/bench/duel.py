@@ -106,7 +106,7 @@ class _Duel:
             server = Server(contender.program, values, self._settings.cores.server, self._settings.work)
             self._servers[contender.program] = self._stack.enter_context(server)
         elif contender.program is None and contender.address is None:
-            engine = ModelTime(version, contender.question.model, self._settings.work)
+            engine = ModelTime(contender.alone, version, contender.question.model, self._settings.work)
             self._engines[contender.name] = self._stack.enter_context(engine)
 
     def _await(self, contender: Contender) -> None:
@@ -117,6 +117,8 @@ class _Duel:
         else:
             server = self._servers[contender.program]
             length = await_answer(contender.question, self._address(contender), server.check_alive)
+            if self._scenario.exact:
+                server.await_tried()
         self._answer_bytes[contender.name] = length
         body = contender.question.body()
         self._body_file(contender).write_bytes(framed(body) if contender.question.form is Form.GRPC else body)

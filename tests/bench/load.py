@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench.payloads import Form
@@ -35,7 +35,8 @@ class Load:
     """One load: ``body`` is a file that each request carries, ``answer_bytes`` the length of the right answer's body,
     over gRPC without the length prefix; ``prefix`` puts the generator on its core.
 
-    ``exact`` counts every call from the first on; wrk does not, and corrects long ones for what they held up.
+    ``exact`` counts every call from the first on; wrk does not, and corrects long ones for what they held up. With
+    ``calls`` it is so many of them, on a connection for each client, and ``seconds`` is how long they take at most.
     """
 
     url: str
@@ -46,6 +47,7 @@ class Load:
     seconds: int
     prefix: tuple[str, ...] = ()
     exact: bool = False
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +79,28 @@ def _run_wrk(load: Load) -> Measurement:
 def _run_h2load(load: Load) -> Measurement:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         log = Path(directory) / "calls"
-        # Over gRPC one connection carries all calls, as one client's channel does.
         over_grpc = load.form is Form.GRPC
-        door = (
-            ["-c1", f"-m{load.concurrency}", "-H", "te: trailers"] if over_grpc else ["--h1", f"-c{load.concurrency}"]
-        )
-        sizes = [*door, f"-D{load.seconds}s", *([] if load.exact else [f"--warm-up-time={_WARM_UP}"])]
+        sizes = [*_door(load), f"-n{load.calls}" if load.calls else f"-D{load.seconds}s"]
+        sizes += [] if load.exact else [f"--warm-up-time={_WARM_UP}"]
         arguments = ["-H", f"content-type: {load.form.value}", "-d", str(load.body), f"--log-file={log}", load.url]
         printed = _output([*load.prefix, "h2load", *sizes, *arguments], load.seconds)
-        return read_h2load(printed, read_calls(log.read_text()), load.answer_bytes if over_grpc else 0)
+        calls = read_calls(log.read_text())
+        found = read_h2load(printed, calls, load.answer_bytes if over_grpc else 0)
+        return replace(found, throughput=rate(calls)) if load.calls else found
+
+
+def _door(load: Load) -> list[str]:
+    if load.form is not Form.GRPC:
+        return ["--h1", f"-c{load.concurrency}"]
+    # One connection carries all calls, as one client's channel does; or each client has its own.
+    streams = [f"-c{load.concurrency}", "-m1"] if load.calls else ["-c1", f"-m{load.concurrency}"]
+    return [*streams, "-H", "te: trailers"]
+
+
+def rate(calls: Sequence[Call]) -> float:
+    """Calls per second from the first one's begin to the last one's end: h2load prints two digits of it."""
+    began = min(call.began for call in calls)
+    return len(calls) / (max(call.began + call.ms / 1e3 for call in calls) - began)
 
 
 def _output(command: Sequence[str], seconds: float) -> str:

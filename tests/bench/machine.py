@@ -12,15 +12,18 @@ from pathlib import Path
 from tests.bench.servers import ROOT, Cores
 
 PACKAGES = (
-    *("tensorflow-cpu", "numpy", "aiohttp", "uvloop", "grpcio", "pygrpc-native", "httptools", "orjson"),
+    *("tensorflow-cpu", "openvino", "numpy", "aiohttp", "uvloop", "grpcio", "pygrpc-native", "httptools", "orjson"),
     *("flask", "fastapi", "uvicorn"),
 )
+
+_VECTORS = re.compile(r"avx2$|avx512(f|_vnni|_bf16|_fp16)$|avx_vnni$|amx_|fma$|asimd$|asimddp$|sve|bf16$|i8mm$")
 
 
 def description(cores: Cores) -> list[tuple[str, str]]:
     """Names and values, as the report lists them."""
     return [
         ("Processor", f"{_processor()}, {len(os.sched_getaffinity(0))} cores"),
+        ("Vector instructions", ", ".join(vector_flags(Path("/proc/cpuinfo").read_text())) or "none of those named"),
         ("Memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.1f} GB"),
         ("System", f"{_system()}, Linux {platform.release()}, Python {platform.python_version()}"),
         ("Packages", ", ".join(_packages())),
@@ -34,6 +37,12 @@ def description(cores: Cores) -> list[tuple[str, str]]:
 def _processor() -> str:
     found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found[1] if found else platform.machine()
+
+
+def vector_flags(cpuinfo: str) -> list[str]:
+    """What matrix products may use, of x86 and ARM, as a text like /proc/cpuinfo names it."""
+    found = re.search(r"^(?:flags|Features)\s*: (.*)$", cpuinfo, re.MULTILINE)
+    return sorted(flag for flag in (found[1].split() if found else ()) if _VECTORS.match(flag))
 
 
 def _system() -> str:

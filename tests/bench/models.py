@@ -1,4 +1,5 @@
-"""Writes the models of the benchmark, each once, into a cache directory: half_plus_two, mlp, resnet and strings.
+"""Writes the models of the benchmark, each once, into a cache directory: half_plus_two, mlp, resnet and strings; and
+those of keras_models.py, by that.
 
 Each has a float input `x` and a float output `y`, but strings, which counts those in `x`. TensorFlow is imported in a
 child process only.
@@ -10,11 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.bench import keras_models
 from tests.bench.results import BenchError
 from tests.bench.servers import ROOT
 
 NAMES = ("half_plus_two", "mlp", "resnet")
 STRINGS = "strings"
+OWN = frozenset((*NAMES, STRINGS))
 VERSION = "1"
 SEED = 1
 
@@ -22,9 +25,11 @@ SEED = 1
 def ensure(directory: Path, names: Iterable[str]) -> None:
     """Write those of ``names`` that ``directory`` lacks. BenchError if that fails."""
     missing = [name for name in sorted(names) if not (directory / name / VERSION / "saved_model.pb").exists()]
-    command = [sys.executable, "-m", "tests.bench.models", str(directory), *missing]
-    if missing and (done := subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)).returncode:
-        raise BenchError(f"the models were not written: {done.stderr[-500:].strip()}")
+    for module, theirs in (("keras_models", keras_models.BUILDERS.keys() & missing), ("models", {*missing} & OWN)):
+        command = [sys.executable, "-m", f"tests.bench.{module}", str(directory), *sorted(theirs)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False) if theirs else None
+        if done and done.returncode:
+            raise BenchError(f"the models were not written: {done.stderr[-500:].strip()}")
 
 
 def _export(name: str, version: Path) -> None:
@@ -43,7 +48,7 @@ def _export(name: str, version: Path) -> None:
         case "strings":
             shape, dtype, module, function = [None], tf.string, tf.Module(), lambda x: {"y": tf.size(x)}
         case _:
-            raise ValueError(f"unknown model {name!r}; expected one of {(*NAMES, STRINGS)}")
+            raise ValueError(f"unknown model {name!r}; expected one of {sorted(OWN)}")
     module.call = tf.function(function, input_signature=[tf.TensorSpec(shape, dtype, name="x")])
     # saved_model.pb appears last: an export that was cut short is written anew.
     tf.saved_model.save(module, str(version), signatures=module.call)

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from tests.bench.results import Key, Measurement
-from tests.bench.scenarios import OPTIMIZE_LEVELS, Scenario
+from tests.bench.scenarios import OPTIMIZE_LEVELS, OURS, Scenario
 
 Measured = Mapping[Key, Sequence[Measurement]]
 
@@ -30,9 +30,17 @@ def draw(found: Mapping[str, tuple[Scenario, Measured]], directory: Path) -> lis
             drawn.append(
                 _draw(directory, f"{name}-latency", f"{scenario.title}: latency", _latency, scenario, measured)
             )
+        if name == "frameworks":
+            drawn.append(_draw(directory, name, scenario.title, _frameworks, scenario, measured))
         if name == "resnet":
             drawn.append(_draw(directory, name, f"{scenario.title}: time of a call", _optimize, scenario, measured))
     return drawn
+
+
+def draw_ratios(found: Sequence[tuple[str, str, float]], directory: Path) -> list[tuple[str, str]]:
+    """Draw ratios by model and load, if there are any; titles and file names."""
+    title = "Engines: time per row over gRPC, to the same server with the baseline's flags"
+    return [_saved(directory, "engines", title, lambda axes: _ratios(axes, found))] if found else []
 
 
 def _draw(
@@ -43,15 +51,20 @@ def _draw(
     scenario: Scenario,
     measured: Measured,
 ) -> tuple[str, str]:
+    return _saved(directory, name, title, lambda axes: fill(axes, scenario, measured))
+
+
+def _saved(directory: Path, name: str, title: str, fill: Callable[[Any], None]) -> tuple[str, str]:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     mpl.rcParams["svg.hashsalt"] = "bench"
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     axes = figure.subplots()
-    axes.set_title(title)
-    fill(axes, scenario, measured)
+    axes.set_title(title, wrap=True)
     axes.grid(visible=True, axis="y", alpha=0.3)
+    axes.set_axisbelow(True)
+    fill(axes)
     directory.mkdir(parents=True, exist_ok=True)
     figure.savefig(directory / f"{name}.svg", metadata={"Date": None})
     return title, f"{name}.svg"
@@ -92,3 +105,34 @@ def _optimize(axes: Any, scenario: Scenario, measured: Measured) -> None:
     axes.bar(range(len(names)), heights, color=["tab:blue" if mine else "tab:gray" for mine in ours])
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set(ylabel=f"milliseconds (p50), {scenario.unit} {level}")
+
+
+def _ratios(axes: Any, found: Sequence[tuple[str, str, float]]) -> None:
+    models, loads = (list(dict.fromkeys(each[place] for each in found)) for place in (0, 1))
+    width = 0.8 / len(loads)
+    for offset, load in enumerate(loads):
+        bars = [(models.index(model), ratio) for model, named, ratio in found if named == load]
+        places = [at + (offset - (len(loads) - 1) / 2) * width for at, _ in bars]
+        axes.bar(places, [ratio for _, ratio in bars], width, label=load)
+    axes.axhline(1.0, color="black", linewidth=0.8)
+    axes.set_xticks(range(len(models)), models, rotation=20, ha="right")
+    axes.set(ylabel="ours to baseline; less is faster")
+    axes.figure.legend(loc="outside lower center", ncols=len(loads))
+
+
+def _frameworks(axes: Any, scenario: Scenario, measured: Measured) -> None:
+    """Bars to be read by whoever knows none of the words: the shorter the faster, each with its figure."""
+    level = scenario.levels[0]
+    names = [name for name in _names(measured) if (name, level) in measured]
+    found = sorted((median(m.p50_ms for m in measured[name, level]), name) for name in names)
+    axes.grid(visible=False)
+    bars = axes.barh(
+        [name for _, name in found],
+        [ms for ms, _ in found],
+        color=["tab:blue" if name.startswith(OURS) else "tab:gray" for _, name in found],
+    )
+    axes.bar_label(bars, [f" {ms:.0f} ms" if ms >= 10 else f" {ms:.1f} ms" for ms, _ in found])
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel="milliseconds until the answer, median; shorter is better")

@@ -115,11 +115,12 @@ Key = tuple[str, int]
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What came out of a scenario; ``measurements`` has one for each round."""
+    """What came out of a scenario; ``measurements`` has one for each round, ``ratios`` model, load and median."""
 
     measurements: dict[Key, list[Measurement]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    ratios: list[tuple[str, str, float]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
 

@@ -16,12 +16,16 @@ OTHER = "other server"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One that is measured: a program of ours to start, a server that already runs, or else the bare engine alone."""
+    """One that is measured: a program of ours to start, a server that already runs, or else a model without a server.
+
+    ``alone`` is the module of the baselines that calls the model then.
+    """
 
     name: str
     question: Question
     program: Program | None = None
     address: Address | None = None
+    alone: str = "model_time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +205,52 @@ def _overheads(name: str, form: Form, *, plain: bool) -> list[Comparison]:
     return [replace(bare, target=target), own]
 
 
-TABLES: dict[str, Callable[[], Scenario]] = {"rest": rest, "grpc": grpc, "batching": batching, "resnet": resnet}
+OURS = "this server"
+"""How the names of ours begin where the others are not servers of our kind."""
+
+
+def frameworks() -> Scenario:
+    """MobileNetV2 as one meets it first: in a script, behind a web framework, behind this server."""
+    json, over_grpc = (Question(model="mobilenetv2", form=form) for form in (Form.JSON, Form.GRPC))
+    program = _ours("ours", "mobilenetv2", "--grpc_transport=native", one_core=False)
+    script = "TensorFlow in a script"
+
+    def framework(name: str, module: str) -> Contender:
+        program = _baseline(name, module, "{rest}", one_core=False)
+        return Contender(name=name, question=json, program=program)
+
+    against = Comparison(ours=f"{OURS}, JSON", quantity=Quantity.P50, levels=(1,))
+    return Scenario(
+        name="frameworks",
+        title="MobileNetV2, one image at a time",
+        unit="clients",
+        levels=(1,),
+        contenders=(
+            Contender(name=f"{OURS}, gRPC", question=over_grpc, program=program),
+            Contender(name=f"{OURS}, JSON", question=json, program=program),
+            Contender(name=script, question=over_grpc, alone="script_time"),
+            framework("FastAPI", "fastapi_app"),
+            framework("Flask", "flask_app"),
+        ),
+        comparisons=(
+            replace(against, ours=f"{OURS}, gRPC", baseline=script),
+            replace(against, baseline=script),
+            replace(against, baseline="FastAPI"),
+            replace(against, baseline="Flask"),
+        ),
+        preparation_seconds=40.0,
+        one_core=False,
+        exact=True,
+    )
+
+
+TABLES: dict[str, Callable[[], Scenario]] = {
+    "rest": rest,
+    "grpc": grpc,
+    "batching": batching,
+    "resnet": resnet,
+    "frameworks": frameworks,
+}
 """Every scenario of this kind by its name, in the order of the run."""
 
 

@@ -27,6 +27,12 @@ _STOP_SECONDS = 20.0
 _RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 _FLAG = re.compile(r"^--(\w+)")
 
+TRYING_HAS_ENDED = re.compile(r"Servable \{.*\} is (optimised|served as it is saved)\b")
+"""What our server's log says once it has chosen what runs a version; until then it is busy, and may change."""
+
+_TRYING_SECONDS = 300.0
+_LOOK_AGAIN_SECONDS = 0.1
+
 CONFIGS: Mapping[str, str] = {
     "batching": "max_batch_size { value: 32 } batch_timeout_micros { value: 500 } num_batch_threads { value: 2 }",
     "monitoring": 'prometheus_config { enable: true path: "/metrics" }',
@@ -91,6 +97,7 @@ class Server:
         ports = {"rest": str(self.rest_port), "grpc": str(self.grpc_port)}
         arguments = [argument.format(**places, **ports) for argument in program.arguments]
         self._name = program.name
+        self._tries = program.arguments[0] == "serving" and "--optimize=off" not in program.arguments
         self._log = work / f"{self.rest_port}.log"
         self.began = time.monotonic()
         with self._log.open("wb") as log:
@@ -109,6 +116,20 @@ class Server:
             raise BenchError(
                 f"{self._name} ended with {status}: {self._log.read_text(errors='replace')[-500:].strip()}"
             )
+
+    def await_tried(self) -> None:
+        """Wait until our server has chosen what runs its one version. BenchError if its log does not say so in time."""
+        deadline = time.monotonic() + _TRYING_SECONDS
+        while self._tries and not TRYING_HAS_ENDED.search(self._log.read_text(errors="replace")):
+            self.check_alive()
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self._name} did not say within {_TRYING_SECONDS:.0f} s what it serves its model by")
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+    def chosen(self) -> str:
+        """The lines of its log that say what was chosen, without what stands before them."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return " ".join(line.partition("Servable ")[2] or line for line in lines if TRYING_HAS_ENDED.search(line))
 
     @property
     def address(self) -> Address:
@@ -137,13 +158,13 @@ class Server:
 
 
 class ModelTime:
-    """The bare engine in a process of its own, called when told to. A context manager, as Server is."""
+    """A model in a process of its own, called when told to. A context manager, as Server is."""
 
-    def __init__(self, version: Path, model: str, work: Path) -> None:
+    def __init__(self, module: str, version: Path, model: str, work: Path) -> None:
         file = work / f"{model}.npy"
         np.save(file, example(model))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.baselines.model_time", str(version), str(file)],
+            [sys.executable, "-m", f"tests.bench.baselines.{module}", str(version), str(file)],
             cwd=ROOT,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1"},
             stdin=subprocess.PIPE,
@@ -171,7 +192,7 @@ class ModelTime:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise BenchError(f"the bare engine ended with {self._process.wait()}")
+            raise BenchError(f"the model without a server ended with {self._process.wait()}")
         times: list[float] = json.loads(line)
         return times
 

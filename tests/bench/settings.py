@@ -3,7 +3,28 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.engines.figures import CELLS, Cell
+from tests.bench.keras_inputs import INPUTS
 from tests.bench.servers import Cores
+
+DEFAULT_BASELINE = ("--optimize=off",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engines:
+    """How `engines` is run: the flags of both servers, which models in which cells, how long a turn is about."""
+
+    rounds: int = 30
+    turn_seconds: float = 1.0
+    models: tuple[str, ...] = tuple(INPUTS)
+    cells: tuple[Cell, ...] = CELLS
+    baseline: tuple[str, ...] = DEFAULT_BASELINE
+    ours: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> bool:
+        """Whether the bars are about these flags: our server as it is by default against the one without engines."""
+        return self.baseline == DEFAULT_BASELINE and not self.ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +41,4 @@ class Settings:
     work: Path
     stall_seconds: float = 20.0
     stall_kinds: tuple[str, ...] = ()
+    engines: Engines = Engines()

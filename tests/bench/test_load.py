@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench import load
 from tests.bench.asking import ModelClock, read_model_clock
-from tests.bench.load import Call, read_calls, read_h2load, read_wrk
+from tests.bench.load import Call, rate, read_calls, read_h2load, read_wrk
 from tests.bench.results import BenchError
 
 WRK = """Running 1s test @ http://127.0.0.1:8501/v1/models/half_plus_two:predict
@@ -111,3 +111,8 @@ def test_missing_tools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_model_clock(page: str, expected: ModelClock) -> None:
     """The time in models is summed over them; microseconds on the page."""
     assert read_model_clock(page) == expected
+
+
+def test_the_rate_of_counted_calls() -> None:
+    """It is from when the first was sent to when the last was answered, whichever that is."""
+    assert rate([Call(began=10.0, ms=3000.0), Call(began=11.0, ms=500.0), Call(began=10.5, ms=100.0)]) == 1.0

@@ -7,17 +7,18 @@ import pytest
 
 from tests.bench import __main__ as bench
 from tests.bench import life
+from tests.bench.engines.figures import Cell
 from tests.bench.load import Call
 from tests.bench.progress import Progress, clock
 from tests.bench.servers import Cores
-from tests.bench.settings import Settings
+from tests.bench.settings import Engines, Settings
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        pytest.param([], ["rest", "grpc", "batching", "resnet", "start", "versions"], id="all"),
-        pytest.param(["--smoke"], ["rest", "grpc", "batching", "start"], id="smoke"),
+        pytest.param([], ["rest", "grpc", "batching", "resnet", "frameworks", "start", "versions"], id="all"),
+        pytest.param(["--smoke"], ["rest", "grpc", "batching", "start", "engines"], id="smoke"),
         pytest.param(["--only=stall"], ["stall"], id="what only runs when it is named"),
         pytest.param(["--only=start", "--only=rest"], ["rest", "start"], id="some, in the order of the run"),
     ],
@@ -36,9 +37,21 @@ def test_smoke_has_one_level() -> None:
 def test_models_that_are_needed() -> None:
     """Only the models of the chosen scenarios are written."""
     tables = bench.tables(bench.parser().parse_args([]))
-    assert bench.needed(["rest"], tables) == {"half_plus_two"}
-    assert bench.needed(["stall"], tables) == {"half_plus_two", "strings"}
-    assert bench.needed(["batching", "versions"], tables) == {"half_plus_two", "mlp", "resnet"}
+    some = Engines(models=("lstm", "audio"))
+    assert bench.needed(["rest"], tables, some) == {"half_plus_two"}
+    assert bench.needed(["stall"], tables, some) == {"half_plus_two", "strings"}
+    assert bench.needed(["batching", "versions"], tables, some) == {"half_plus_two", "mlp", "resnet"}
+    assert bench.needed(["engines"], tables, some) == {"half_plus_two", "lstm", "audio"}
+
+
+def test_engines_take_any_flags() -> None:
+    """Both servers' flags are taken apart as a shell does; bars are for the default ones only."""
+    read = bench.parser().parse_args
+    plain = bench.engines_settings(read([]))
+    assert (plain.baseline, plain.ours, plain.judged) == (("--optimize=off",), (), True)
+    given = bench.engines_settings(read(["--ours=--optimize=fast --name='a b'", "--baseline=", "--cell=8x4"]))
+    assert (given.baseline, given.ours, given.judged) == ((), ("--optimize=fast", "--name=a b"), False)
+    assert given.cells == (Cell(rows=8, clients=4),)
 
 
 def test_a_scenario_that_fails_leaves_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

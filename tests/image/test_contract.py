@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from serving import __version__
-from tests.image.containers import RunContainer, TrackedContainer, docker, wait_until
+from tests.image.containers import RunContainer, TrackedContainer, docker, http, wait_until
 
 QUESTION = {"instances": [1.0, 2.0, 5.0]}
 ANSWER = {"predictions": [2.5, 3.0, 4.5]}
@@ -113,6 +113,18 @@ def test_labels_describe_the_image(image: str) -> None:
     assert described["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert described["serving.variant"] == "cpu"
     assert described["serving.cpu-features"]
+    for name in ("accept-bind-to-port", "multi-models"):
+        assert described[f"com.amazonaws.sagemaker.capabilities.{name}"] == "true"
+
+
+def test_started_as_sagemaker_does(run_container: RunContainer, models: Path) -> None:
+    """`docker run IMAGE serve` serves the models below /opt/ml/model, on the port that SageMaker gives it."""
+    options = ["--health-interval=1s", f"--volume={models / 'half_plus_two'}:/opt/ml/model/half_plus_two:ro"]
+    environment = {"SAGEMAKER_BIND_TO_PORT": "8501"}
+    container = run_container(environment=environment, options=options, arguments=["serve"])
+    wait_until("healthy", lambda: container.health() == "healthy", 60)
+    assert http(container.url("/ping")) == (200, "")
+    assert container.predict("half_plus_two", QUESTION) == ANSWER
 
 
 def test_pythons_files_need_no_compiling(image: str) -> None:

@@ -62,9 +62,9 @@ def test_the_bases_size_is_left_out(image: str, report: Mapping[str, Any]) -> No
 
 
 def test_the_server_is_in_the_bill(report: Mapping[str, Any]) -> None:
-    """The bill of materials has the server, its TensorFlow and Debian's Python, each with a version."""
+    """The bill of materials has the server, its two engines and Debian's Python, each with a version."""
     components = {component["name"]: component for component in report["sbom"]["components"]}
-    for name in ("tensorflow-serving-appliance", "tensorflow_cpu", "python3"):
+    for name in ("tensorflow-serving-appliance", "tensorflow_cpu", "openvino", "python3"):
         assert components[name]["version"]
 
 

@@ -59,8 +59,8 @@ def test_unknown_argument_is_shown_and_passed_over() -> None:
     assert first == "unknown argument: --model"
     assert rest.startswith(USAGE)
     assert "Failed to start server. Error: INVALID_ARGUMENT: Both server_options" in rest
-    assert "Argument --model is not understood" in result.stderr
-    assert "Argument m is not understood" in result.stderr
+    *_, last = result.stderr.splitlines()
+    assert "Argument --model m is not understood and passed over. " in last
     assert result.returncode == 255
 
 
@@ -97,3 +97,35 @@ def test_start_that_cannot_succeed(arguments: list[str], text: str) -> None:
     result = run(*arguments)
     assert (result.stdout.splitlines()[-1], result.returncode) == (f"Failed to start server. Error: {text}", 255)
     assert "Traceback" not in result.stderr
+
+
+MEANT = [
+    pytest.param(["--port", "24500"], "Write --port=24500, with = and without a blank.", id="blank"),
+    pytest.param(["--rest_api_prot=8501"], "Did you mean --rest_api_port=8501?", id="typo"),
+    pytest.param(["--noenable_batching"], "Write --enable_batching=false.", id="negation"),
+    pytest.param(["/models/m"], "Did you mean --model_base_path=/models/m?", id="directory"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "advice"), MEANT)
+def test_what_was_meant_comes_last(arguments: list[str], advice: str) -> None:
+    """Below the usage text, the reason and what to give, and before any library has been loaded."""
+    result = run(*arguments)
+    *_, model, meant = result.stderr.splitlines()
+    assert model.endswith(
+        "Give --model_name=NAME --model_base_path=/path/to/NAME, or --model_config_file=/path/to/models.config"
+    )
+    assert meant.endswith(f"Argument {' '.join(arguments)} is not understood and passed over. {advice}")
+
+
+def test_wrong_flag_loads_no_library() -> None:
+    """Neither numpy nor TensorFlow's library: it is told at once."""
+    script = (
+        "import sys; from serving.cli import main; status = main(['--optimize=Safe', '--model_base_path=/m']); "
+        "print([name for name in ('numpy', 'google.protobuf', 'aiohttp', 'grpc', 'asyncio') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.stdout.splitlines() == [
+        "Failed to start server. Error: INVALID_ARGUMENT: --optimize is 'Safe'; expected off, safe or fast",
+        "[]",
+    ]

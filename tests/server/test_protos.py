@@ -70,7 +70,7 @@ def scalar(field: FieldDescriptor, number: int) -> Any:
 
 def message_names(descriptors: FileDescriptorSet) -> Iterator[str]:
     """The full names of the messages that the official packages have, nested ones and map entries apart."""
-    for file in descriptors.file[:-2]:  # the last two are our own: the newer reflection service, and CONFIGS
+    for file in descriptors.file[:-3]:  # the last are our own: newer reflection, CONFIGS, the Open Inference Protocol
         for message in file.message_type:
             yield f"{file.package}.{message.name}"
 

@@ -1,12 +1,13 @@
 """HTTP/2 on a bare socket: frames out, frames in, so that a test can break the protocol; it decodes no headers."""
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from tests.support.server_process import START_SECONDS
+from tests.support.secure import connected
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -62,38 +63,55 @@ def call(stream: int, payload: bytes, **others: str) -> bytes:
     return frame(HEADERS, END_HEADERS, stream, call_headers(**others)) + frame(DATA, END_STREAM, stream, payload)
 
 
-class Http2Connection:
-    """One connection to a gRPC port, or to a UNIX socket, past the preface; it acknowledges no settings.
+class Wire:
+    """Bytes to and from a gRPC port, or a UNIX socket. A context manager."""
 
-    A context manager.
-    """
+    def __init__(self, address: int | str) -> None:
+        self.socket = connected(address)
+        self._buffer = b""
+
+    def raw(self, data: bytes) -> None:
+        """Send it all; a connection that the server has closed takes anything."""
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+            self.socket.sendall(data)
+
+    def take(self, size: int) -> bytes:
+        """So many bytes; none once the connection has ended."""
+        while len(self._buffer) < size:
+            try:
+                data = self.socket.recv(1 << 16)
+            except (ConnectionResetError, ssl.SSLEOFError):
+                data = b""
+            if not data:
+                return b""
+            self._buffer += data
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+
+class Http2Connection(Wire):
+    """One connection past the preface; it acknowledges no settings."""
 
     def __init__(self, address: int | str, settings: bytes = b"") -> None:
-        if isinstance(address, str):
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(START_SECONDS)
-            try:
-                self.socket.connect(address)
-            except OSError:
-                self.socket.close()
-                raise
-        else:
-            self.socket = socket.create_connection(("127.0.0.1", address), START_SECONDS)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = b""
+        super().__init__(address)
         self.send(PREFACE + frame(SETTINGS, payload=settings))
 
     def send(self, data: bytes) -> None:
         """Send it all; a connection that the server has closed takes anything."""
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self.socket.sendall(data)
+        self.raw(data)
 
     def frames(self) -> Iterator[Frame]:
         """What comes, until the connection ends."""
-        while head := self._take(9):
+        while head := self.take(9):
             length = int.from_bytes(head[:3], "big")
             kind, flags, stream = struct.unpack(">BBI", head[3:])
-            yield Frame(kind, flags, stream, self._take(length))
+            yield Frame(kind, flags, stream, self.take(length))
 
     def ended(self, stream: int) -> list[Frame]:
         """The frames of one stream up to its end; fewer if the connection ends before."""
@@ -113,24 +131,6 @@ class Http2Connection:
     def reset(self) -> None:
         """End the connection by a reset, as a client does whose machine lost it."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
-
-    def _take(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            try:
-                data = self.socket.recv(1 << 16)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                return b""
-            self._buffer += data
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        return taken
-
-    def __enter__(self) -> "Http2Connection":
-        return self
-
-    def __exit__(self, *_: object) -> None:
         self.socket.close()
 
 

@@ -10,6 +10,7 @@ PAGES = tuple(
         [
             ROOT / "README.md",
             ROOT / "CHANGELOG.md",
+            ROOT / "SECURITY.md",
             ROOT / "serving" / "client" / "README.md",
             *DOCS.rglob("*.md"),
             *(ROOT / "examples").rglob("*.md"),

@@ -7,6 +7,7 @@ from serving.core.manager import Manager
 from serving.core.model_spec import ModelSpec
 from serving.inference.context import Admit, RequestContext
 from serving.inference.placement import Workers
+from serving.inference.requests import Requests
 from serving.inference.service import Service
 from serving.request_log.log import RequestLog
 from serving.telemetry.serving_metrics import ServingMetrics
@@ -25,11 +26,11 @@ def request_layer(
     admit: Admit | None = None,
 ) -> Service:
     """What every protocol calls, without models to reload. Threads of workers start with the first long request."""
+    metrics = metrics or ServingMetrics()
     return Service(
         manager,
-        metrics or ServingMetrics(),
-        request_log or RequestLog(),
-        workers or Workers(2),
+        metrics,
+        Requests(manager, metrics, request_log or RequestLog(), workers or Workers(2), admit),
         _no_reload,
         check_method_names=check_method_names,
         admit=admit,

@@ -15,6 +15,8 @@ from types import TracebackType
 
 import grpc
 
+from tests.support.secure import channel, secure_port
+
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 60.0
 AT_ONCE = ("--version_settle_seconds=0", "--drain_grace_seconds=1")
@@ -54,6 +56,7 @@ class ServerProcess:
     """A server with ``flags``, on free ports. A context manager; ``output`` has all it printed.
 
     ``command`` starts it, with flags of its own if it likes; those for the ports follow, and then ``flags``.
+    ``trust`` is the authority of its certificate where ``flags`` say that gRPC has TLS.
     Tests write models just before they start servers: unless ``flags`` say otherwise, none waits for their files.
     """
 
@@ -65,7 +68,9 @@ class ServerProcess:
         command: Sequence[str] = (sys.executable, "-m", "serving"),
         directory: Path = REPOSITORY,
         environment: Mapping[str, str] | None = None,
+        trust: bytes = b"",
     ) -> None:
+        self._trust = trust
         self.output: list[str] = []
         self._printed = threading.Condition()
         self.process = subprocess.Popen(
@@ -86,7 +91,8 @@ class ServerProcess:
     def wait_until_serving(self, timeout: float = START_SECONDS) -> None:
         """Block until both doors are announced, and learn their ports; AssertionError after ``timeout`` seconds."""
         try:
-            self.grpc_port = int(self.wait_for(_GRPC_PORT, timeout)[1])
+            port = int(self.wait_for(_GRPC_PORT, timeout)[1])
+            self.grpc_port = secure_port(port, self._trust) if self._trust else port
             self.rest_port = int(self.wait_for(_REST_PORT, timeout)[1])
         except BaseException:
             self.kill()
@@ -136,9 +142,10 @@ class ServerProcess:
 
     def channel(self) -> grpc.Channel:
         """A gRPC channel without limits on message sizes and without retries."""
-        return grpc.insecure_channel(
+        return channel(
             f"127.0.0.1:{self.grpc_port}",
-            options=(
+            self.grpc_port,
+            (
                 ("grpc.max_receive_message_length", -1),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.enable_retries", 0),

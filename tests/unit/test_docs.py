@@ -22,11 +22,17 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "python -m build": frozenset({"variant"}),
         "python -m build verify": frozenset({"base", "image", "json", "sbom", "wheel"}),
         "curl": frozenset({"cacert", "data-binary", "fail", "retry", "retry-all-errors", "retry-delay"}),
-        "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model"}),
+        "make fuzz": frozenset({"engine", "input", "seed", "target"}),
+        "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model", "ours", "baseline"}),
         "docker": frozenset({"build-arg", "entrypoint", "gpus", "mount", "read-only", "rm", "user"}),
         "docker compose": frozenset({"profile"}),
         "pip": frozenset({"no-deps", "only-binary", "platform", "python-version"}),
+        "serving-client": frozenset(
+            {"api-key", "batch", "ca", "cast", "cert", "concurrency", "input", "json", "key-file", "label", "output"}
+            | {"pixels", "protocol", "requests", "rest", "seconds", "server", "signature", "timeout", "tls", "version"}
+        ),
         "uv": frozenset({"generate-hashes", "require-hashes", "universal"}),
+        "openapi-python-client": frozenset({"output-path", "path"}),
         "saved_model_cli": frozenset({"dir", "tag_set", "signature_def", "all"}),
         "tritonserver": frozenset({"backend-config", "model-control-mode", "model-repository", "repository-poll-secs"}),
         "OpenVINO Model Server": frozenset(

@@ -8,6 +8,7 @@ import pytest
 from serving.core.manager import Manager
 from serving.errors import Code
 from serving.inference.placement import Workers
+from serving.inference.requests import Requests
 from serving.inference.service import Service
 from serving.request_log.log import RequestLog
 from serving.rest.errors import STATUS
@@ -93,13 +94,15 @@ def test_status_codes_are_those_of_the_rest_door(compatibility: str) -> None:
 
 
 def test_calls_are_those_that_are_served(compatibility: str) -> None:
-    """The section "gRPC" names the calls that the gRPC door answers, and no other."""
+    """The section "gRPC" names the calls of TensorFlow Serving's services that are answered, and no other."""
 
     def refuse(config: object, timeout: float | None, gone: Callable[[], bool]) -> None:
         raise AssertionError
 
-    service = Service(Manager(), ServingMetrics(), RequestLog(), Workers(1), refuse)
-    served = {path.rpartition("/")[2] for path in routes(service, as_content=False)}
+    manager, metrics = Manager(), ServingMetrics()
+    service = Service(manager, metrics, Requests(manager, metrics, RequestLog(), Workers(1)), refuse)
+    paths = [path for path in routes(service, as_content=False) if path.startswith("/tensorflow.serving.")]
+    served = {path.rpartition("/")[2] for path in paths}
     assert CALLS.intersection(re.findall(r"`(\w+)`", section(compatibility, "gRPC"))) == served
 
 

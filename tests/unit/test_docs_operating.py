@@ -79,7 +79,7 @@ def _part(part: ast.expr, constants: Mapping[str, str]) -> str:
 @cache
 def templates() -> tuple[str, ...]:
     """The texts of ``serving/``, and those that it puts together of two."""
-    files = [path for path in (ROOT / "serving").rglob("*.py") if "client" not in path.parts]
+    files = [path for path in (ROOT / "serving").rglob("*.py") if ROOT / "serving" / "client" not in path.parents]
     notes = [f"--{ANY}: {flag.note}" for flag in FLAGS if flag.note]
     return (*notes, *(text for path in files for text in strings(ast.parse(path.read_text()))))
 

@@ -20,37 +20,72 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "client": frozenset(),
         "errors": frozenset(),
         "settings": frozenset(),
+        "arguments": frozenset({"settings"}),
         "protos": frozenset(),
         "telemetry": frozenset({"errors"}),
-        "host": frozenset({"core", "telemetry"}),
+        "host": frozenset({"core", "errors", "settings", "telemetry"}),
         "core": frozenset({"errors"}),
         "codecs": frozenset({"core", "errors", "protos"}),
         "sources": frozenset({"core", "errors"}),
         "servables": frozenset({"core", "codecs", "protos", "errors", "host", "telemetry"}),
+        "openvino": frozenset({"core", "errors", "protos"}),
         "batching": frozenset({"core", "errors"}),
+        "access": frozenset({"inference", "core", "errors", "telemetry"}),
         "inference": frozenset({"core", "codecs", "protos", "errors", "host", "telemetry"}),
         "request_log": frozenset({"codecs", "core", "protos", "errors", "settings", "telemetry"}),
         "rest": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry", "host"}),
         "rpc": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry", "host", "tls"}),
-        "tls": frozenset({"configuration", "protos", "errors"}),
+        "tls": frozenset({"configuration", "protos", "errors", "telemetry"}),
         "configuration": frozenset({"batching", "core", "protos", "errors", "settings", "telemetry"}),
         "loading": frozenset(
             {"batching", "configuration", "inference", "request_log", "servables", "sources", "codecs", "core"}
             | {"errors", "host", "protos", "settings", "telemetry"}
         ),
         "optimizing": frozenset(
-            {"inference", "servables", "codecs", "core", "errors", "host", "protos", "settings"} | {"telemetry"}
+            {"inference", "servables", "openvino", "codecs", "core", "errors", "host", "protos", "settings"}
+            | {"telemetry"}
         ),
+        "tracing": frozenset({"core", "errors", "inference", "telemetry"}),
         "welcome": frozenset({"core"}),
         "composition": frozenset(
-            {"configuration", "loading", "optimizing", "inference", "request_log", "rest", "rpc", "servables", "core"}
-            | {"errors", "host", "settings", "telemetry", "tls"}
+            {"access", "configuration", "loading", "optimizing", "inference", "request_log", "rest", "rpc", "servables"}
+            | {"core", "errors", "host", "settings", "telemetry", "tls", "tracing"}
+        ),
+        "doctor": frozenset(
+            {
+                "access",
+                "arguments",
+                "batching",
+                "composition",
+                "configuration",
+                "loading",
+                "optimizing",
+                "rpc",
+                "servables",
+                "sources",
+                "codecs",
+                "core",
+            }
+            | {"errors", "host", "protos", "settings", "telemetry", "tls"}
         ),
         "server": frozenset(
-            {"composition", "configuration", "loading", "inference", "rest", "rpc", "servables", "core", "errors"}
+            {
+                "composition",
+                "doctor",
+                "configuration",
+                "loading",
+                "inference",
+                "rest",
+                "rpc",
+                "servables",
+                "core",
+                "errors",
+            }
             | {"settings", "host", "telemetry", "tls", "welcome"}
         ),
-        "cli": frozenset({"server", "settings", "errors", "telemetry", "host"}),
+        "cli": frozenset(
+            {"access", "arguments", "configuration", "server", "doctor", "settings", "errors", "telemetry", "host"}
+        ),
         "__main__": frozenset({"cli", "host", "telemetry"}),
     }
 )
@@ -65,17 +100,22 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "aiohttp": ("serving.rest",),
         "grpc": ("serving.rpc", "serving.client"),
         "pygrpc_native": ("serving.rpc",),
-        "tensorflow": ("serving.optimizing.child",),
+        "tensorflow": ("serving.optimizing.child", "serving.loading.keras_child"),
         "tensorflow_serving": (),
         "ai_edge_litert": ("serving.servables.tflite",),
         "flatbuffers": ("serving.servables.tflite_signatures",),
-        "keras": (),
+        "keras": ("serving.loading.keras_child",),
+        "opentelemetry": ("serving.tracing",),
+        "PIL": ("serving.client.terminal.images",),
         "docker": ("build.engine",),
         "build": ("build",),
         "serving": ("serving",),
     }
 )
 """The only modules, or packages with all that is in them, that may import each of these."""
+
+ALONE = ("serving.optimizing.child", "serving.loading.keras_child")
+"""Programs that import nothing of ours but themselves, and that nobody imports: TensorFlow's Python is in them."""
 
 VERSION_READERS = ("serving.server",)
 """The one exception to "no module imports from a package that contains it": ``serving`` itself has the version."""
@@ -87,7 +127,7 @@ IMPURE = frozenset(
 )
 """``PURE`` modules import none of these: they would wait, open something, or read a clock."""
 
-ENVIRONMENT_READERS = ("serving.cli", "build.cli")
+ENVIRONMENT_READERS = ("serving.cli", "serving.client.terminal.main", "build.cli")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +201,8 @@ def _room_problems(module: Module, imported: set[str]) -> Iterator[str]:
             yield f"imports from {target}, a package that contains it"
         elif module.within(*PROTOCOLS) and _is_in(target, *KEPT_FROM_PROTOCOLS):
             yield f"imports {target}, and is a protocol: it knows no metrics, logs or versions"
+        elif inside and any(module.within(place) != _is_in(target, place) for place in ALONE):
+            yield f"imports {target}: {' and '.join(ALONE)} are programs alone"
         elif inside and module.within("serving") and _room(target) not in {room, *ROOMS.get(room, ())}:
             yield f"imports {target}: {room or 'the package'} may not import {_room(target)}"
 
@@ -233,6 +275,12 @@ BROKEN = [
     pytest.param("serving/inference/a.py", "import grpc", "imports grpc", id="inference-grpc"),
     pytest.param("serving/rest/a.py", "from pygrpc_native import x", "imports pygrpc_native", id="rest-native"),
     pytest.param("serving/servables/a.py", "import tensorflow as tf", "imports tensorflow", id="tensorflow"),
+    pytest.param(
+        "serving/optimizing/child/a.py", "import serving.errors", "programs alone", id="the-child-imports-nothing"
+    ),
+    pytest.param(
+        "serving/optimizing/a.py", "import serving.optimizing.child.b", "programs alone", id="nobody-imports-the-child"
+    ),
     pytest.param("serving/a.py", "", "is in the room a", id="unknown-room"),
     pytest.param("serving/server.py", "from serving import cli", "server may not import cli", id="server-cli"),
     pytest.param("serving/server.py", "import docker", "imports docker", id="docker"),

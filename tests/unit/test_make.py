@@ -6,18 +6,23 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {"help", "install", "serve", "unit", "test", "walks", "test-all", "check", "bench", "bench-smoke", "docs"}
-TARGETS |= {"lock", "devel", "image", "test-image", "check-gpu-lock", "soak-drain", "test-long"}
+TARGETS |= {"lock", "devel", "image", "test-image", "check-gpu-lock", "soak-drain", "soak-models", "test-long", "fuzz"}
+TARGETS |= {"soak", "faults"}
 PAGES = ["README.md", "CHANGELOG.md", "examples/demo_models/README.md"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 BENCH_LOCK = "requirements-bench.lock"
 """What `make bench` adds to the second one."""
+TRACING_LOCK = "requirements-tracing.lock"
+"""What images with the extra `tracing` add to the first one, or to the one for GPUs."""
 GPU_LOCK = "requirements-gpu.lock"
 """What the image's variant gpu has in place of the first one."""
+EVERY_LOCK = [*LOCKS, BENCH_LOCK, GPU_LOCK, TRACING_LOCK]
 
 
 def make(*arguments: str) -> str:
@@ -50,9 +55,10 @@ def pins(lock: str) -> list[tuple[str, str]]:
     return re.findall(r"^([\w.-]+)==([^ ;]+)", (ROOT / lock).read_text(), re.MULTILINE)
 
 
-def names(requirements: list[str]) -> set[str]:
-    """The packages that requirements such as ``numpy>=2; python_version < '4'`` ask for."""
-    return {re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-") for requirement in requirements}
+def names(requirements: list[Any]) -> set[str]:
+    """The packages that requirements such as ``numpy>=2; python_version < '4'`` ask for; not those of other groups."""
+    texts = [requirement for requirement in requirements if isinstance(requirement, str)]
+    return {re.split(r"[^\w.-]", text)[0].lower().replace("_", "-") for text in texts}
 
 
 def test_help_lists_every_target() -> None:
@@ -93,18 +99,18 @@ def test_links_lead_somewhere(page: str) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in [*LOCKS, BENCH_LOCK, GPU_LOCK]])
+@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in EVERY_LOCK])
 def test_locks_name_no_place(lock: str) -> None:
     """A lock has no address and no path, for the next machine may reach neither."""
     assert re.findall(r".*(?:://|file:|--find-links|index-url| @ |^/).*", (ROOT / lock).read_text()) == []
 
 
-@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in [*LOCKS, BENCH_LOCK, GPU_LOCK]])
+@pytest.mark.parametrize("lock", [pytest.param(lock, id=lock) for lock in EVERY_LOCK])
 def test_locks_are_hashed(lock: str) -> None:
     """Each package is followed by at least one hash."""
     text = (ROOT / lock).read_text()
     pins = re.findall(r"^[\w.-]+==.*$", text, re.MULTILINE)
-    assert len(pins) > 20
+    assert len(pins) > 10
     assert len(re.findall(r"^[\w.-]+==.* \\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) == len(pins)
 
 
@@ -115,7 +121,8 @@ def test_the_gpu_lock_has_the_servers_packages_and_cudas() -> None:
         cpu.setdefault(name, set()).add(version)
     gpu = dict(pins(GPU_LOCK))
     cuda = {name for name in gpu if name.startswith("nvidia-")}
-    assert {name for name in cpu if gpu.get(name) not in cpu[name]} == {"tensorflow-cpu"}
+    openvino = {"openvino", "openvino-telemetry"}  # computes on CPUs
+    assert {name for name in cpu if gpu.get(name) not in cpu[name]} == {"tensorflow-cpu"} | openvino
     assert {gpu["tensorflow"]} == cpu["tensorflow-cpu"]
     assert {"nvidia-cudnn-cu12", "nvidia-cublas-cu12"} <= cuda
     assert set(gpu) - set(cpu) - cuda == set()
@@ -130,10 +137,12 @@ def test_locks_have_no_full_tensorflow(lock: str) -> None:
 
 
 def test_locks_cover_the_dependencies() -> None:
-    """Everything that pyproject.toml asks for is locked: the server's in both, the rest in the second."""
+    """Everything that pyproject.toml asks for is locked: the server's and its second engine in both, the rest later."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    dependencies = names(pyproject["project"]["dependencies"])
-    development = names(pyproject["dependency-groups"]["dev"]) | names(pyproject["build-system"]["requires"])
+    project = pyproject["project"]
+    dependencies = names(project["dependencies"] + project["optional-dependencies"]["openvino"])
+    groups = pyproject["dependency-groups"]
+    development = names(groups["dev"]) | names(groups["tracing"]) | names(pyproject["build-system"]["requires"])
     server, everything = (locked(lock) for lock in LOCKS)
     assert dependencies - set(server) == set()
     assert (dependencies | development) - set(everything) == set()
@@ -166,6 +175,35 @@ def test_bench_lock_changes_nothing() -> None:
     shared = rest.keys() & added.keys()
     assert "typing-extensions" in shared
     assert {name: added[name] - rest[name] for name in shared if added[name] - rest[name]} == {}
+
+
+def test_the_tracing_lock_adds_to_either_image() -> None:
+    """It covers the extra, which is the group, and has no other version of a package that the server has."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extra = pyproject["project"]["optional-dependencies"]["tracing"]
+    assert extra == pyproject["dependency-groups"]["tracing"]
+    added = dict(pins(TRACING_LOCK))
+    assert names(extra) - set(added) == set()
+    for lock in (LOCKS[0], GPU_LOCK):
+        versions: dict[str, set[str]] = {}
+        for name, version in pins(lock):
+            versions.setdefault(name, set()).add(version)
+        assert {name for name in added if name in versions and added[name] not in versions[name]} == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "tag", "options"),
+    [
+        pytest.param([], "cpu", "", id="none"),
+        pytest.param(["EXTRAS=tracing"], "cpu-tracing", '--build-arg EXTRAS="tracing" ', id="an extra"),
+        pytest.param(["EXTRAS=tracing", "IMAGE=mine:1"], "", '--build-arg EXTRAS="tracing" ', id="a name of one's own"),
+    ],
+)
+def test_an_image_with_extras_has_a_tag_of_its_own(given: list[str], tag: str, options: str) -> None:
+    """Unless it has a name of one's own."""
+    printed = make("--dry-run", "image", *given)
+    assert f"--tag {f'tensorflow-serving-appliance:{tag}' if tag else 'mine:1'} " in printed
+    assert printed.split("--build-arg REVISION")[0].replace("\\\n", "").split() == ["docker", "build", *options.split()]
 
 
 def test_license_is_whole() -> None:

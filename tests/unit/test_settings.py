@@ -175,6 +175,7 @@ def test_flags_after_unknown_arguments_count() -> None:
             "--load_retry_interval_micros=9223372036854775808", "load_retry_interval_micros", str(2**63), id="int64"
         ),
         pytest.param("--port=" + "9" * 5000, "port", "9" * 5000, id="thousands of digits"),
+        pytest.param("--port=\x1c1", "port", "\x1c1", id="blank that is none in ASCII"),
         pytest.param("--port=\u0661", "port", "\u0661", id="digits of another script"),
         pytest.param("--version=yes", "version", "yes", id="bool"),
         pytest.param("--version=", "version", "", id="empty bool"),

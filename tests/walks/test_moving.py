@@ -2,7 +2,9 @@
 
 import json
 import re
+import shlex
 import shutil
+import tarfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,8 @@ COMPATIBILITY = (DOCS / "compatibility.md").read_text()
 
 TRITON = "From Triton's TensorFlow backend"
 OPENVINO = "From OpenVINO Model Server"
+SAGEMAKER = "From SageMaker's TensorFlow container"
+VERTEX_AI = "From Vertex AI's TensorFlow containers"
 
 
 def part(text: str, heading: str) -> str:
@@ -74,6 +78,36 @@ def openvino(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield walk
 
 
+def page_of(heading: str, name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the commands of that part of the page, those inside of lists too, as an example's README.md."""
+    pages = tmp_path_factory.mktemp("pages")
+    (pages / name).mkdir()
+    text = "".join(f"```sh\n{block}```\n\n" for block in blocks(part(PAGE, heading), "sh"))
+    (pages / name / "README.md").write_text(text)
+    return pages
+
+
+@pytest.fixture(scope="module")
+def sagemaker(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    """The commands for SageMaker's users, with an archive as its SDK makes them; the server is still up."""
+    directory = tmp_path_factory.mktemp("sagemaker")
+    with tarfile.open(directory / "model.tar.gz", "w:gz") as archive:
+        archive.add(saved_model(models), "half_plus_two/00000001")
+    with Walk("sagemaker", directory, examples=page_of(SAGEMAKER, "sagemaker", tmp_path_factory)) as walk:
+        walk.run()
+        yield walk
+
+
+@pytest.fixture(scope="module")
+def vertex_ai(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    """The commands for Vertex AI's users, with a SavedModel as it lies in a bucket; the server is still up."""
+    directory = tmp_path_factory.mktemp("vertex_ai")
+    shutil.copytree(saved_model(models), directory / "saved_model")
+    with Walk("vertex_ai", directory, examples=page_of(VERTEX_AI, "vertex_ai", tmp_path_factory)) as walk:
+        walk.run()
+        yield walk
+
+
 def saved_model(models: Path) -> Path:
     """half_plus_two, to be copied as any version of any model: the names are what matters."""
     return next(path for path in sorted((models / "half_plus_two").iterdir()) if path.name.isdigit())
@@ -102,8 +136,19 @@ def test_triton_files_are_whole(triton: Walk) -> None:
     assert {p.relative_to(target / "2"): p.read_bytes() for p in (target / "2").rglob("*") if p.is_file()} == files
 
 
+def test_triton_request_as_it_is(triton: Walk) -> None:
+    """The request that Triton had is answered as the page says, and as docs/dialects.md says of it."""
+    printed = triton.output("half_plus_two/infer")
+    assert json.loads(printed[printed.index("{") :])["outputs"][0]["data"] == [1.0 / 2 + 2, 2.0 / 2 + 2, 5.0 / 2 + 2]
+    asked, answer = blocks(part(PAGE, TRITON), "sh")[4], blocks(part(PAGE, TRITON), "text")[0]
+    assert answer.strip() in printed
+    there = part((DOCS / "dialects.md").read_text(), "Open Inference Protocol")
+    assert blocks(there, "text") == [answer]
+    assert shlex.split(blocks(there, "sh")[0])[-1] == shlex.split(asked)[-1]
+
+
 def test_triton_request(triton: Walk) -> None:
-    """The request of the page is answered as the page says, which is x / 2 + 2."""
+    """The other request of the page is answered as the page says, which is x / 2 + 2."""
     printed = triton.output("half_plus_two:predict")
     assert json.loads(printed[printed.index("{") :])["outputs"] == [1.0 / 2 + 2, 2.0 / 2 + 2, 5.0 / 2 + 2]
     assert blocks(part(PAGE, TRITON), "text")[-1].strip() in printed
@@ -153,6 +198,19 @@ def test_openvino_client_calls(openvino: Walk) -> None:
         assert client.predict("half", {"x": [1.0]})["y"].tolist() == [2.5]
         assert [status.version for status in client.status("half")] == [1]
         assert "serving_default" in client.metadata("half").signatures
+
+
+def test_sagemaker_requests(sagemaker: Walk) -> None:
+    """The requests of the page are answered as the page says, and the model was found in the archive."""
+    assert versions(sagemaker, "half_plus_two") == {"1"}
+    assert sagemaker.output("find model").split() == ["model/half_plus_two/00000001/saved_model.pb"]
+    for words, expected in zip(("text/csv", "jsonlines"), blocks(part(PAGE, SAGEMAKER), "text"), strict=True):
+        assert expected.strip() in sagemaker.output(words)
+
+
+def test_vertex_ai_request(vertex_ai: Walk) -> None:
+    """The request of the page is answered as the page says."""
+    assert blocks(part(PAGE, VERTEX_AI), "text")[-1].strip() in vertex_ai.output("/predict")
 
 
 def test_version_zero_is_not_the_latest(openvino: Walk) -> None:

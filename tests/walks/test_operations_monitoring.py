@@ -34,7 +34,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 )
 def test_metrics_have_what_was_asked(walk: Walk, line: str) -> None:
     """Two requests were answered and one was refused, and the page that the reader sees says so."""
-    assert line in walk.output("prometheus/metrics").splitlines()
+    assert line in walk.output("8501/metrics").splitlines()
 
 
 def test_lines_of_the_page_are_printed(walk: Walk) -> None:
@@ -42,7 +42,7 @@ def test_lines_of_the_page_are_printed(walk: Walk) -> None:
     (shown,) = re.findall(
         r"^```text\n(.*?)^```$", (EXAMPLES / "monitoring/README.md").read_text(), re.MULTILINE | re.DOTALL
     )
-    assert set(shown.splitlines()) <= set(walk.output("prometheus/metrics").splitlines())
+    assert set(shown.splitlines()) <= set(walk.output("8501/metrics").splitlines())
 
 
 def test_metrics_of_the_table_exist(walk: Walk) -> None:
@@ -50,6 +50,6 @@ def test_metrics_of_the_table_exist(walk: Walk) -> None:
     named = set(re.findall(r"^\| `([:\w]+)` \|", (EXAMPLES / "monitoring/README.md").read_text(), re.MULTILINE))
     _, page = walk.server.rest("GET", "/monitoring/prometheus/metrics")
     dashboard = json.dumps(json.loads((EXAMPLES / "monitoring/grafana/serving.json").read_text()))
-    assert len(named) == 7
+    assert len(named) == 11
     assert {name for name in named if f"# TYPE {name} " not in page.decode() and "batching" not in name} == set()
     assert {name for name in named if name not in dashboard} == set()

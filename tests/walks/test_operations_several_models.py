@@ -47,7 +47,7 @@ def test_list_has_all_three(walk: Walk) -> None:
     """At the end the server lists three models, each with version 1 available."""
     (listed,) = objects(walk.ran[-1].output)
     assert isinstance(listed, dict)
-    states = {name: [each["state"] for each in body["model_version_status"]] for name, body in listed["models"].items()}
+    states = {name: [each["state"] for each in body["model_version_status"]] for name, body in listed["states"].items()}
     assert states == {name: ["AVAILABLE"] for name in ("double", "triple", "half")}
 
 

@@ -185,10 +185,11 @@ def test_pictures_are_prepared_as_keras_wants_them(reference: Reference) -> None
 
 
 def test_the_version_is_warm_and_can_be_optimised(walk: Walk) -> None:
-    """The warm-up request is made, and gives optimisation what it needs; on a busy machine it may not pay."""
+    """The warm-up request is made, and gives optimisation what it needs; what comes of that depends on the machine."""
     log = "".join(walk.server.output)
     assert "Number of warmup records read: 1." in log
-    assert re.search(r"resnet version: 1\} is (optimised: |served as it is saved: it does not pay)", log), log
+    assert re.search(r"resnet version: 1\}: trying faster ways to run it", log), log
+    assert "there is nothing to compare its answers on" not in log
 
 
 @pytest.mark.parametrize("file", FILES)

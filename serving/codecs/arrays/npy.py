@@ -17,7 +17,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from serving.codecs.protobuf.wire import joined
-from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
+from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor, truths
 from serving.errors import Code, ServingError, invalid_argument
 
 MAGIC = b"\x93NUMPY"
@@ -34,7 +34,7 @@ _HEADER = re.compile(
     r"\{(?:\s*['\"](?:"
     r"descr['\"]\s*:\s*['\"](?P<descr>[^'\"]{0,40})['\"]|"
     r"fortran_order['\"]\s*:\s*(?P<fortran>True|False)|"
-    r"shape['\"]\s*:\s*\((?P<shape>(?:\s*\d{1,19}\s*,)*\s*(?:\d{1,19}\s*)?)\)"
+    r"shape['\"]\s*:\s*\((?P<shape>(?:(?:\s*\d{1,19}\s*,)+\s*(?:\d{1,19}\s*)?)?\s*)\)"
     r")\s*(?:,|(?=\})))*\s*\}\s*",
     re.ASCII,
 )
@@ -77,6 +77,8 @@ class NpyArray(NamedTuple):
                 f'The array for input "{alias}" has shape {list(self.shape)}; expected sizes that fit into memory'
             ) from None
         kept = STORAGE[dtype]
+        if dtype is DataType.BOOL:
+            array = truths(array)
         return Tensor(dtype, array if array.dtype == kept and not self.fortran else array.astype(kept, order="C"))
 
     def _storage(self, alias: str, dtype: DataType) -> np.dtype[Any]:

@@ -23,6 +23,7 @@ REFUSALS = (ValueError, TypeError, OverflowError)
 """``DeclinedError``, and how numpy refuses: uneven nesting, objects, integers out of range."""
 
 _FLOAT, _DOUBLE = DataType.FLOAT, DataType.DOUBLE
+_FLOAT32, _array = np.dtype(np.float32), np.array
 # The narrow types are read as int32 and wrap around afterwards.
 _READ_AS = {
     _DOUBLE: np.dtype(np.float64),
@@ -56,13 +57,13 @@ def columns(layout: Layout, value: Any, inputs: Mapping[str, TensorInfo]) -> Map
     return dict.fromkeys(inputs, value) if len(inputs) == 1 else None
 
 
-def numbers(values: Any, dtype: DataType, *, long: bool) -> NDArray[Any]:
+def numbers(values: Any, dtype: DataType, long: bool) -> NDArray[Any]:
     """A number, or lists of nothing but numbers without exponents, with up to 24 digits, or 15 if not ``long``.
 
     Raises one of ``REFUSALS``, also if there are no numbers.
     """
     if dtype is _FLOAT:
-        array: NDArray[Any] = _narrowed(values) if long else np.array(values, np.float32)
+        array: NDArray[Any] = _narrowed(values) if long else _array(values, _FLOAT32)
     else:
         read_as = _READ_AS.get(dtype)
         if read_as is None or (long if dtype is _DOUBLE else np.array(values).dtype.kind != "i"):
@@ -96,7 +97,7 @@ def flat(found: list[Any], dtype: DataType, *, long: bool) -> NDArray[Any]:
     if dtype is DataType.BOOL and kinds == {bool}:
         return np.array(found, np.bool_)
     if kinds <= {int, float}:
-        return numbers(found, dtype, long=long)
+        return numbers(found, dtype, long)
     raise DeclinedError
 
 

@@ -46,9 +46,11 @@ _DIGITS = bytes.maketrans(b"123456789.", b"0" * 10)
 _EIGHT = b"0" * 8
 _NOT_DIGITS = b"-.[]"
 
+_to_json, _NUMPY = orjson.dumps, orjson.OPT_SERIALIZE_NUMPY
+
 _PIECE = 1 << 14
-# Fewer floats are formatted faster one by one.
-_MANY = 48
+MANY = 48
+"""Fewer floats are formatted faster one by one."""
 
 
 def text(array: NDArray[Any], *, exact_digits: bool) -> bytes:
@@ -61,7 +63,7 @@ def text(array: NDArray[Any], *, exact_digits: bool) -> bytes:
         return joined(texts(array, exact_digits=exact_digits))
     if array.ndim == 0:
         return text(array.reshape(1), exact_digits=exact_digits)[1:-1]
-    return _writer(array, exact_digits)(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+    return _writer(array, exact_digits)(array)
 
 
 def texts(array: NDArray[Any], *, exact_digits: bool) -> Iterable[bytes]:
@@ -77,11 +79,11 @@ def texts(array: NDArray[Any], *, exact_digits: bool) -> Iterable[bytes]:
 def _writer(array: NDArray[Any], exact_digits: bool) -> Callable[[NDArray[Any]], bytes]:
     if array.dtype.kind != "f":
         return _dumps
-    if array.size < _MANY:
-        return _few
+    if array.size < MANY:
+        return few
     if array.size > MOST_EXACT and not exact_digits:
         return _shortest
-    return _many if array.dtype == np.float32 else _few
+    return _many if array.dtype == np.float32 else few
 
 
 def _to_numbers(texts: Iterator[bytes]) -> Iterator[bytes]:
@@ -119,13 +121,24 @@ def float_texts(values: Floats) -> list[bytes]:
 
 
 def _dumps(array: NDArray[Any]) -> bytes:
-    return orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
+    try:
+        return _to_json(array, None, _NUMPY)
+    except orjson.JSONEncodeError:  # its elements do not lie one behind the other, which is not worth asking each for
+        return _to_json(np.ascontiguousarray(array), None, _NUMPY)
 
 
-def _few(array: Floats) -> bytes:
-    """The shortest digits tell which floats need more than six; only these are formatted with more."""
-    found = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
-    if not (b"e" in found or b"n" in found or b"0.0000" in found or _EIGHT in found.translate(_DIGITS)):
+def few(array: Floats) -> bytes:
+    """``text`` of fewer than ``MANY`` floats, with at least one dimension.
+
+    The shortest digits tell which floats need more than six; only these are formatted with more.
+    """
+    found = _dumps(array)
+    if not (
+        found.find(b"e") >= 0  # ``in`` would take bytes for a number first, and make an error of that
+        or found.find(b"n") >= 0
+        or found.find(b"0.0000") >= 0
+        or found.translate(_DIGITS).find(_EIGHT) >= 0
+    ):
         # Decimals of seven characters, the point included, and not below 1e-4: six digits, written alike.
         return found
     return _nested(_formatted(array, found), array.shape)

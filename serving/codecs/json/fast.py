@@ -18,6 +18,8 @@ from serving.core.tensor import Tensor
 class Layout(Enum):
     """How a request nests its tensors, and with them its answer."""
 
+    __hash__ = object.__hash__  # Enum's own hashes the name, in Python, for each lookup
+
     ROW = "instances"
     COLUMNAR = "inputs"
 

@@ -1,59 +1,39 @@
-"""Nested lists of number literals, parsed in bulk; the part of ``json_fast`` that knows numbers.
+"""Nested lists of number literals, cut into pieces for the bulk parser; the part of ``fast`` that knows numbers.
 
-The bulk parser rounds correctly, the exact road does not always: wherever the two could differ, the literals in
-question are read again one by one.
+What that makes of them is looked at in ``parsed_numbers``.
 """
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import simdjson
 from numpy.typing import NDArray
 
-from serving.codecs.json.numbers import (
-    BLOCK,
-    BOUNDED_DIGITS,
-    EXACT_DIGITS,
-    SHORT_TEXT,
-    has_digits,
-    literal_value,
-    to_float32,
-)
+from serving.codecs.json.numbers import BLOCK, SHORT_TEXT
+from serving.codecs.json.parsed_numbers import REFUSALS, values_of
 from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType
 
 _NOT_STRUCTURE = b"0123456789+-.eE \t\r\n"
-_NOT_NUMBERS = b"[] \t\r\n"
+# Digits, minuses and points are between these two, and nothing else that JSON has outside of strings.
+_FIRST_OF_NUMBERS, _LAST_OF_NUMBERS = np.uint8(ord("-")), np.uint8(ord("9"))
 _SPACE = b" \t\r\n"
 
 # A zero with such an exponent is a number for the bulk parser and an error for the exact road.
 _LONG_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
 
-_UNSURE_UNITS = 32
-
 _PIECE = 4 << 20
 """Bytes that parsers are given at once: none of them lets another thread run before it is done."""
 _MOST_KEPT = 4
 
-_LOW_BITS = np.uint64(2**29 - 1)
-_FIRST_UNSURE = np.uint64(2**28 - _UNSURE_UNITS)
-_UNSURE_WIDTH = np.uint64(2 * _UNSURE_UNITS)
-
-# How the bulk parser refuses: a fraction for an integer, malformed text or what does not fit, integers beyond 64 bits.
-_REFUSALS = (TypeError, ValueError, RuntimeError)
-
-_SIGNED = {
-    DataType.INT32: (-(2**31), 2**31 - 1),
-    DataType.INT16: (-(2**31), 2**31 - 1),
-    DataType.INT8: (-(2**31), 2**31 - 1),
-    DataType.UINT8: (-(2**31), 2**31 - 1),
-    DataType.INT64: (-(2**63), 2**63 - 1),
-}
-_UNSIGNED = {DataType.UINT32: 2**32 - 1, DataType.UINT64: 2**64 - 1}
-
+_STORED: Mapping[str, np.dtype[Any]] = MappingProxyType(
+    {"d": np.dtype(np.float64), "i": np.dtype(np.int64), "u": np.dtype(np.uint64)}
+)
+"""What the bulk parser gives, by its word for it."""
 
 Span: TypeAlias = tuple[int, int]
 """Where in a body a value begins and ends."""
@@ -64,20 +44,21 @@ class Literals:
     """Valid JSON arrays of numbers, nested like ``shape`` unless lists in them are empty, in pieces.
 
     ``kept`` are texts and what was parsed of them, or nothing where there are so many that it would take much memory.
+    ``longest`` is known of values without exponents: no number has more characters.
     """
 
     body: bytes
     spans: list[Span]
     kept: list[tuple[bytes, Any]]
     shape: tuple[int, ...]
+    longest: int | None = None
 
     def array(self, dtype: DataType) -> NDArray[Any] | None:
         """The values in the storage of ``dtype``, or None if the exact road must decide."""
         size, filled = math.prod(self.shape), 0
         found: NDArray[Any] | None = None
-        pieces = self.kept or ((text, simdjson.Parser().parse(text)) for text in _pieces(self.body, self.spans))
-        for text, parsed in pieces:
-            values = _values(text, parsed, dtype)
+        for text, parsed in self._parsed():
+            values = values_of(text, parsed, dtype, self.longest)
             if values is None or filled + values.size > size:
                 return None
             if values.size == size:
@@ -88,50 +69,22 @@ class Literals:
             filled += values.size
         return None if found is None or filled != size else found.reshape(self.shape)
 
+    def plain(self, kind: Literal["d", "i", "u"]) -> NDArray[Any] | None:
+        """A vector of the values as 64-bit numbers: doubles as the bulk parser rounds them, integers, unsigned ones.
 
-def _values(text: bytes, parsed: Any, dtype: DataType) -> NDArray[Any] | None:
-    try:
-        if dtype is DataType.FLOAT or dtype is DataType.DOUBLE:
-            values = np.frombuffer(parsed.as_buffer(of_type="d"), dtype=np.float64)
-            return _floats(text, values) if dtype is DataType.FLOAT else _doubles(text, values)
-        if dtype in _SIGNED:
-            integers = np.frombuffer(parsed.as_buffer(of_type="i"), dtype=np.int64)
-            return _within(integers, *_SIGNED[dtype], dtype)
-        if dtype in _UNSIGNED:
-            integers = np.frombuffer(parsed.as_buffer(of_type="u"), dtype=np.uint64)
-            return _within(integers, 0, _UNSIGNED[dtype], dtype)
-    except _REFUSALS:
-        pass
-    return None
+        None if one of them is no such number.
+        """
+        found = []
+        for _, parsed in self._parsed():
+            try:
+                found.append(np.frombuffer(parsed.as_buffer(of_type=kind), _STORED[kind]))
+            except REFUSALS:
+                return None
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
-
-def _floats(text: bytes, values: NDArray[np.float64]) -> NDArray[np.float32] | None:
-    if _is_exact(text):
-        return values.astype(np.float32)
-    if has_digits(text, BOUNDED_DIGITS):
-        return None
-    unsure = _near_ties(values)
-    if unsure:
-        values = _corrected(values, _literals(text), unsure)
-    return to_float32(values)
-
-
-def _doubles(text: bytes, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    if _is_exact(text):
-        return values
-    literals = _literals(text)
-    unsure = [
-        index for index, literal in enumerate(literals) if len(literal) >= EXACT_DIGITS or b"e" in literal.lower()
-    ]
-    return _corrected(values, literals, unsure)
-
-
-def _is_exact(text: bytes) -> bool:
-    return not (b"e" in text or b"E" in text or has_digits(text, EXACT_DIGITS))
-
-
-def _literals(text: bytes) -> list[bytes]:
-    return text.translate(None, _NOT_NUMBERS).split(b",")
+    def _parsed(self) -> Iterable[tuple[bytes, Any]]:
+        """Every piece, and what was or is parsed of it."""
+        return self.kept or ((text, simdjson.Parser().parse(text)) for text in _pieces(self.body, self.spans))
 
 
 def read_literals(body: bytes, spans: list[Span], *, stacked: bool) -> Literals | None:
@@ -139,8 +92,13 @@ def read_literals(body: bytes, spans: list[Span], *, stacked: bool) -> Literals 
 
     Without ``stacked`` there is one value. None if that is not what there is.
     """
-    structure = _structure(body, spans[0])
+    start, end = spans[0]
+    whole = body[start:end] if len(spans) == 1 and SHORT_TEXT <= end - start <= _PIECE else None
+    structure, longest = (_structure(body, spans[0]), None) if whole is None else _separators(whole)
     shape = _shape(structure)
+    if shape is None and whole is not None:  # there are blanks, or exponents
+        structure, longest = structure.translate(None, _NOT_STRUCTURE), None
+        shape = _shape(structure)
     if shape is None or len(shape) + stacked > MAX_DIMENSIONS:
         return None
     if not structure and not all(body[start:end].strip(_SPACE) for start, end in spans):
@@ -148,15 +106,16 @@ def read_literals(body: bytes, spans: list[Span], *, stacked: bool) -> Literals 
     if any(_structure(body, span) != structure for span in spans[1:]):
         return None
     kept: list[tuple[bytes, Any]] | None = []
-    for text in _pieces(body, spans):
-        if len(text) > 2 * _PIECE or _has_long_exponent(text):
+    for text in _pieces(body, spans) if whole is None else (_array([whole]),):
+        if len(text) > 2 * _PIECE or (longest is None and _has_long_exponent(text)):
             return None
         try:
             parsed = simdjson.Parser().parse(text)
-        except _REFUSALS:
+        except REFUSALS:
             return None
         kept = [*kept, (text, parsed)] if kept is not None and len(kept) < _MOST_KEPT else None
-    return Literals(body=body, spans=spans, kept=kept or [], shape=(len(spans), *shape) if stacked else shape)
+    shape = (len(spans), *shape) if stacked else shape
+    return Literals(body=body, spans=spans, kept=kept or [], shape=shape, longest=longest)
 
 
 def _pieces(body: bytes, spans: list[Span]) -> Iterator[bytes]:
@@ -205,6 +164,19 @@ def _structure(body: bytes, span: Span) -> bytes | bytearray:
     return found
 
 
+def _separators(text: bytes) -> tuple[bytes, int | None]:
+    """The characters of a value that are no digits, minuses or points, and how long what is between two of them is.
+
+    Those are its structure, if it has neither blanks nor exponents.
+    """
+    characters = np.frombuffer(text, dtype=np.uint8)
+    places = np.flatnonzero((characters - _FIRST_OF_NUMBERS) > _LAST_OF_NUMBERS - _FIRST_OF_NUMBERS)
+    structure = characters.take(places).tobytes()
+    if not places.size or places[0] or places[-1] + 1 < characters.size:
+        return structure, None
+    return structure, int(np.diff(places).max(initial=1)) - 1
+
+
 def _shape(structure: bytes | bytearray) -> tuple[int, ...] | None:
     """The shape of brackets and commas without numbers, taking no list for empty; None if it is irregular."""
     head = structure[: MAX_DIMENSIONS + 1]
@@ -216,24 +188,28 @@ def _shape(structure: bytes | bytearray) -> tuple[int, ...] | None:
     shape: list[int] = []
     unit = 0
     for height in range(1, depth + 1):
-        # The first list of this height ends where so many lists end at once, and repeats what its first element is.
+        # The first list of this height ends where no comma follows an element, and repeats what its first element is.
         start = depth - height
-        end = _find(structure, b"]" * height) + height if height < depth else len(structure)
-        size, rest = divmod(end - start - 1, unit + 1)
+        end = _end(structure, characters, start + 1 + unit, unit + 1)
         inside = characters[start + 1 : end - 1]
-        if rest or size < 1 or structure[end - 1 : end] != b"]" or not _repeats(inside, unit + 1):
+        if structure[end - 1 : end] != b"]" or not _repeats(inside, unit + 1):
             return None
-        shape.append(size)
+        shape.append((end - start - 1) // (unit + 1))
         unit = end - start
     return tuple(reversed(shape)) if unit == len(structure) else None
 
 
-def _find(structure: bytes | bytearray, brackets: bytes) -> int:
-    for start in range(0, len(structure), _PIECE):
-        found = structure.find(brackets, start, start + _PIECE + len(brackets))
-        if found >= 0:
-            return found
-    return -1
+def _end(structure: bytes | bytearray, characters: NDArray[np.uint8], first: int, step: int) -> int:
+    """Behind the first of the characters from ``first`` on, ``step`` apart, that is no comma; 0 if there is none."""
+    if step == 1:
+        for start in range(first, len(structure), _PIECE):
+            found = structure.find(b"]", start, start + _PIECE)
+            if found >= 0:
+                return found + 1
+        return 0
+    others = characters[first::step] != ord(",")
+    index = int(others.argmax()) if others.size else 0
+    return first + index * step + 1 if others.size and others[index] else 0
 
 
 def _repeats(characters: NDArray[np.uint8], period: int) -> bool:
@@ -245,25 +221,6 @@ def _repeats(characters: NDArray[np.uint8], period: int) -> bool:
         for start in range(0, characters.size - period, _PIECE)
         if (other := characters[start + period : start + period + _PIECE]).size
     )
-
-
-def _corrected(values: NDArray[np.float64], literals: list[bytes], unsure: list[int]) -> NDArray[np.float64]:
-    if len(literals) != values.size:
-        # There are empty lists, and values and literals cannot be matched.
-        raise ValueError(values.size)
-    values = values.copy()
-    values[unsure] = [literal_value(literals[index].decode()) for index in unsure]
-    return values
-
-
-def _near_ties(values: NDArray[np.float64]) -> list[int]:
-    """The indices of doubles so near to the middle between two floats that their last bits decide."""
-    found: list[int] = []
-    for start in range(0, values.size, BLOCK // 8):
-        bits = values[start : start + BLOCK // 8].view(np.uint64)
-        near = np.flatnonzero(((bits & _LOW_BITS) - _FIRST_UNSURE) <= _UNSURE_WIDTH)
-        found.extend((near + start).tolist())
-    return found
 
 
 def _has_long_exponent(text: bytes) -> bool:
@@ -278,9 +235,3 @@ def _has_long_exponent(text: bytes) -> bool:
         if (following[marks + start] != ord("-")).any():
             return _LONG_EXPONENT.search(text) is not None
     return False
-
-
-def _within(integers: NDArray[Any], low: int, high: int, dtype: DataType) -> NDArray[Any] | None:
-    if integers.size and (int(integers.min()) < low or int(integers.max()) > high):
-        return None
-    return integers.astype(STORAGE[dtype], copy=False)

@@ -13,26 +13,33 @@ from serving.codecs.json import layout as json_layout
 from serving.codecs.json.layout import INDENT
 from serving.codecs.json.strings import base64_encoded, encoded, joined, quoted
 from serving.core.tensor import DataType, Tensor
-from serving.errors import invalid_argument
+from serving.errors import Code, ServingError, invalid_argument
 
 _BYTES_SUFFIX = "_bytes"
+_MOST_EMPTY = 2**20
+"""Empty lists of an output without elements, which may declare any number of them and carries nothing."""
+_FLOAT = DataType.FLOAT
 
 
 def predictions(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> bytes:
     """The body for outputs that agree on their first dimension: one element, or one object of elements, per row.
 
     Without ``exact_digits`` long outputs of floats have the shortest digits (``json_decimals.text``).
-    Raises ServingError, INVALID_ARGUMENT: a scalar output, differing first dimensions, or a type JSON cannot carry.
+    Raises ServingError, INVALID_ARGUMENT: a scalar output, differing first dimensions, or a type JSON cannot carry;
+    RESOURCE_EXHAUSTED: empty lists without end.
     """
     if len(outputs) == 1:  # the usual case, in as few steps as there can be
         ((dtype, array),) = outputs.values()
-        if dtype in json_decimals.NUMBERS and array.ndim and len(array):
+        if dtype is _FLOAT and 0 < array.size < json_decimals.MANY and array.ndim:
+            return b'{\n    "predictions": ' + json_decimals.few(array)[:-1].replace(b",", b", ") + b"\n    ]\n}"
+        if dtype in json_decimals.NUMBERS and array.size and array.ndim:
             if array.size <= json_decimals.MOST_EXACT:
                 line = json_decimals.text(array, exact_digits=exact_digits).replace(b",", b", ")
-                return b'{\n    "predictions": %b\n    ]\n}' % line[:-1]
+                return b'{\n    "predictions": ' + line[:-1] + b"\n    ]\n}"
             texts = json_decimals.texts(array, exact_digits=exact_digits)
             lines = (text.replace(b",", b", ") for text in texts)
             return joined(chain([b'{\n    "predictions": '], _before_last(lines), [b"\n    ]\n}"]))
+    _check_empty(outputs)
     count = _batch_size(outputs)
     depth = 2 if len(outputs) == 1 else 3
     columns = [_rows(name, tensor, depth, exact_digits) for name, tensor in outputs.items()]
@@ -49,9 +56,10 @@ def outputs(outputs: Mapping[str, Tensor], *, exact_digits: bool = True) -> byte
     """The body for outputs of any shape: the value of the only one, or an object of all.
 
     ``exact_digits`` as for ``predictions``.
-    Raises ServingError, INVALID_ARGUMENT: a type JSON cannot carry, or no output at all.
+    Raises ServingError, INVALID_ARGUMENT: a type JSON cannot carry, or no output at all; RESOURCE_EXHAUSTED as there.
     """
     _require_some(outputs)
+    _check_empty(outputs)
     depth = 1 if len(outputs) == 1 else 2
     columns = [_column(name, tensor, depth, exact_digits) for name, tensor in outputs.items()]
     if len(columns) == 1:
@@ -82,6 +90,17 @@ def _body(key: bytes, value: bytes) -> bytes:
 def _require_some(outputs: Mapping[str, Tensor]) -> None:
     if not outputs:
         raise invalid_argument("Cannot convert empty tensor map to JSON")
+
+
+def _check_empty(outputs: Mapping[str, Tensor]) -> None:
+    """RESOURCE_EXHAUSTED for an output that is nothing but too many empty lists."""
+    for name, (_, array) in outputs.items():
+        if not array.size and math.prod(array.shape[: array.shape.index(0)]) > _MOST_EMPTY:
+            raise ServingError(
+                Code.RESOURCE_EXHAUSTED,
+                f'Output "{name}" has shape {list(array.shape)} and no elements; expected at most {_MOST_EMPTY} empty '
+                "lists in JSON, or a request that accepts application/x-protobuf",
+            )
 
 
 def _batch_size(outputs: Mapping[str, Tensor]) -> int:

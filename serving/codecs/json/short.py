@@ -22,14 +22,16 @@ _LISTS_OF_NUMBERS = b"0123456789.-, \n\r\t[]"
 _SHORTEST_LIST = 32
 """Bytes that a list of a plain body has on average, at least."""
 
-_PLAIN = {f'{{"{layout.value}":}}'.encode(): layout.value for layout in Layout}
-_LAYOUTS = {layout.value: layout for layout in Layout}
+_PLAIN = {f'{{"{layout.value}":}}'.encode(): (layout.value, layout) for layout in Layout}
 _SIGNATURE_NAME = "signature_name"
 
 # Up to 15 digits and no exponent, orjson and the exact road divide one exact double by another: the results are equal.
 _DIGITS = bytes.maketrans(b"123456789.", b"0" * 10)
 _LONG, _TOO_LONG = b"0" * 16, b"0" * 25
 _EXPONENTS = (b"0e", b"0E")
+
+# What every short request needs. The constructor of a NamedTuple is a function in Python, which takes longer.
+_new, _loads, _get_plain = tuple.__new__, orjson.loads, _PLAIN.get
 
 
 class Document(Protocol):
@@ -68,14 +70,22 @@ class NumbersDocument(NamedTuple):
 
     def tensors(self, inputs: Mapping[str, TensorInfo]) -> tuple[Layout, dict[str, Tensor]]:
         """As ``Document``."""
-        _, layout, value, long, body, otherwise = self
+        value = self.value
+        if len(inputs) == 1 and type(value) is list and value and type(value[0]) is not dict:  # as most are
+            try:
+                for name, info in inputs.items():
+                    dtype = info.dtype
+                    return self.layout, {name: _new(Tensor, (dtype, json_arrays.numbers(value, dtype, self.long)))}
+            except json_arrays.REFUSALS:
+                return self.otherwise(self.body).tensors(inputs)
+        _, layout, _, long, body, otherwise = self
         columns = json_arrays.columns(layout, value, inputs)
         if columns is not None:
             try:
                 found = {}
                 for name, info in inputs.items():
                     dtype = info.dtype
-                    found[name] = Tensor(dtype, json_arrays.numbers(columns[name], dtype, long=long))
+                    found[name] = Tensor(dtype, json_arrays.numbers(columns[name], dtype, long))
                 return layout, found
             except json_arrays.REFUSALS:
                 pass
@@ -122,7 +132,7 @@ def is_plain(body: bytes) -> bool:
     """Whether a body is numbers of up to 15 digits for one input, in lists of some length, which are read fastest."""
     if body.count(b"[") * _SHORTEST_LIST > len(body) or body.translate(None, _LISTS_OF_NUMBERS) not in _PLAIN:
         return False
-    return _LONG not in body.translate(_DIGITS)
+    return body.translate(_DIGITS).find(_LONG) < 0
 
 
 def scan(body: bytes, otherwise: Otherwise) -> Document | None:
@@ -130,20 +140,20 @@ def scan(body: bytes, otherwise: Otherwise) -> Document | None:
     if len(body) > MOST_BYTES:
         return None
     digits = body.translate(_DIGITS)
-    long = _LONG in digits
-    if long and _TOO_LONG in digits:
+    long = digits.find(_LONG) >= 0  # ``in`` would take bytes for a number first, and make an error of that
+    if long and digits.find(_TOO_LONG) >= 0:
         return None
     try:
-        document = orjson.loads(body)
+        document = _loads(body)
     except orjson.JSONDecodeError:
         return None
     if type(document) is not dict:
         return None
     rest = body.translate(None, _LISTS_OF_NUMBERS)
-    key = _PLAIN.get(rest)
-    if key is not None:
-        value = document.get(key)
-        return None if value is None else NumbersDocument("", _LAYOUTS[key], value, long, body, otherwise)
+    plain = _get_plain(rest)
+    if plain is not None:
+        value = document.get(plain[0])
+        return None if value is None else _new(NumbersDocument, ("", plain[1], value, long, body, otherwise))
     if b"\\" in rest or any(exponent in digits for exponent in _EXPONENTS):
         return None
     return _document(document, body, rest, long, otherwise)

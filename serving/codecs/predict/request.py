@@ -1,30 +1,14 @@
-"""PredictRequest messages, and a memory for their forms: what one client sends differs mostly in the numbers alone.
+"""PredictRequest messages, read by the memory of their forms or through the message class."""
 
-A form is a request without the numbers in it. A request of a known form is told by comparing bytes, and its tensors are
-views of the payload: no message is built and nothing is copied. Every other request goes through the message class,
-and a ``Reader`` without any form gives the same answers.
-"""
-
-from collections.abc import Callable
-from itertools import count, islice, pairwise
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from serving.codecs.predict.large import LargeRequest
-from serving.codecs.protobuf import model_spec, pieces, tensor_proto, wire
+from serving.codecs.protobuf import model_spec, pieces, tensor_proto
+from serving.codecs.protobuf.forms import LARGEST_FRAME, LEARN_EVERY, FormReader, Frame, Numbers, few_fields
 from serving.core.model_spec import ModelSpec
 from serving.core.tensor import DataType, Tensor
 from serving.protos import PredictRequest as Message
-
-_MOST_FORMS = 256
-_MOST_OF_A_LENGTH = 4
-_LARGEST_FRAME = 4096
-"""Bytes that are kept of a request: names, sizes, filters. Together with the other two: a megabyte at most."""
-_MOST_FIELDS = 256
-_LEARN_EVERY = 8
-"""One in so many requests of no known form is learned: it costs as much as answering, and clients repeat themselves."""
 
 _INPUTS_NUMBER, _INPUTS = 2, 0x12
 _ENTRY = [0x0A, 0x12]
@@ -34,19 +18,27 @@ _CONTENT = 0x22
 _PACKED = {DataType.FLOAT: 0x2A, DataType.DOUBLE: 0x32}
 """Typed fields whose packed form is the numbers themselves."""
 
+# The constructor of a NamedTuple is a function in Python, which takes longer.
+_new, _NOTHING = tuple.__new__, dict[str, Tensor]().get
+
 
 class PredictRequest(NamedTuple):
     """What a request says. ``spec`` is None without a model_spec; ``sent`` are the aliases of its inputs.
 
-    ``tensor`` gives the tensor of one of them, None where ``tensor_proto.decode`` does.
+    ``tensors`` are theirs, if they are known already; else ``decode`` gives them.
     """
 
     spec: ModelSpec | None
     sent: tuple[str, ...]
     output_filter: tuple[str, ...]
-    tensor: Callable[[str], Tensor | None]
+    tensors: list[Tensor] | None = None
+    decode: Callable[[str], Tensor | None] = _NOTHING
     elements: int = 0
     """How many elements the shapes declare, of a message that was parsed whole."""
+
+    def tensor(self, alias: str) -> Tensor | None:
+        """The tensor of one of ``sent``, None where ``tensor_proto.decode`` gives that."""
+        return self.decode(alias) if self.tensors is None else self.tensors[self.sent.index(alias)]
 
     @property
     def signature_name(self) -> str:
@@ -61,7 +53,7 @@ def of_message(message: Any) -> PredictRequest:
         model_spec.decode_spec(message.model_spec) if message.HasField("model_spec") else None,
         tuple(inputs),
         tuple(message.output_filter),
-        lambda alias: tensor_proto.decode(inputs[alias]),
+        decode=lambda alias: tensor_proto.decode(inputs[alias]),
     )
 
 
@@ -81,116 +73,64 @@ def _of_large(message: LargeRequest) -> PredictRequest:
         None if message.spec is None else model_spec.decode_spec(message.spec),
         tuple(inputs),
         tuple(message.output_filter),
-        lambda alias: tensor_proto.decode(*inputs[alias]),
+        decode=lambda alias: tensor_proto.decode(*inputs[alias]),
     )
 
 
-class Reader:
-    """Reads serialised requests and learns their forms, one in ``learn_every`` that it does not know. Thread-safe."""
-
-    def __init__(self, learn_every: int = _LEARN_EVERY) -> None:
-        self._forms: dict[int, tuple[_Form, ...]] = {}
-        self._learn_every = learn_every
-        self._unknown = count()
-
-    def known(self, payload: bytes) -> PredictRequest | None:
-        """The request if its form is known, which takes microseconds at any size."""
-        for form in self._forms.get(len(payload), ()):
-            request = form.read(payload)
-            if request is not None:
-                return request
-        return None
-
-    def read(self, payload: bytes) -> PredictRequest:
-        """The request. Raises protobuf's DecodeError if the bytes are none."""
-        request = self.known(payload)
-        if request is not None:
-            return request
-        if len(payload) < pieces.LARGE:
-            message = Message.FromString(payload)
-            request = of_message(message)._replace(elements=_elements(message))
-        else:
-            request = _of_large(LargeRequest(payload))
-        if next(self._unknown) % self._learn_every == 0:
-            self._learn(payload, request)
-        return request
-
-    def _learn(self, payload: bytes, request: PredictRequest) -> None:
-        try:
-            form = _form(payload, request)
-        except ValueError:  # a group, in what is no field of ours; or fields without end
-            form = None
-        if form is None:
-            return
-        forms = dict(self._forms)  # replaced whole: other threads are reading
-        forms[len(payload)] = (form, *forms.pop(len(payload), ()))[:_MOST_OF_A_LENGTH]
-        if len(forms) > _MOST_FORMS:
-            del forms[next(iter(forms))]
-        self._forms = forms
+def _parse(payload: bytes) -> PredictRequest:
+    if len(payload) >= pieces.LARGE:
+        return _of_large(LargeRequest(payload))
+    message = Message.FromString(payload)
+    return of_message(message)._replace(elements=_elements(message))
 
 
-class _Numbers(NamedTuple):
-    """Where the elements of one input lie, and what they are."""
+class Reader(FormReader[PredictRequest]):
+    """Reads serialised requests, and learns the forms of one in ``learn_every`` that it does not know."""
 
-    alias: str
-    dtype: DataType
-    storage: np.dtype[Any]
-    shape: tuple[int, ...]
-    size: int
-    start: int
-    end: int
-
-    def tensor(self, payload: bytes) -> Tensor:
-        array: NDArray[Any] = np.frombuffer(payload, self.storage, self.size, self.start)
-        return Tensor(self.dtype, array if len(self.shape) == 1 else array.reshape(self.shape))
+    def __init__(self, learn_every: int = LEARN_EVERY) -> None:
+        super().__init__(_parse, _form, learn_every)
 
 
-class _Form:
-    """One form: the request it stands for without its tensors, the bytes around the numbers, the numbers' places."""
+class _Form(Frame):
+    """One form: the request it stands for without its tensors, and the frame of these."""
 
-    __slots__ = ("_between", "_head", "_numbers", "_request", "_tail")
+    __slots__ = ("_request",)
 
-    def __init__(self, payload: bytes, request: PredictRequest, numbers: list[_Numbers]) -> None:
-        self._numbers = tuple(numbers)
+    def __init__(self, payload: bytes, request: PredictRequest, numbers: Mapping[str, Numbers]) -> None:
+        super().__init__(payload, [numbers[alias] for alias in request.sent])
         self._request = (request.spec, request.sent, request.output_filter)
-        self._head = payload[: numbers[0].start]
-        self._tail = payload[numbers[-1].end :]
-        gaps = [slice(one.end, next_.start) for one, next_ in pairwise(numbers)]
-        self._between = tuple((gap, payload[gap]) for gap in gaps)
 
     def read(self, payload: bytes) -> PredictRequest | None:
         """The request that a payload of this form's length is, None if it is of another form."""
-        if not (payload.startswith(self._head) and payload.endswith(self._tail)):
+        tensors = self.tensors(payload)
+        if tensors is None:
             return None
-        for gap, between in self._between:
-            if payload[gap] != between:
-                return None
-        tensors = {each.alias: each.tensor(payload) for each in self._numbers}
-        return PredictRequest(*self._request, tensors.get)
+        spec, sent, output_filter = self._request
+        return _new(PredictRequest, (spec, sent, output_filter, tensors, _NOTHING, 0))
 
 
 def _form(payload: bytes, request: PredictRequest) -> _Form | None:
     """The form of a request, None if it has none: strings, odd messages, nothing but names, names without end."""
-    numbers = []
-    for tag, start, end in _few_fields(payload, 0, len(payload)):
+    numbers: dict[str, Numbers] = {}
+    for tag, start, end in few_fields(payload, 0, len(payload)):
         if tag >> 3 == _INPUTS_NUMBER:
             found = _numbers(payload, request, start, end) if tag == _INPUTS else None
-            if found is None:
+            if found is None or found[0] in numbers:
                 return None
-            numbers.append(found)
-    frame = len(payload) - sum(each.end - each.start for each in numbers)
-    if not numbers or len(numbers) != len(request.sent) or frame > _LARGEST_FRAME:
+            numbers.update([found])
+    frame = len(payload) - sum(each.end - each.start for each in numbers.values())
+    if not numbers or len(numbers) != len(request.sent) or frame > LARGEST_FRAME:
         return None
     return _Form(payload, request, numbers)
 
 
-def _numbers(payload: bytes, request: PredictRequest, start: int, end: int) -> _Numbers | None:
-    """The elements of the map entry between ``start`` and ``end``, if its TensorProto is as clients write it."""
-    entry = _few_fields(payload, start, end)
+def _numbers(payload: bytes, request: PredictRequest, start: int, end: int) -> tuple[str, Numbers] | None:
+    """What the map entry from ``start`` to ``end`` has by which alias, if its TensorProto is as clients write it."""
+    entry = few_fields(payload, start, end)
     if [tag for tag, *_ in entry] != _ENTRY:
         return None
     (_, *key), (_, *value) = entry
-    parts = _few_fields(payload, *value)
+    parts = few_fields(payload, *value)
     if [tag for tag, *_ in parts[:-1]] != _DTYPE_AND_SHAPE or payload[parts[0][1]] == DataType.STRING:
         return None
     alias = payload[slice(*key)].decode()
@@ -200,12 +140,4 @@ def _numbers(payload: bytes, request: PredictRequest, start: int, end: int) -> _
     (tag, first, last), (dtype, array) = parts[-1], tensor
     if tag not in (_CONTENT, _PACKED.get(dtype)) or not array.nbytes == last - first > 0:
         return None
-    return _Numbers(alias, dtype, array.dtype, array.shape, array.size, first, last)
-
-
-def _few_fields(payload: bytes, start: int, stop: int) -> list[tuple[int, int, int]]:
-    """The fields of what may be part of a form. Raises ValueError if they are more than any form has."""
-    fields = list(islice(wire.fields(payload, start, stop), _MOST_FIELDS + 1))
-    if len(fields) > _MOST_FIELDS:
-        raise ValueError(f"more than {_MOST_FIELDS} fields")
-    return fields
+    return alias, Numbers(dtype, array.dtype, array.shape, array.size, first, last)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from serving.codecs.protobuf import string_content
 from serving.codecs.protobuf.tensor_fields import WIRE_TYPES, LongFields
 from serving.codecs.protobuf.wire import STEP, joined, varint, varints
-from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor
+from serving.core.tensor import MAX_DIMENSIONS, STORAGE, DataType, Tensor, truths
 from serving.protos import TensorProto
 
 _LARGEST_EXPANSION = 2**27
@@ -98,7 +98,8 @@ def _content(dtype: DataType, content: Part, count: int) -> NDArray[Any] | None:
         return string_content.decode(content, count)
     if len(content) != count * STORAGE[dtype].itemsize:
         return None
-    return np.frombuffer(content, STORAGE[dtype])
+    flat = np.frombuffer(content, STORAGE[dtype])
+    return truths(flat) if dtype is DataType.BOOL else flat
 
 
 def _values(dtype: DataType, given: NDArray[Any], count: int) -> NDArray[Any] | None:

@@ -1,7 +1,6 @@
 """TensorFlow Serving's REST API (docs/compatibility.md, "REST predict", "REST classify and regress", "Status")."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -13,7 +12,7 @@ from serving.codecs.predict.request import Reader
 from serving.codecs.protobuf.prediction_log import LogType
 from serving.core.model_spec import ModelSpec
 from serving.core.results import Classification
-from serving.core.servable import ServableId, ServableState
+from serving.core.servable import ServableId, ServableState, State
 from serving.errors import ServingError, invalid_argument
 from serving.inference import status
 from serving.inference.call import Reply
@@ -28,7 +27,7 @@ from serving.rest.answer import JSON, Answer
 from serving.rest.api import tfs_paths
 from serving.rest.api.tfs_paths import Route, VersionTooLargeError
 from serving.rest.api.tfs_predict import Writers, arrays_form, json_form, protobuf_form
-from serving.rest.encoding import inflated
+from serving.rest.encoding import as_encoded
 from serving.rest.endpoint import Endpoint
 from serving.rest.media import Form, Forms
 
@@ -42,8 +41,8 @@ _HEADERS = ("content-type", "accept", "content-encoding")
 _LONGEST_REMEMBERED = 512
 """Characters of a path and these headers whose endpoint is remembered: clients ask for few, and for short ones."""
 
-Begin = Callable[[ModelSpec, Any, bytes, RequestContext], Reply]
-"""A method of the service."""
+Prepare = Callable[[ModelSpec, Any], Callable[[bytes, RequestContext], Reply]]
+"""A method of the service, for an address and a form."""
 
 
 class TfsApi:
@@ -56,10 +55,10 @@ class TfsApi:
         self._reader = Reader()
         self._remembered = lru_cache(1024)(self._endpoint)
         self._writers = Writers(as_content=as_content, exact_digits=exact_digits)
-        self._forms: Mapping[str, tuple[Begin, Any]] = {
-            "predict": (service.predict, json_form(self._writers)),
-            "classify": (service.classify, _examples(LogType.CLASSIFY)),
-            "regress": (service.regress, _examples(LogType.REGRESS)),
+        self._forms: Mapping[str, tuple[Prepare, Any]] = {
+            "predict": (service.predicting, json_form(self._writers)),
+            "classify": (partial(partial, service.classify), examples_form(LogType.CLASSIFY)),
+            "regress": (partial(partial, service.regress), examples_form(LogType.REGRESS)),
         }
 
     def claims(self, path: str) -> bool:
@@ -89,10 +88,8 @@ class TfsApi:
         forms = media.JSON_ONLY
         if route.method == "predict":
             forms = media.forms(content_type, accept)
-        begin, form = self._forms[route.method] if forms is media.JSON_ONLY else self._binary(route, forms)
-        if "gzip" in encoding:
-            form = replace(form, read=partial(inflated, form.read), is_message=False)
-        return Endpoint(route.name, partial(begin, spec, form), forms.answer.value)
+        prepare, form = self._forms[route.method] if forms is media.JSON_ONLY else self._binary(route, forms)
+        return Endpoint(route.name, prepare(spec, as_encoded(form, encoding)), forms.answer.value)
 
     def failure(self, error: Exception) -> Answer | None:
         """As ``RestApi``."""
@@ -100,32 +97,28 @@ class TfsApi:
             return Answer(400, b"", JSON)
         return errors.answer(error) if isinstance(error, ServingError) else None
 
-    def _binary(self, route: Route, forms: Forms) -> tuple[Begin, Any]:
+    def _binary(self, route: Route, forms: Forms) -> tuple[Prepare, Any]:
         """What answers Predict where the body or the answer is not JSON."""
         if forms.request is Form.JSON:
-            return self._service.predict, json_form(self._writers, forms.answer)
+            return self._service.predicting, json_form(self._writers, forms.answer)
         if forms.request is Form.PROTOBUF:
-            return self._service.predict, protobuf_form(self._writers, forms.answer, self._reader, route)
-        return self._service.predict, arrays_form(self._writers, forms.answer)
+            return self._service.predicting, protobuf_form(self._writers, forms.answer, self._reader, route)
+        return self._service.predicting, arrays_form(self._writers, forms.answer)
 
     def _status(self, spec: ModelSpec, body: bytes, context: RequestContext) -> bytes:
         """The versions of a model; a label is ignored, as TensorFlow Serving does."""
         return _encoded(_status_json(self._service.status(spec, context)))
 
-    def _metadata(self, spec: ModelSpec, body: bytes, context: RequestContext) -> bytes:
+    def _metadata(self, spec: ModelSpec, body: bytes, context: RequestContext) -> Reply:
         """The signatures of the version that would answer."""
-        servable_id, signatures = self._service.metadata(spec, context)
-        answered = ModelSpecMessage(name=servable_id.name, version={"value": servable_id.version})
-        return _encoded(
-            f'{{\n"model_spec":{json_proto.dumps(answered)},\n'
-            f'"metadata": {{"signature_def": {json_proto.dumps(signatures)}}}\n}}\n'
-        )
+        return self._service.metadata(spec, _metadata_json, context)
 
     def _models(self, body: bytes, context: RequestContext) -> bytes:
-        """Every model with the states of its versions."""
+        """The names of the models that are there, as KServe reads it; of every model the states of its versions."""
         models = self._service.models(context)
+        names = [json_proto.quote(name) for name, states in models.items() if not all(map(_is_gone, states))]
         members = [f" {json_proto.quote(name)}: {_status_json(states)}" for name, states in models.items()]
-        return _encoded('{\n"models": {\n' + ",\n".join(members) + "}\n}\n")
+        return _encoded(f'{{\n"models": [{", ".join(names)}],\n"states": {{\n' + ",\n".join(members) + "}\n}\n")
 
 
 def _read_examples(payload: bytes, limited: bool) -> ExampleDocument:
@@ -140,8 +133,21 @@ def _results(results: Iterable[tuple[str, Result]], servable_id: ServableId) -> 
     return json_results.regressions(result)
 
 
-def _examples(log_type: LogType) -> ExamplesForm:
+def examples_form(log_type: LogType) -> ExamplesForm:
+    """JSON with a list of examples, for Classify or Regress."""
     return ExamplesForm(api=log_type.name.lower(), log_type=log_type, read=_read_examples, encode=_results)
+
+
+def _metadata_json(servable_id: ServableId, signatures: Any) -> bytes:
+    answered = ModelSpecMessage(name=servable_id.name, version={"value": servable_id.version})
+    return _encoded(
+        f'{{\n"model_spec":{json_proto.dumps(answered)},\n'
+        f'"metadata": {{"signature_def": {json_proto.dumps(signatures)}}}\n}}\n'
+    )
+
+
+def _is_gone(state: ServableState) -> bool:
+    return state.state is State.END
 
 
 def _status_json(states: tuple[ServableState, ...]) -> str:

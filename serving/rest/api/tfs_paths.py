@@ -44,9 +44,9 @@ def match(method: str, path: str) -> Route:
         raise invalid_argument(f"Malformed request: {method} {path}")
     name, version, label, verb = found.groups()
     return Route(
-        name=_decoded(name or ""),
+        name=decoded(name or ""),
         version=_version(version) if version else None,
-        label=_decoded(label) if label is not None else None,
+        label=decoded(label) if label is not None else None,
         method="" if verb == "METADATA" or (verb and verb != verb.lower()) else verb or "",
     )
 
@@ -54,7 +54,7 @@ def match(method: str, path: str) -> Route:
 def name_in(method: str, path: str) -> str:
     """The model that a path names, also where ``match`` refuses it; empty without one."""
     found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
-    return _decoded(found[1] or "") if found else ""
+    return decoded(found[1] or "") if found else ""
 
 
 class VersionTooLargeError(ServingError):
@@ -71,5 +71,6 @@ def _version(digits: str) -> int:
     return int(significant or "0")
 
 
-def _decoded(text: str) -> str:
+def decoded(text: str) -> str:
+    """A name as it is meant; bytes that are no UTF-8 become surrogates."""
     return unquote(text, errors="surrogateescape") if "%" in text else text

@@ -26,6 +26,8 @@ from serving.inference.placement import TooLongHereError, check_inline
 from serving.rest.api.tfs_paths import Route
 from serving.rest.media import Form
 
+_read_longer = json_request.read_longer
+
 _BYTE_SECONDS, _ODD_BYTE_SECONDS = 4e-9, 6e-8
 """To read a byte of a body, and one of JSON that is more than plain numbers: all of it is then read otherwise."""
 
@@ -35,8 +37,13 @@ class Writers:
 
     def __init__(self, *, as_content: bool, exact_digits: bool) -> None:
         self._as_content = as_content
-        rows = partial(json_response.predictions, exact_digits=exact_digits)
-        columns = partial(json_response.outputs, exact_digits=exact_digits)
+
+        def rows(outputs: Mapping[str, Tensor]) -> bytes:
+            return json_response.predictions(outputs, exact_digits=exact_digits)
+
+        def columns(outputs: Mapping[str, Tensor]) -> bytes:
+            return json_response.outputs(outputs, exact_digits=exact_digits)
+
         self._named: Mapping[Hashable, Encode] = {
             Layout.ROW: rows,
             Layout.COLUMNAR: columns,
@@ -47,9 +54,7 @@ class Writers:
     def encoder(self, key: Hashable, plan: Plan, servable_id: ServableId, name: str) -> Encode:
         """The writer of a layout or form. INVALID_ARGUMENT for one array if there are several outputs."""
         if key is Form.PROTOBUF:
-            return partial(
-                predict_response.encode, servable_id=servable_id, signature_name=name, as_content=self._as_content
-            )
+            return predict_response.encoder(servable_id, name, as_content=self._as_content)
         if key is not Form.NPY:
             return self._named[key]
         if len(plan.outputs) != 1:
@@ -63,7 +68,22 @@ class Writers:
 
 def json_form(writers: Writers, answer: Form = Form.JSON) -> PredictForm:
     """JSON in rows or columns, which the answer follows if it is JSON as well."""
-    return _form(writers, _read_json, partial(_bind_json, answer), _missing, method_first=False)
+    key = None if answer is Form.JSON else answer
+
+    def bind(
+        document: PredictDocument, plans: Plans, name: str, signature: Signature
+    ) -> tuple[Hashable, Plan, list[Tensor]]:
+        if not signature.inputs:
+            raise invalid_argument(f"Failed to get input map for signature: {document.signature_name or 'DEFAULT'}")
+        layout, inputs = document.tensors(signature.inputs)
+        sent = (*inputs,)
+        plan = plans.kept.get((name, sent, ())) or plans.predict(name, sent)
+        tensors = [*inputs.values()] if plan.aliases == sent else [inputs[alias] for alias in plan.aliases]
+        if plan.defaults:
+            tensors += plan.defaults
+        return key or layout, plan, tensors
+
+    return _form(writers, read_json, bind, _missing, method_first=False)
 
 
 def protobuf_form(writers: Writers, answer: Form, reader: Reader, route: Route) -> PredictForm:
@@ -72,11 +92,13 @@ def protobuf_form(writers: Writers, answer: Form, reader: Reader, route: Route) 
     def bind(request: PredictRequest, plans: Plans, name: str, _: Signature) -> tuple[Hashable, Plan, list[Tensor]]:
         return answer, *messages.bind(request, plans, name)
 
-    return replace(_form(writers, partial(_read_protobuf, reader, route), bind), is_message=True)
+    return replace(
+        _form(writers, partial(_read_protobuf, messages.reading(reader, _unreadable), route), bind), is_message=True
+    )
 
 
-def arrays_form(writers: Writers, answer: Form) -> PredictForm:
-    """An .npy or .npz file; the first bytes say which."""
+def arrays_form(writers: Writers, answer: Form | Layout) -> PredictForm:
+    """An .npy or .npz file; the first bytes say which. ``answer`` may be the layout of one in JSON."""
     return _form(writers, _read_arrays, partial(_bind_arrays, answer))
 
 
@@ -103,30 +125,21 @@ def _missing(name: str) -> ServingError:
     return invalid_argument(f'Serving signature name: "{name}" not found in signature def')
 
 
-def _read_json(payload: bytes, limited: bool) -> PredictDocument:
-    if len(payload) > json_short.MOST_BYTES and limited:
+def read_json(payload: bytes, limited: bool) -> PredictDocument:
+    """A request in JSON. TooLongHereError for what takes long, if time is ``limited``."""
+    if len(payload) <= json_short.MOST_BYTES:
+        return json_short.scan(payload, _read_longer) or _read_longer(payload)
+    if limited:
         check_inline(len(payload) * _BYTE_SECONDS, limited=True)
         if not json_short.is_plain(payload):
             check_inline(len(payload) * _ODD_BYTE_SECONDS, limited=True)
-    return json_short.scan(payload, json_request.read_longer) or json_request.read_longer(payload)
+    return _read_longer(payload)
 
 
-def _bind_json(
-    answer: Form, document: PredictDocument, plans: Plans, name: str, signature: Signature
-) -> tuple[Hashable, Plan, list[Tensor]]:
-    if not signature.inputs:
-        raise invalid_argument(f"Failed to get input map for signature: {document.signature_name or 'DEFAULT'}")
-    layout, inputs = document.tensors(signature.inputs)
-    sent = (*inputs,)
-    plan = plans.kept.get((name, sent, ())) or plans.predict(name, sent)
-    tensors = [*inputs.values()] if plan.aliases == sent else [inputs[alias] for alias in plan.aliases]
-    if plan.defaults:
-        tensors += plan.defaults
-    return (layout if answer is Form.JSON else answer), plan, tensors
-
-
-def _read_protobuf(reader: Reader, route: Route, payload: bytes, limited: bool) -> PredictRequest:
-    request = messages.read(reader, _unreadable, payload, limited)
+def _read_protobuf(
+    read: Callable[[bytes, bool], PredictRequest], route: Route, payload: bytes, limited: bool
+) -> PredictRequest:
+    request = read(payload, limited)
     spec = request.spec or ModelSpec("")
     for what, given, addressed in (
         ("name", spec.name or None, route.name),
@@ -166,7 +179,7 @@ def _read_arrays(payload: bytes, limited: bool) -> _ArraysDocument:
 
 
 def _bind_arrays(
-    answer: Form, document: _ArraysDocument, plans: Plans, name: str, signature: Signature
+    answer: Form | Layout, document: _ArraysDocument, plans: Plans, name: str, signature: Signature
 ) -> tuple[Hashable, Plan, list[Tensor]]:
     arrays = document.archive
     if document.array is not None:

@@ -20,6 +20,7 @@ class Bounds:
     head_timeout_seconds: float = 60.0
     body_timeout_seconds: float = 60.0
     min_body_bytes_per_second: int = 100
+    max_connections: int = 0
     max_connections_per_peer: int = 0
 
     def idle_seconds(self) -> float:

@@ -74,7 +74,7 @@ class BoundedParser:
         try:
             messages, upgraded, tail = self._parser.feed_data(data)
         except HttpProcessingError:
-            if in_head:
+            if in_head or self.in_head:  # of a next request, which came with the end of this one's body
                 raise
             return self._refuse_body(400), False, b""
         if messages:

@@ -7,11 +7,9 @@ goes on where the lane's was; ``_loop`` runs it.
 """
 
 import asyncio
-import re
 from typing import Any, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web_protocol import RequestHandler
 
@@ -22,15 +20,8 @@ from serving.rest.connection.half_closed import HalfClosed, can_be_half_closed
 from serving.rest.connection.parser import BoundedParser, RefusedError
 from serving.rest.connection.response import Response
 from serving.rest.connection.traffic import LINGER_SECONDS, MOST_DROPPED, Traffic, has_arrived
-from serving.rest.target import path_of
-
-_HOST = b"\r\nHost:"
-_BLANK_LINE = b"\r\n\r\n"
-_HOSTLESS = re.compile(rb"([A-Z]+ [^ \r\n]+ HTTP/1\.1\r\n)(?:(?!host:)[^\r\n]+\r\n)*\r\n", re.IGNORECASE)
-"""A whole head without the Host that HTTP/1.1 asks for; TensorFlow Serving takes it, aiohttp's parser does not."""
-
-_REQUEST_LINE = re.compile("b['\"][A-Z]+ (.*) HTTP/")
-"""The request line in the message of aiohttp's parser, and in it the target."""
+from serving.rest.connection.transport import peer_of, report_unsent
+from serving.rest.connection.unparsed import status_of, with_host
 
 
 class Road(RequestHandler):
@@ -201,7 +192,7 @@ class Road(RequestHandler):
                 self._lingering.abort()
             return
         if self._current_request is None and not self._messages:
-            data = _with_host(data)
+            data = with_host(data)
         super().data_received(data)
         self._note_part()
 
@@ -263,41 +254,4 @@ class Road(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what could not be parsed; ``exc`` says why."""
-        if isinstance(exc, RefusedError):
-            status = exc.code
-        elif isinstance(exc, BadHttpMethod):
-            status = 501
-        elif isinstance(exc, LineTooLong):
-            status = 431
-        elif isinstance(exc, InvalidURLError) and _is_relative(exc):
-            status = 404
-        return Response(errors.page(status), keep_alive=False, unparsed=True)
-
-
-def report_unsent(transport: asyncio.Transport) -> None:
-    """Make ``transport`` say that writing is paused while anything is left in the process, which may be about to end.
-
-    Under TLS a limit of 0 would be reached by 0 bytes, and writing be paused or not by chance.
-    """
-    transport.set_write_buffer_limits(0 if transport.get_extra_info("sslcontext") is None else 1)
-
-
-def peer_of(transport: asyncio.BaseTransport) -> str:
-    """The client's IP address, IPv4 as such though the listener is IPv6; empty if it has none or is gone."""
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]).removeprefix("::ffff:") if isinstance(peer, tuple) else ""
-
-
-def _with_host(data: bytes) -> bytes:
-    """``data`` with a Host if it begins with a whole head that has none."""
-    if data.find(_HOST, 0, data.find(_BLANK_LINE)) >= 0:  # nearly always
-        return data
-    hostless = _HOSTLESS.match(data)
-    return data[: hostless.end(1)] + b"Host: -\r\n" + data[hostless.end(1) :] if hostless else data
-
-
-def _is_relative(error: InvalidURLError) -> bool:
-    """Whether the target is a URI without a slash in front, such as `*`; aiohttp's parser shows it in its message."""
-    line = _REQUEST_LINE.search(error.message)
-    path = path_of(line[1] if line else error.message)
-    return path is not None and not path.startswith("/")
+        return Response(errors.page(status_of(exc, status)), keep_alive=False, unparsed=True)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 from serving.errors import ServingError
@@ -48,9 +49,11 @@ class Traffic:
     """Counts requests; belongs to the event loop. ``draining`` makes every answer the last one of its connection."""
 
     __slots__ = (
+        "_bounded",
         "_changed",
         "_counted",
         "_gathering",
+        "_limited",
         "_peers",
         "begin_seconds",
         "bounds",
@@ -58,11 +61,14 @@ class Traffic:
         "draining",
         "idle_seconds",
         "in_flight",
+        "secured",
         "unsent",
     )
 
-    def __init__(self, bounds: Bounds, unsent: UnsentBytes) -> None:
+    def __init__(self, bounds: Bounds, unsent: UnsentBytes, limited: Callable[[str], None] = lambda _: None) -> None:
         self.bounds = bounds
+        self._limited = limited
+        self._bounded = bool(bounds.max_connections or bounds.max_connections_per_peer)
         self.idle_seconds = bounds.idle_seconds()
         self.begin_seconds = min(self.idle_seconds, bounds.head_seconds())
         """How long a new connection may send nothing."""
@@ -70,6 +76,8 @@ class Traffic:
         self._gathering: dict[Connection, float] = {}
         self._counted: dict[Connection, str] = {}
         self._peers: Counter[str] = Counter()
+        self.secured = False
+        """Whether connections are TLS, so that clients may show certificates."""
         self.draining = False
         self.in_flight = 0
         self.connections: set[Connection] = set()
@@ -115,11 +123,18 @@ class Traffic:
             loop.call_later(_LOOK_SECONDS, self._look)
 
     def takes(self, connection: Connection, peer: str) -> bool:
-        """Count a new connection, unless its peer has as many as it may."""
+        """Count a new connection, unless there are as many as may be, in all or of its peer."""
         self.connections.add(connection)
+        if not self._bounded:
+            return True
+        most = self.bounds.max_connections
+        if most and len(self.connections) > most:
+            self._limited("rest_api_max_connections")
+            return False
         most = self.bounds.max_connections_per_peer
         if most:
             if self._peers[peer] >= most:
+                self._limited("rest_api_max_connections_per_peer")
                 return False
             self._peers[peer] += 1
             self._counted[connection] = peer

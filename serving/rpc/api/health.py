@@ -4,26 +4,22 @@ It knows nothing of models: the port opens only when all are available (docs/com
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
 
 from serving.errors import Code, ServingError
-from serving.inference.context import Admit, RequestContext
-from serving.inference.service import NO_MODEL
+from serving.inference.context import NO_MODEL, Admit, RequestContext
 from serving.protos import HealthCheckRequest, HealthCheckResponse
 from serving.rpc.api.tfs import parse
-from serving.rpc.handler import request_context
+from serving.rpc.handler import Send, request_context
 
 CHECK = "/grpc.health.v1.Health/Check"
 _WATCH = "/grpc.health.v1.Health/Watch"
 
 _NAMES = frozenset(("", "ModelService", "PredictionService"))
 """What TensorFlow Serving sets; the full names of the services are unknown to it."""
-
-Send = Callable[[bytes | None], None]
-"""Sends one message of a stream; None ends it."""
 
 
 class Health:
@@ -36,12 +32,18 @@ class Health:
         self._watchers: dict[Any, tuple[str, Send]] = {}
 
     @property
+    def busy(self) -> bool:
+        """Whether the server has to wait for an answer: these are made at once."""
+        return False
+
+    @property
     def streams(self) -> Mapping[str, grpc.RpcMethodHandler]:
         """``Watch``, for a grpcio server."""
         return {_WATCH: grpc.unary_stream_rpc_method_handler(_Watch(self))}
 
     def check(self, payload: bytes, context: RequestContext) -> bytes:
         """``Check``: the status of a name. Raises ServingError if the name is none of ``_NAMES``."""
+        context.right = None  # everybody may: probes have no credentials
         self._admit(context, NO_MODEL, len(payload))
         service = parse(HealthCheckRequest, payload).service
         if service not in _NAMES:
@@ -50,7 +52,9 @@ class Health:
 
     def watch(self, payload: bytes, context: Any, send: Send) -> None:
         """``Watch``: the status of a name now, and again when it changes; returns at once."""
-        self._admit(request_context(context), NO_MODEL, len(payload))
+        asking = request_context(context)
+        asking.right = None
+        self._admit(asking, NO_MODEL, len(payload))
         service = parse(HealthCheckRequest, payload).service
         with self._lock:
             if self._serving and context.add_callback(lambda: self._watchers.pop(context, None)):

@@ -14,8 +14,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import DecodeError
 
 from serving.errors import Code, ServingError
-from serving.inference.context import Admit
-from serving.inference.service import NO_MODEL
+from serving.inference.context import NO_MODEL, Admit
+from serving.inference.principal import Right
 from serving.protos import POOL, message
 from serving.rpc import errors
 from serving.rpc.handler import request_context
@@ -36,6 +36,11 @@ class Reflection:
         self._services = sorted({*services, *NAMES})
         self._threads = ThreadPoolExecutor(_MOST_STREAMS, thread_name_prefix="grpc-reflection")
         self._open: set[Any] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the server has to wait for an answer: these are made at once."""
+        return False
 
     @property
     def streams(self) -> Mapping[str, grpc.RpcMethodHandler]:
@@ -62,7 +67,9 @@ class Reflection:
 
     def _answer_or_abort(self, package: str, payload: bytes, context: Any) -> bytes:
         try:
-            self._admit(request_context(context), NO_MODEL, len(payload))
+            asking = request_context(context)
+            asking.right = Right.READ
+            self._admit(asking, NO_MODEL, len(payload))
             return self.answer(package, payload)
         except ServingError as error:
             code, details = grpc.StatusCode[error.code.name], error.text

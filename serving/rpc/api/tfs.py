@@ -45,7 +45,7 @@ _EXAMPLES_BYTE_SECONDS = 1e-7
 def handlers(service: Service, *, as_content: bool) -> Mapping[str, Handler]:
     """The methods by full path; ``as_content`` is --enable_serialization_as_tensor_content."""
     return {
-        _PREDICTION + "Predict": partial(service.predict, None, _predict(as_content=as_content)),
+        _PREDICTION + "Predict": service.predicting(None, _predict(as_content=as_content)),
         _PREDICTION + "Classify": partial(service.classify, None, _examples("Classify", ClassificationRequest)),
         _PREDICTION + "Regress": partial(service.regress, None, _examples("Regress", RegressionRequest)),
         _PREDICTION + "MultiInference": partial(service.multi_inference, _MULTI_INFERENCE),
@@ -59,15 +59,16 @@ def _predict(*, as_content: bool) -> PredictForm:
     def bind(
         request: PredictRequest, plans: Plans, name: str, signature: Signature
     ) -> tuple[Hashable, Plan, list[Tensor]]:
-        return _PREDICTION, *messages.bind(request, plans, name)
+        plan, tensors = messages.bind(request, plans, name)
+        return _PREDICTION, plan, tensors
 
     def encoder(key: Hashable, plan: Plan, servable_id: ServableId, name: str) -> Encode:
-        return partial(predict_response.encode, servable_id=servable_id, signature_name=name, as_content=as_content)
+        return predict_response.encoder(servable_id, name, as_content=as_content)
 
     return PredictForm(
         api="Predict",
         log_type=LogType.PREDICT,
-        read=partial(messages.read, Reader(), partial(unreadable, PredictMessage)),
+        read=messages.reading(Reader(), partial(unreadable, PredictMessage)),
         peek=_peek,
         missing=messages.missing,
         bind=bind,
@@ -116,13 +117,16 @@ _MULTI_INFERENCE = ExamplesForm(
 )
 
 
-def _get_model_metadata(service: Service, payload: bytes, context: RequestContext) -> bytes:
+def _get_model_metadata(service: Service, payload: bytes, context: RequestContext) -> Reply:
     """The signatures, packed as SignatureDefMap."""
     request = parse(GetModelMetadataRequest, payload)
     spec = model_spec.decode(request)
     metadata.check_fields(request.metadata_field)
     model_spec.check_name(spec)
-    servable_id, signatures = service.metadata(spec, context, len(payload))
+    return service.metadata(spec, _metadata_response, context, len(payload))
+
+
+def _metadata_response(servable_id: ServableId, signatures: Any) -> bytes:
     response = GetModelMetadataResponse()
     response.model_spec.name = servable_id.name
     response.model_spec.version.value = servable_id.version

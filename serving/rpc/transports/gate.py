@@ -18,10 +18,14 @@ _SETTLED_SECONDS = 0.1
 
 
 class Gate:
-    """What goes through the server: counts calls, and keeps their threads back, with their answers, for a moment."""
+    """What goes through the server: counts calls, and keeps their threads back, with their answers, for a moment.
 
-    def __init__(self, unsent: UnsentBytes) -> None:
+    ``busy`` says whether a stream is at a request; streams do not come this way.
+    """
+
+    def __init__(self, unsent: UnsentBytes, busy: Callable[[], bool] = lambda: False) -> None:
         self._unsent = unsent
+        self._busy = busy
         self._open = threading.Event()
         self._open.set()
         self._lock = threading.Lock()
@@ -65,9 +69,9 @@ class Gate:
         self._open.set()
 
     def ended(self) -> bool:
-        """Whether every call that Python was given was answered."""
+        """Whether every call that Python was given was answered, and every request in a stream."""
         with self._lock:
-            return self._begun == self._ended
+            return self._begun == self._ended and not self._busy()
 
     def settle(self, seconds: float) -> None:
         """Hold, and wait until no call has come for a moment, or for ``seconds``."""

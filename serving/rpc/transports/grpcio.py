@@ -3,21 +3,24 @@
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 
 from serving.errors import ServingError
 from serving.host.threads import Share, SharedThreads
+from serving.inference.accounts import Accounts, named
 from serving.inference.call import Call
+from serving.inference.context import RequestContext
 from serving.inference.long_call import LongCall
 from serving.inference.unsent import UnsentBytes
 from serving.rpc import errors
-from serving.rpc.addresses import cannot_listen, is_tcp, percent_encoded, unix_path
-from serving.rpc.handler import Handler, fail, request_context
+from serving.rpc.addresses import as_grpcio_takes_it, cannot_listen, is_tcp, listened, unix_path
+from serving.rpc.credentials import MakeCredentials
+from serving.rpc.handler import Handler, Streaming, fail, request_context, tell
 from serving.rpc.running import MOST_HELD, RunningCalls, abandoned
 from serving.rpc.transports.draining import Drain
 from serving.rpc.transports.gate import Behaviour, Gate
@@ -39,21 +42,8 @@ _CLOSE_SECONDS = 0.5
 """For the library's own farewell, when all clients have been told; of one that does not take part it waits for more."""
 
 
-class Streaming(Protocol):
-    """A service whose methods are streams, such as health and reflection; it knows grpcio's contexts."""
-
-    @property
-    def streams(self) -> Mapping[str, grpc.RpcMethodHandler]:
-        """Its methods by full path."""
-        ...
-
-    def drain(self) -> None:
-        """The server ends: tell whoever has a stream open, and end the streams. May be called twice."""
-        ...
-
-
 class GrpcioTransport:
-    """A grpcio server on ``addresses``, with ``credentials`` or in plain text.
+    """A grpcio server on ``addresses``, with what ``credentials`` makes or in plain text.
 
     ``arguments`` are channel arguments. ``max_threads`` long calls run at a time; ``running`` lets more wait.
     """
@@ -68,11 +58,12 @@ class GrpcioTransport:
         arguments: Mapping[str, str | int] = MappingProxyType({}),
         running: RunningCalls | None = None,
         services: Sequence[Streaming] = (),
-        credentials: grpc.ServerCredentials | None = None,
+        credentials: MakeCredentials | None = None,
         unsent: UnsentBytes | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         self._services = tuple(services)
-        self._gate = Gate(unsent or UnsentBytes(sys.maxsize))
+        self._gate = Gate(unsent or UnsentBytes(sys.maxsize), lambda: any(each.busy for each in self._services))
         self._plain = credentials is None
         options: dict[str, str | int] = {
             "grpc.max_receive_message_length": min(max_request_bytes, LARGEST_MESSAGE),
@@ -87,23 +78,27 @@ class GrpcioTransport:
         self._threads = threads = SharedThreads(max_threads + MOST_HELD + 1, "grpc")
         self._server = grpc.server(
             Share(threads, self),
-            handlers=(_Handlers(handlers, running or RunningCalls(max_threads), self._services, threads, self._gate),),
+            handlers=(
+                _Handlers(
+                    handlers, running or RunningCalls(max_threads), self._services, threads, self._gate, accounts
+                ),
+            ),
             options=tuple(options.items()),
         )
-        self._addresses = tuple(addresses)
         ports = {address: self._listen(address, credentials) for address in addresses}
+        self._listened = [listened(address, port) for address, port in ports.items()]
         self._files = {
             unix_path(address): _identity(unix_path(address)) for address in addresses if not is_tcp(address)
         }
         self.port = next((port for address, port in ports.items() if is_tcp(address)), 0)
 
-    def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
-        target = percent_encoded(address)
+    def _listen(self, address: str, credentials: MakeCredentials | None) -> int:
         try:
-            if credentials is None:
-                port = self._server.add_insecure_port(target)
-            else:
-                port = self._server.add_secure_port(target, credentials)
+            with as_grpcio_takes_it(address) as target:
+                if credentials is None:
+                    port = self._server.add_insecure_port(target)
+                else:
+                    port = self._server.add_secure_port(target, credentials())
         except RuntimeError:
             port = 0
         if not port:
@@ -120,11 +115,15 @@ class GrpcioTransport:
         for service in self._services:
             service.drain()
 
+    def ended(self) -> bool:
+        """Whether all that came was answered, by calls and by streams."""
+        return self._gate.ended()
+
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Send clients elsewhere, answer what they have sent, for ``grace_seconds`` at most; then close."""
         deadline = time.monotonic() + grace_seconds
         self.end_streams()
-        sockets = ServerSockets(self.port if is_tcp(address) else unix_path(address) for address in self._addresses)
+        sockets = ServerSockets(self._listened)
         goaway = GoAway(sockets, _WRITERS) if self._plain else None
         all_is_answered = Drain(self._gate, sockets, goaway).run(delay_seconds, grace_seconds)
         if self._plain and not all_is_answered:
@@ -170,23 +169,30 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         services: Sequence[Streaming],
         threads: SharedThreads,
         gate: Gate,
+        accounts: Accounts | None,
     ) -> None:
         self._known = {
-            path: grpc.unary_unary_rpc_method_handler(gate(_behaviour(handler, path, running, threads)))
+            path: grpc.unary_unary_rpc_method_handler(gate(_behaviour(handler, path, running, threads, accounts)))
             for path, handler in handlers.items()
         }
         for service in services:
             self._known.update(service.streams)
         self._unknown = grpc.unary_unary_rpc_method_handler(gate(_refuse))
+        self._gate, self._accounts = gate, accounts
 
     def service(self, details: Any) -> Any:
-        return self._known.get(details.method, self._unknown)
+        known = self._known.get(details.method)
+        if known is None and self._accounts is not None:
+            return grpc.unary_unary_rpc_method_handler(self._gate(_recorded(_refuse, details.method, self._accounts)))
+        return known or self._unknown
 
 
-def _behaviour(handler: Handler, path: str, running: RunningCalls, threads: SharedThreads) -> Behaviour:
-    def answer(payload: bytes, context: Any) -> bytes:
+def _behaviour(
+    handler: Handler, path: str, running: RunningCalls, threads: SharedThreads, accounts: Accounts | None
+) -> Behaviour:
+    def answer(payload: bytes, context: Any, asked: RequestContext) -> bytes:
         try:
-            reply = handler(payload, request_context(context))
+            reply = handler(payload, asked)
             if isinstance(reply, bytes):
                 return reply
             if isinstance(reply, Call) and reply.inline:
@@ -197,11 +203,26 @@ def _behaviour(handler: Handler, path: str, running: RunningCalls, threads: Shar
         except ServingError as error:
             failed = errors.status(error)
         except Exception:  # noqa: BLE001 - grpcio would send the exception's text to the client
-            logger.exception("Answering %s failed", path)
+            logger.exception("Answering %s failed", path, extra=named(asked))
             failed = errors.INTERNAL
         return fail(context, failed)
 
-    return answer
+    if accounts is None:
+        return lambda payload, context: answer(payload, context, request_context(context))
+    return _recorded(answer, path, accounts)
+
+
+def _recorded(answer: Callable[[bytes, Any, RequestContext], bytes], path: str, accounts: Accounts) -> Behaviour:
+    """``answer``, and a record of each call."""
+
+    def recorded(payload: bytes, context: Any) -> bytes:
+        asked = request_context(context)
+        accounts.begin(asked, path, len(payload))
+        body = answer(payload, context, asked)
+        tell(accounts, context, asked, len(body))
+        return body
+
+    return recorded
 
 
 def _run_long(call: Call | LongCall, context: Any, running: RunningCalls, threads: SharedThreads) -> bytes:
@@ -232,6 +253,8 @@ class _Place:
             if self._ended or not self._running.write_off(self._call):
                 return
             self._left = True
+            if isinstance(self._call, Call):
+                self._call.let_go()
             if self._thread is not None:
                 self._thread.write_off()
 
@@ -254,5 +277,5 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _refuse(payload: bytes, context: Any) -> bytes:
+def _refuse(payload: bytes, context: Any, asked: RequestContext | None = None) -> bytes:
     return fail(context, errors.UNKNOWN_METHOD)

@@ -1,32 +1,38 @@
-"""The native transport: HTTP/2 in Rust outside the GIL, calls in batches, answers from any thread. No TLS."""
+"""The native transport: HTTP/2 in Rust outside the GIL, calls in batches, answers from any thread. TLS is before it."""
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from pygrpc_native import EVENT_CALL, EVENT_CANCEL, NativeGrpcFront
 
 from serving.errors import Code, ServingError
 from serving.host.cpus import usable_cpus
 from serving.host.scheduling import take_short_turns
+from serving.inference.accounts import Accounts, named
 from serving.inference.call import Call
-from serving.inference.context import RequestContext
+from serving.inference.context import of_event_thread
 from serving.inference.joined_calls import JoinedCalls
 from serving.inference.long_call import LongCall
 from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rpc import errors
-from serving.rpc.addresses import cannot_listen, is_tcp, unix_path
+from serving.rpc.addresses import cannot_listen, listened
 from serving.rpc.errors import Status
 from serving.rpc.handler import Handler, time_limit_ms
-from serving.rpc.running import RunningCalls, abandoned, refused
+from serving.rpc.running import RunningCalls
 from serving.rpc.transports.draining import Drain
 from serving.rpc.transports.goaway import GoAway
-from serving.rpc.transports.held_back import HeldBack
+from serving.rpc.transports.held_back import Answers, HeldBack
+from serving.rpc.transports.held_calls import HeldCalls
 from serving.rpc.transports.large_answers import LOOK_SECONDS, LargeAnswers
+from serving.rpc.transports.recorded import RecordedAnswers
 from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
+
+if TYPE_CHECKING:
+    from serving.rpc.transports.tls_front import TlsFront
 
 _BATCH = 64
 _MOST_IO_THREADS = 2
@@ -38,25 +44,24 @@ _WRITERS = "grpc-native-io"
 
 _HELD_WAIT_MS = 5
 
+MAX_STREAMS = 1024
+"""Calls that one connection may have open; its client keeps further ones back."""
+
 
 Details = tuple[tuple[tuple[str, str | bytes], ...], str, float | None]
 """Metadata, peer, and the seconds that are left until the deadline."""
 
 _NO_DETAILS: Details = (), "", None
 
-
-class _Held(NamedTuple):
-    """A call that waits for its turn, ``until`` when by the monotonic clock."""
-
-    method: int
-    reply: Call | LongCall
-    until: float
+_NOT_RELAYED = int(Code.PERMISSION_DENIED), "The connection is not one that came with TLS"
 
 
 class NativeTransport:
     """``NativeGrpcFront`` on ``address``: one thread takes calls, runs fast ones, hands slow ones to their servable.
 
-    Calls that ``handlers`` does not have go to the grpcio server behind the UNIX socket ``fallback``.
+    Calls that ``handlers`` does not have go to the grpcio server behind the UNIX socket ``fallback``. Clients are those
+    of ``relay``, if there is one, and calls that have not come through it are refused. ``behind_ended`` says whether
+    all that went to that server was answered.
     """
 
     def __init__(
@@ -65,16 +70,23 @@ class NativeTransport:
         address: str,
         *,
         max_request_bytes: int,
+        max_streams: int = MAX_STREAMS,
         running: RunningCalls,
         fallback: str,
         unsent: UnsentBytes,
+        accounts: Accounts | None = None,
+        relay: "TlsFront | None" = None,
+        behind_ended: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._behind_ended = behind_ended
+        self._relay = relay
+        self._callers = relay.callers if relay is not None else None
         self._handlers = tuple(handlers.values())
         self._paths = tuple(handlers)
         self._max_request_bytes = max_request_bytes
         self._running = running
         self._waiting: dict[int, Future[bytes]] = {}
-        self._held: dict[int, _Held] = {}
+        self._held = HeldCalls(running, self._start_held, self._fail)
         self._joined = JoinedCalls()
         self._lone = True
         try:
@@ -84,15 +96,19 @@ class NativeTransport:
                 io_threads=min(usable_cpus(), _MOST_IO_THREADS),
                 call_details=True,
                 metrics=True,
+                max_concurrent_streams=max_streams,
             )
             self._front.set_fallback(fallback)
+            if relay is not None:
+                relay.guard(self.port)
             self._front.start()
         except (OSError, RuntimeError) as error:
             raise cannot_listen(address, f"{error}.") from None
-        self._bound: int | str = self.port if is_tcp(address) else unix_path(address)
+        self._bound = listened(address, self.port)
         self._large = LargeAnswers(unsent, self._front.metrics)
         self._look_at = 0.0
-        self._answers: NativeGrpcFront | HeldBack = self._front
+        self._recorded = RecordedAnswers(self._front, accounts) if accounts is not None else None
+        self._answers: Answers = self._recorded or self._front
         self._thread = threading.Thread(target=self._take, name="grpc-native", daemon=True)
 
     @property
@@ -103,29 +119,38 @@ class NativeTransport:
     def start(self) -> None:
         """Answer calls."""
         self._thread.start()
+        if self._relay is not None:
+            self._relay.start()
 
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Send clients elsewhere, answer what they have sent, for ``grace_seconds`` at most; then close."""
         sockets = ServerSockets([self._bound])
-        if not Drain(self, sockets, GoAway(sockets, _WRITERS)).run(delay_seconds, grace_seconds):
+        clients = sockets if self._relay is None else self._relay.sockets()
+        if not Drain(self, clients, GoAway(sockets, _WRITERS)).run(delay_seconds, grace_seconds):
             logger.warning("gRPC calls did not finish within --drain_grace_seconds and are dropped")
         self._front.close()
+        if self._relay is not None:
+            self._relay.close()
         self._thread.join()
 
     def hold(self) -> None:
         """Keep answers back from now on."""
-        self._answers = HeldBack(self._front)
+        self._answers = HeldBack(self._recorded or self._front)
 
     def release(self) -> None:
         """Send the answers that were kept back, and all that follow."""
-        held, self._answers = self._answers, self._front
+        held, self._answers = self._answers, self._recorded or self._front
         if isinstance(held, HeldBack):
             held.release()
 
     def ended(self) -> bool:
         """Whether every call that came in has ended: the last of its answer is in the buffer of its connection."""
         methods = self._front.metrics()["methods"].values()
-        return all(each["started"] == sum(ended["count"] for ended in each["status"].values()) for each in methods)
+        if any(each["started"] != sum(ended["count"] for ended in each["status"].values()) for each in methods):
+            return False
+        if not self._behind_ended():
+            return False
+        return self._relay is None or self._relay.at_rest()
 
     def _take(self) -> None:
         take_short_turns()
@@ -134,9 +159,9 @@ class NativeTransport:
 
     def _take_batch(self) -> bool:
         """Begin what has come, in one turn with the interpreter; False once closed. It keeps no payload."""
-        events = self._front.recv_batch_details(_BATCH, _WAIT_MS if not self._held else _HELD_WAIT_MS)
+        events = self._front.recv_batch_details(_BATCH, _WAIT_MS if not self._held.calls else _HELD_WAIT_MS)
         if events is None:
-            self._refuse_held()
+            self._held.refuse_all()
             return False
         if self._large.sizes and time.monotonic() > self._look_at:
             self._look_at = time.monotonic() + LOOK_SECONDS
@@ -147,22 +172,34 @@ class NativeTransport:
                 self._call(call, method, payload or b"", details or _NO_DETAILS)
             elif kind == EVENT_CANCEL:
                 self._cancel(call)
-        if self._held:
-            self._try_held(time.monotonic())
+        if self._held.calls:
+            self._held.look(time.monotonic())
         if not self._lone:
             self._joined.flush()
         return True
 
     def _call(self, call: int, method: int, payload: bytes, details: Details) -> None:
         metadata, peer, remaining = details
+        shown = None
+        if self._callers is not None:
+            caller = self._callers.get(peer)  # its connection may end in between
+            if caller is None:
+                self._front.fail(call, *_NOT_RELAYED)
+                return
+            peer, shown = caller
+        context = of_event_thread("GRPC", peer, metadata, 0 if remaining is None else time_limit_ms(remaining), shown)
+        if self._recorded is not None:
+            self._recorded.begin(call, self._paths[method], context, len(payload))
         try:
             if len(payload) > self._max_request_bytes or (remaining is not None and remaining <= 0):
-                raise self._refusal(payload)
-            timeout_ms = 0 if remaining is None else time_limit_ms(remaining)
-            reply = self._handlers[method](payload, RequestContext("GRPC", peer, metadata, timeout_ms, True))
+                raise errors.unasked(len(payload), self._max_request_bytes)
+            reply = self._handlers[method](payload, context)
             if isinstance(reply, bytes):
-                self._respond(call, reply)
-            elif isinstance(reply, Call) and reply.plan.run.inline_for(reply.tensors):
+                if len(reply) <= LARGE_BYTES:
+                    self._answers.respond(call, reply)
+                else:
+                    self._respond(call, reply)
+            elif isinstance(reply, Call) and reply.inline:
                 self._short(call, method, reply)
             else:
                 self._long(call, method, reply)
@@ -175,9 +212,7 @@ class NativeTransport:
             self._joined.add(reply, lambda outcome: self._settle(call, method, outcome))
             return
         body = reply.at_once()
-        if body is not None and len(body) <= LARGE_BYTES:
-            self._answers.respond(call, body)
-        elif body is not None:
+        if body is not None:
             self._respond(call, body)
         else:
             self._long(call, method, reply)
@@ -210,43 +245,25 @@ class NativeTransport:
         except Exception as error:  # noqa: BLE001 - as in ``_call``
             self._fail(call, method, error)
 
-    def _refusal(self, payload: bytes) -> ServingError:
-        """Why grpcio would not ask a handler either."""
-        if len(payload) > self._max_request_bytes:
-            return _too_large(len(payload), self._max_request_bytes)
-        return ServingError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
-
     def _cancel(self, call: int) -> None:
-        waiting, held = self._waiting.get(call), self._held.pop(call, None)
+        if self._recorded is not None:
+            self._recorded.gone(call)
+        waiting = self._waiting.get(call)
         if waiting is not None:
             waiting.cancel()
-        elif held is not None:
-            abandoned(held.reply)
+        else:
+            self._held.give_up(call)
 
     def _long(self, call: int, method: int, reply: Call | LongCall) -> None:
         """Start a long call, or hold it while as many run as may. What has its own bounds takes no thread to wait."""
         if reply.bounded:
             self._begin(call, method, reply, counted=False)
-        elif not self._held and self._running.has_begun(reply):
+        elif not self._held.calls and self._running.has_begun(reply):
             self._begin(call, method, reply)
         else:
-            self._held[call] = _Held(method, reply, time.monotonic() + self._running.hold_seconds)
+            self._held.hold(call, method, reply)
 
-    def _try_held(self, now: float) -> None:
-        """Start what is held, in its order and as far as there is room; refuse what was held for long enough."""
-        while self._held:
-            call, (method, reply, until) = next(iter(self._held.items()))
-            short = isinstance(reply, Call) and reply.inline
-            begun = not short and self._running.has_begun(reply)
-            if not short and not begun and now < until:
-                return
-            del self._held[call]
-            if short or begun:
-                self._start_held(call, method, reply, short=short)
-            else:
-                self._fail(call, method, refused(reply))
-
-    def _start_held(self, call: int, method: int, reply: Call | LongCall, *, short: bool) -> None:
+    def _start_held(self, call: int, method: int, reply: Call | LongCall, short: bool) -> None:
         try:
             if short and isinstance(reply, Call):
                 self._short(call, method, reply)
@@ -254,12 +271,6 @@ class NativeTransport:
                 self._begin(call, method, reply)
         except Exception as error:  # noqa: BLE001 - as in ``_call``
             self._fail(call, method, error)
-
-    def _refuse_held(self) -> None:
-        """The front is closed: there is nobody to answer, but versions to let go of."""
-        for held in self._held.values():
-            refused(held.reply)
-        self._held.clear()
 
     def _begin(self, call: int, method: int, reply: Call | LongCall, *, counted: bool = True) -> None:
         """Start a call that was counted in, or one that need not be."""
@@ -290,13 +301,8 @@ class NativeTransport:
         if isinstance(error, ServingError):
             failed: Status = errors.status(error)
         else:
-            logger.error("Answering %s failed", self._paths[method], exc_info=error)
+            context = self._recorded.context_of(call) if self._recorded is not None else None
+            logger.error("Answering %s failed", self._paths[method], exc_info=error, extra=named(context))
             failed = errors.INTERNAL
-        self._answers.fail(call, failed.code, failed.details)
-
-
-def _too_large(size: int, limit: int) -> ServingError:
-    return ServingError(
-        Code.RESOURCE_EXHAUSTED,
-        f"Received message larger than max ({size} vs. {limit}); --max_request_bytes sets the limit",
-    )
+        metadata = tuple([pair for pair in failed.metadata if pair[0] != errors.PUSHBACK]) if failed.metadata else None
+        self._answers.fail(call, failed.code, failed.details, metadata)

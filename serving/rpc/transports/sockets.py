@@ -79,9 +79,12 @@ class Connection:
 
 
 class ServerSockets:
-    """Listeners and connections of the server that listens on ``addresses``: ports, and paths of UNIX sockets."""
+    """Listeners and connections of the server that listens on ``addresses``: hosts with ports, paths of UNIX sockets.
 
-    def __init__(self, addresses: Iterable[int | str]) -> None:
+    ``::`` is every host, ``0.0.0.0`` every one of IPv4.
+    """
+
+    def __init__(self, addresses: Iterable[tuple[str, int] | str]) -> None:
         self._addresses = frozenset(addresses)
 
     def connections(self, beside: Collection[int] = ()) -> Iterator[Connection]:
@@ -93,6 +96,11 @@ class ServerSockets:
     def taken(self) -> int:
         """How many bytes the peers of all connections have taken that are open now."""
         return sum(connection.sent().bytes or 0 for connection in self.connections())
+
+    def listeners(self) -> list[socket.socket]:
+        """Those that listen now: copies, which are the caller's to close."""
+        # Not by the method ``dup``, which makes the server's own wait.
+        return [socket.socket(fileno=os.dup(copy.fileno())) for _, _, copy in self._own() if _listens(copy)]
 
     def stop_new_connections(self) -> None:
         """Begin no handshake any more; those that have begun are finished. Local clients have none."""
@@ -129,10 +137,14 @@ class ServerSockets:
                         yield descriptor, inode, copy
 
     def _is_own(self, copy: socket.socket) -> bool:
-        """Accepted connections have the address of their listener."""
+        """Accepted connections have the address of their listener, or one that it stands for."""
         if copy.family == socket.AF_UNIX:
             return copy.getsockname() in self._addresses
-        return copy.family in (socket.AF_INET, socket.AF_INET6) and copy.getsockname()[1] in self._addresses
+        if copy.family not in (socket.AF_INET, socket.AF_INET6):
+            return False
+        host, port = copy.getsockname()[:2]
+        stand_in = "0.0.0.0" if copy.family == socket.AF_INET else "::"  # noqa: S104 - compared with, not bound to
+        return not self._addresses.isdisjoint(((host.partition("%")[0], port), (stand_in, port), ("::", port)))
 
 
 def _numbers() -> list[int]:

@@ -7,6 +7,7 @@ It prints a JSON list of milliseconds for each line.
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from tests.bench.baselines.bare_engine import BareModel, Floats
 
 
-def call_times(model: BareModel, x: Floats, seconds: float) -> list[float]:
+def call_times(model: Callable[[Floats], object], x: Floats, seconds: float) -> list[float]:
     """Milliseconds of each call that began within ``seconds``; at least one."""
     times: list[float] = []
     end = time.perf_counter() + seconds
@@ -25,9 +26,8 @@ def call_times(model: BareModel, x: Floats, seconds: float) -> list[float]:
     return times
 
 
-def main() -> None:
-    """Load, call once, say so with an empty list, and then do as stdin says."""
-    model, x = BareModel(Path(sys.argv[1])), np.load(sys.argv[2])
+def follow(model: Callable[[Floats], object], x: Floats) -> None:
+    """Call once, say so with an empty list, and then do as stdin says."""
     model(x)
     print("[]", flush=True)
     for line in sys.stdin:
@@ -35,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    follow(BareModel(Path(sys.argv[1])), np.load(sys.argv[2]))

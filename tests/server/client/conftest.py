@@ -1,7 +1,7 @@
 """A running server for the client's tests, behind each gRPC transport, and the two clients as one way to ask."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,24 @@ def server(request: pytest.FixtureRequest, models: Path, tmp_path_factory: pytes
         yield started
     assert started.process.returncode == 0, started.output
     assert "Traceback" not in "".join(started.output)
+
+
+@pytest.fixture(scope="package")
+def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server of the same models, for what is the same behind either transport."""
+    config = write_model_config(
+        tmp_path_factory.mktemp("config") / "models.config",
+        {name: models / name for name in SERVED},
+        labels={"labels": {"stable": 1}},
+    )
+    with ServerProcess([f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models"]) as started:
+        yield started
+
+
+@pytest.fixture
+def at(served: ServerProcess) -> Mapping[str, str]:
+    """That server, as the environment of ``serving-client`` names it."""
+    return {"SERVING_ADDRESS": f"localhost:{served.grpc_port}"}
 
 
 @pytest.fixture

@@ -89,7 +89,8 @@ def compare_messages() -> dict[str, Any]:
     from google.protobuf import descriptor_pool
 
     pool = descriptor_pool.Default()
-    names = mirrored(PROTO.read_text())
+    named = mirrored(PROTO.read_text()).items()
+    names = {ours: official for ours, official in named if not official.startswith("inference.")}
     found: list[str] = []
     for ours, name in names.items():
         if ours == "DataType":

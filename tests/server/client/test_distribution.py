@@ -80,7 +80,7 @@ def test_no_file_is_in_both(wheels: Mapping[str, Path]) -> None:
     """The client's wheel has the client, the server's everything else of the package."""
     client, server = files(wheels["client"]), files(wheels["server"])
     kept = {".py", ".proto", ".binpb", ".typed"}
-    source = {path.relative_to(ROOT).as_posix() for path in CLIENT.iterdir() if path.suffix in kept}
+    source = {path.relative_to(ROOT).as_posix() for path in CLIENT.rglob("*") if path.suffix in kept}
     assert client == source
     assert {"serving/__init__.py", "serving/cli.py", "serving/rpc/routes.py", "serving/protos.binpb"} <= server
     assert not [name for name in server if name.startswith("serving/client")]
@@ -126,6 +126,27 @@ def test_client_alone(wheels: Mapping[str, Path], libraries: Path, tmp_path: Pat
     """With numpy, grpcio, protobuf and nothing else it calls a server."""
     directory = installed(tmp_path, wheels["client"])
     assert run([directory, libraries], PREDICT, f"localhost:{server.grpc_port}") == "[1.5 2. ]\nFalse False\n"
+
+
+def test_command_alone(wheels: Mapping[str, Path], libraries: Path, tmp_path: Path, server: ServerProcess) -> None:
+    """The distribution has the command, which needs nothing else either; images say what they need."""
+    directory = installed(tmp_path, wheels["client"])
+    (entry,) = directory_entries(wheels["client"])
+    assert entry == "serving-client = serving.client.terminal.main:command"
+    code = "from serving.client.terminal.main import command; sys.argv[0] = 'serving-client'; command()"
+    at = ("--server", f"localhost:{server.grpc_port}")
+    assert "AVAILABLE" in run([directory, libraries], code, "status", "half_plus_three", *at)
+    (tmp_path / "x.json").write_text("[1]")
+    given = ("predict", "half_plus_three", "--input", str(tmp_path / "x.json"), *at)
+    assert run([directory, libraries], code, *given) == "y  float32[1]\n[3.5]\n"
+
+
+def directory_entries(wheel: Path) -> list[str]:
+    """The commands that a wheel brings."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
+        lines = archive.read(name).decode().split()
+    return [" ".join(lines[1:])]
 
 
 def test_libraries_are_only_those(libraries: Path) -> None:

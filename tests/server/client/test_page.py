@@ -1,5 +1,6 @@
 """docs/client.md: its Python, run from the first block to the last, prints what the page says."""
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from tests.support.server_process import ServerProcess
 pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[3]
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "client.md").read_text(), re.MULTILINE | re.DOTALL)
+PAGE = (ROOT / "docs" / "client.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+(CONSOLE,) = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SAID = re.findall(r"^ *print\(.*\)  # (.*)$", "".join(BLOCKS), re.MULTILINE)
 
 
@@ -47,3 +50,23 @@ def test_every_print_is_held() -> None:
     """No line of the page prints without saying what."""
     assert len(SAID) == "".join(BLOCKS).count("print(")
     assert len(SAID) > 10
+
+
+def test_terminal_prints_what_it_says(directory: Path, tmp_path: Path) -> None:
+    """What stands below each command."""
+    (tmp_path / "serving-client").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m serving.client "$@"\n')
+    (tmp_path / "serving-client").chmod(0o755)
+    commands = re.findall(r"^\$ (.*)$", CONSOLE, re.MULTILINE)
+    with ServerProcess([f"--model_config_file={directory}/models/half_plus.config"]) as server:
+        environment = {
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "SERVING_ADDRESS": f"localhost:{server.grpc_port}",
+        }
+        printed = ""
+        for command in commands:
+            result = subprocess.run(
+                command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            )
+            printed += f"$ {command}\n{result.stdout}{result.stderr}"
+    assert printed == CONSOLE

@@ -32,10 +32,10 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = _pem(self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None)))
 
-    def identity(self, name: str = HOST) -> Identity:
-        """A new identity that this authority vouches for."""
+    def identity(self, name: str = HOST, *others: x509.GeneralName) -> Identity:
+        """A new identity that this authority vouches for; its name is common name and DNS name."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(_name(name), key, x509.SubjectAlternativeName([x509.DNSName(name)]))
+        certificate = self._sign(_name(name), key, x509.SubjectAlternativeName([x509.DNSName(name), *others]))
         return Identity(key=key_pem(key, serialization.NoEncryption()), certificate=_pem(certificate))
 
     def _sign(

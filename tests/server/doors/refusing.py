@@ -12,6 +12,7 @@ from serving.core.model_spec import ModelSpec
 from serving.errors import Code, ServingError
 from serving.host.cpus import usable_cpus
 from serving.inference.context import RequestContext
+from serving.inference.principal import Right
 from serving.server import run
 from serving.settings import parse
 from serving.telemetry import log
@@ -22,7 +23,12 @@ TEXT = "Expected the team of the model in x-team"
 
 
 def admit(context: RequestContext, address: ModelSpec, size: int) -> None:
-    """Half plus two, the classifier and what is for no model are for team ``a``; anybody may ask for the others."""
+    """Half plus two, the classifier and what is for no model are for team ``a``; anybody may ask for the others.
+
+    Everybody may see the metrics.
+    """
+    if context.right is Right.METRICS:
+        return
     team = context.headers.get("x-team")
     tell(context, address, size)
     if address.name in GUARDED and team != "a":
@@ -41,6 +47,7 @@ def tell(context: RequestContext, address: ModelSpec, size: int) -> None:
         "timeout_ms": context.timeout_ms,
         "address": address,
         "size": size,
+        "certificate": context.certificate_names,
         "thread": threading.current_thread().name,
     }
     os.write(sys.stdout.fileno(), f"\n{ASKED}{json.dumps(seen)}\n".encode())

@@ -3,7 +3,7 @@
 import gzip
 import socket
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from serving.protos import PredictResponse
 from tests.server.doors.clients import GrpcClient, RefusedError, Target, floats, predict_request
-from tests.server.doors.conftest import Servers
+from tests.server.doors.conftest import Servers, carried_by
 from tests.support.frames import (
     CANCEL,
     CONTINUATION,
@@ -47,24 +47,18 @@ OPENED = 3000
 MORE_WINDOW = (1_000_000).to_bytes(4, "big")
 
 
+pytestmark = pytest.mark.usefixtures("others_are_answered")
+
+
+@pytest.fixture(scope="module", params=["grpcio", "native", "tls"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Also the native transport behind TLS."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
 def server(transport: str, servers: Servers) -> ServerProcess:
     return servers(transport)
-
-
-@pytest.fixture(scope="module")
-def client(server: ServerProcess) -> Iterator[GrpcClient]:
-    """Somebody who does everything right."""
-    made = GrpcClient(server)
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def others_are_answered(client: GrpcClient) -> Iterator[None]:
-    """Whatever a test did, the next call of somebody else is answered."""
-    yield
-    assert client.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
 
 
 def answer(connection: Http2Connection, stream: int) -> bytes:
@@ -93,7 +87,7 @@ def descriptors(server: ServerProcess) -> int:
 )
 def test_what_is_no_http2_ends_the_connection(server: ServerProcess, data: bytes) -> None:
     """The server closes it once its client sends no more, and says nothing but HTTP/2."""
-    with socket.create_connection(("127.0.0.1", server.grpc_port), 30) as connection:
+    with socket.create_connection(("127.0.0.1", int(server.grpc_port)), 30) as connection:
         connection.sendall(data)
         try:
             connection.shutdown(socket.SHUT_WR)
@@ -138,7 +132,7 @@ def test_deflate(transport: str, server: ServerProcess) -> None:
     with Http2Connection(server.grpc_port) as connection:
         connection.send(call(1, framed(zlib.compress(ONE), 1), grpc_encoding="deflate"))
         data = answer(connection, 1)
-    assert data == b"" if transport == "native" else is_right(data)
+    assert data == b"" if transport != "grpcio" else is_right(data)
 
 
 @pytest.mark.parametrize("size", [6_000, 17_000, 40_000, 1_000_000], ids=str)
@@ -191,11 +185,11 @@ FLOODS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_flood_disturbs_nobody_else(server: ServerProcess, client: GrpcClient, flood: str) -> None:
+def test_flood_disturbs_nobody_else(server: ServerProcess, bystander: GrpcClient, flood: str) -> None:
     """While a client floods its connection others are answered; it may be cut off, or told to slow down."""
     with Http2Connection(server.grpc_port) as connection:
         connection.send(FLOODS[flood]())
-        assert client.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
+        assert bystander.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
 
 
 def _reset_at_once(stream: int) -> bytes:
@@ -206,43 +200,43 @@ def _without_a_message(stream: int) -> bytes:
     return frame(HEADERS, END_HEADERS, stream, call_headers())
 
 
-@pytest.mark.parametrize("transport", ["native"], indirect=True)
+@pytest.mark.parametrize("transport", ["native", "tls"], indirect=True)
 @pytest.mark.parametrize("begin", [_reset_at_once, _without_a_message])
-def test_calls_that_are_none(server: ServerProcess, client: GrpcClient, begin: Callable[[int], bytes]) -> None:
+def test_calls_that_are_none(server: ServerProcess, bystander: GrpcClient, begin: Callable[[int], bytes]) -> None:
     """They end in the front. With grpcio each holds a thread until it ends, and others may be refused meanwhile."""
     with Http2Connection(server.grpc_port) as connection:
         connection.send(b"".join(begin(stream) for stream in range(1, 2 * OPENED, 2)))
-        assert client.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
+        assert bystander.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
 
 
-def test_clients_that_do_not_read(server: ServerProcess, client: GrpcClient) -> None:
+def test_clients_that_do_not_read(server: ServerProcess, bystander: GrpcClient) -> None:
     """Their answers wait for them and hold up nobody; each gets its own once it reads."""
     with ExitStack() as stack:
         stalled = [stack.enter_context(Http2Connection(server.grpc_port, NO_WINDOW)) for _ in range(STALLED)]
         for connection in stalled:
             connection.send(call(1, framed(ONE)))
-        assert client.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
+        assert bystander.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
         for connection in stalled:
             connection.send(frame(WINDOW_UPDATE, 0, 1, MORE_WINDOW))
         assert all(is_right(answer(connection, 1)) for connection in stalled)
 
 
-def test_many_calls_of_one_client(client: GrpcClient) -> None:
+def test_many_calls_of_one_client(bystander: GrpcClient) -> None:
     """More than the streams that a connection may have: the others wait for their turn, and all are answered."""
-    method = client.channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
+    method = bystander.channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
     calls = [method.future(b"\x0a\x11\x0a\x0fhalf_plus_three", timeout=60) for _ in range(MANY)]
     assert len({bytes(each.result()) for each in calls}) == 1
 
 
-def test_idle_connections(server: ServerProcess, client: GrpcClient) -> None:
+def test_idle_connections(server: ServerProcess, bystander: GrpcClient) -> None:
     """Hundreds that do nothing cost their descriptors, which are given back when they close."""
-    client.predict(TARGET, {"x": floats(1)})
+    bystander.predict(TARGET, {"x": floats(1)})
     before = descriptors(server)
     with ExitStack() as stack:
         idle = [stack.enter_context(Http2Connection(server.grpc_port)) for _ in range(IDLE)]
         assert all(connection.answers_ping() for connection in idle)
         assert descriptors(server) >= before + IDLE
-        assert client.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
+        assert bystander.predict(TARGET, {"x": floats(1)})["y"].tolist() == [3.5]
     wait_until("the descriptors are given back", lambda: descriptors(server) <= before)
 
 
@@ -268,15 +262,16 @@ CUT = frame(HEADERS, END_HEADERS, 1, call_headers()) + frame(DATA, 0, 1, SLOW[:2
 ENDS = {"reset": _reset, "close": _close, "half close": _half_close, "cancel": _cancel}
 
 
-def test_lost_calls_do_not_hold_up_a_drain(transport: str, model_config: Path) -> None:
+def test_lost_calls_do_not_hold_up_a_drain(transport: str, model_config: Path, tmp_path: Path) -> None:
     """However a client went away, in the middle of a message or of its call, the server does not wait for it."""
+    carrier, trust = carried_by(transport, tmp_path / "config")
     flags = (
-        f"--grpc_transport={transport}",
+        *carrier,
         f"--model_config_file={model_config}",
         "--allow_version_labels_for_unavailable_models",
         "--drain_grace_seconds=600",
     )
-    with ServerProcess(flags) as server, ExitStack() as stack:
+    with ServerProcess(flags, trust=trust) as server, ExitStack() as stack:
         client = GrpcClient(server)
         for data in (STARTED, CUT):
             for end in ENDS.values():

@@ -97,7 +97,7 @@ def test_answered_as_ever_with_the_header(guarded: Callable[[str], Guarded], way
     outcome, asked = guarded(way.transport).ask(way, "a")
     assert outcome == Outcome("OK")
     (seen,) = asked
-    assert (seen["door"], seen["protocol"], tuple(seen["address"])) == (way.door, "tfs", way.address)
+    assert (seen["door"], seen["protocol"], tuple(seen["address"])) == (way.door, way.protocol, way.address)
     assert seen["team"] == "a"
     assert seen["peer"]
     assert 0 < seen["timeout_ms"] <= START_SECONDS * 1000 + 1000  # a client may round it up to few digits

@@ -21,6 +21,7 @@ PACKAGES = ["grpc.reflection.v1", "grpc.reflection.v1alpha"]
 SERVICES = {
     "tensorflow.serving.PredictionService",
     "tensorflow.serving.ModelService",
+    "inference.GRPCInferenceService",
     *(f"{package}.ServerReflection" for package in PACKAGES),
 }
 

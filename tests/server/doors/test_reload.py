@@ -44,7 +44,7 @@ class Reloading:
 
     def listed(self) -> dict[str, list[str]]:
         """The states of all models' versions, as the REST door has them."""
-        models = json.loads(self.server.rest("GET", "/v1/models")[1])["models"]
+        models = json.loads(self.server.rest("GET", "/v1/models")[1])["states"]
         return {name: [each["state"] for each in model["model_version_status"]] for name, model in models.items()}
 
 
@@ -53,7 +53,12 @@ def reloading(transport: str, models: Path, tmp_path_factory: pytest.TempPathFac
     """A server with one model, ``first``."""
     config = tmp_path_factory.mktemp("config") / "models.config"
     config.write_text("model_config_list {}")
-    flags = (f"--grpc_transport={transport}", f"--model_config_file={config}", "--max_num_load_retries=0")
+    flags = (
+        f"--grpc_transport={transport}",
+        f"--model_config_file={config}",
+        "--max_num_load_retries=0",
+        "--allow_any_base_path",
+    )
     with ServerProcess(flags) as server:
         yield Reloading(server, models)
     assert "Traceback" not in "".join(server.output)
@@ -159,7 +164,12 @@ def test_a_waiting_reload_does_not_hold_up_the_end(models: Path, transport: str,
     """SIGTERM ends the wait with UNAVAILABLE, and the process well before its grace is over."""
     config = tmp_path / "models.config"
     config.write_text("model_config_list {}")
-    flags = (f"--grpc_transport={transport}", f"--model_config_file={config}", "--drain_grace_seconds=50")
+    flags = (
+        f"--grpc_transport={transport}",
+        f"--model_config_file={config}",
+        "--drain_grace_seconds=50",
+        "--allow_any_base_path",
+    )
     with ServerProcess(flags) as server:
         reloading = Reloading(server, models)
         payload = reloading.request(reloading.entry("missing", "no-such-model"))

@@ -1,6 +1,7 @@
 """Every way into the server that a policy has to stand in, each with a request that is answered. No tests."""
 
 import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from tests.support.server_process import START_SECONDS, ServerProcess
 MODEL = "half_plus_two"
 _PREDICT = f"/v1/models/{MODEL}:predict"
 _PREDICTION, _MODEL = "/tensorflow.serving.PredictionService/", "/tensorflow.serving.ModelService/"
+_V2 = "/inference.GRPCInferenceService/"
 _NO_MESSAGE = b"\x12\x05" + b"\xff" * 5
 """Field 2, which is the input of all requests that have one, with bytes that are no message."""
 
@@ -55,6 +57,11 @@ class Way:
     def door(self) -> str:
         """As metrics and policies call it."""
         return "REST" if self.name.startswith("REST") else "GRPC"
+
+    @property
+    def protocol(self) -> str:
+        """As policies call it."""
+        return "open_inference" if self.name.startswith("REST v2") else "tfs"
 
 
 def rest(method: str, target: str, kind: str = JSON, *more: str, chunked: bool = False) -> Send:
@@ -130,6 +137,22 @@ def _predict(name: str, transport: str) -> Way:
     )
 
 
+def _model_infer(transport: str) -> Way:
+    made = message("inference.ModelInferRequest")(model_name=MODEL, model_version="123", id="7")
+    made.inputs.add(name="x", datatype="FP32", shape=[1])
+    made.raw_input_contents.append(np.ones(1, np.float32).tobytes())
+    payload = bytes(made.SerializeToString())
+    made.raw_input_contents[0] = b"\0" * 3
+    return Way(
+        name=f"{transport} ModelInfer",
+        send=rpc(_V2 + "ModelInfer"),
+        payload=payload,
+        broken=bytes(made.SerializeToString()),
+        address=(MODEL, 123, None, ""),
+        transport=transport,
+    )
+
+
 def _on_examples(method: str, kind: str, signature: str) -> Way:
     payload = proto(
         f"tensorflow.serving.{kind}", f'model_spec {{ name: "{MODEL}" signature_name: "{signature}" }}{examples()}'
@@ -191,6 +214,8 @@ def _services(transport: str) -> list[Way]:
 
 
 _JSON = b'{"instances": [1.0]}'
+_V2_PATH = f"/v2/models/{MODEL}"
+_V2_BODY = b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [1.0]}]}'
 _ONE = {"x": np.ones(1, np.float32)}
 _SPEC = f'model_spec {{ name: "{MODEL}" }}'
 
@@ -205,8 +230,11 @@ PREDICTS = (
         payload=body_of(PROTOBUF, _ONE),
         broken=_NO_MESSAGE,
     ),
+    Way(name="REST v2", send=rest("POST", f"{_V2_PATH}/infer"), payload=_V2_BODY, broken=_V2_BODY[:-2]),
     _predict("native", "native"),
     _predict("grpcio", "grpcio"),
+    _model_infer("native"),
+    _model_infer("grpcio"),
 )
 OTHERS = (
     *_services("native"),
@@ -215,6 +243,20 @@ OTHERS = (
     _rest_examples("regress"),
     Way(name="REST status", send=rest("GET", f"/v1/models/{MODEL}/labels/none"), address=(MODEL, None, "none", "")),
     Way(name="REST metadata", send=rest("GET", f"/v1/models/{MODEL}/metadata")),
+    *(
+        Way(name=f"REST v2 {what}", send=rest("GET", f"{_V2_PATH}/versions/123{path}"), address=(MODEL, 123, None, ""))
+        for what, path in (("metadata", ""), ("config", "/config"), ("ready", "/ready"), ("statistics", "/stats"))
+    ),
+    *(
+        Way(name=f"REST v2 {what}", send=rest("GET", f"/v2{path}"), address=("", None, None, ""), counted=counted)
+        for what, path, counted in (
+            ("server", "", True),
+            ("live", "/health/live", False),
+            ("server ready", "/health/ready", False),
+            ("all statistics", "/models/stats", True),
+            ("log settings", "/logging", False),
+        )
+    ),
     Way(name="REST models", send=rest("GET", "/v1/models"), address=("", None, None, "")),
     _on_examples("Classify", "ClassificationRequest", "classify_x_to_y"),
     _on_examples("Regress", "RegressionRequest", "regress_x_to_y"),
@@ -231,6 +273,13 @@ OTHERS = (
         payload=proto("tensorflow.serving.GetModelMetadataRequest", _SPEC + 'metadata_field: "signature_def"'),
         counted=False,
     ),
+    Way(
+        name="gRPC v2 metadata",
+        send=rpc(_V2 + "ModelMetadata"),
+        payload=proto("inference.ModelMetadataRequest", f'name: "{MODEL}" version: "123"'),
+        address=(MODEL, 123, None, ""),
+        counted=False,
+    ),
 )
 
 _NUMBERS = b"1.0, " * 200_000 + b"1.0"
@@ -243,6 +292,16 @@ LARGE = (
         name="REST gzip",
         send=rest("POST", _PREDICT, JSON, "Content-Encoding: gzip"),
         payload=gzip.compress(b'{"instances": [%b]}' % _NUMBERS),
+    ),
+    Way(
+        name="REST v2 numbers",
+        send=rest("POST", f"{_V2_PATH}/infer"),
+        payload=_V2_BODY.replace(b"[1.0]", b"[%b]" % _NUMBERS).replace(b"[1]", b"[200001]"),
+    ),
+    Way(
+        name="REST v2 deflate",
+        send=rest("POST", f"{_V2_PATH}/infer", JSON, "Content-Encoding: deflate"),
+        payload=zlib.compress(_V2_BODY),
     ),
     Way(name="REST npy", send=rest("POST", _PREDICT, NPY), payload=body_of(NPY, {"x": np.ones(500_000, np.float32)})),
     Way(name="gRPC Classify", send=rpc(_PREDICTION + "Classify"), payload=classification(1000)),

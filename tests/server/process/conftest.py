@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.doors.conftest import carried_by
 from tests.support.server_process import ServerProcess, write_model_config
 
 Put = Callable[[Path, Path], None]
@@ -25,11 +26,12 @@ def start(transport: str, models: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts servers of a slow and a fast model; by default with more grace than any test waits for."""
     names = ("slow", "half_plus_three")
     config = write_model_config(tmp_path / "models.config", {name: models / name for name in names})
+    carrier, trust = carried_by(transport, tmp_path / "tls")
     with ExitStack() as stack:
 
         def make(*flags: str, grace_seconds: int = 600) -> ServerProcess:
             given = (
-                f"--grpc_transport={transport}",
+                *carrier,
                 f"--model_config_file={config}",
                 f"--drain_grace_seconds={grace_seconds}",
                 "--rest_api_timeout_in_ms=0",
@@ -37,7 +39,7 @@ def start(transport: str, models: Path, tmp_path: Path) -> Iterator[Start]:
                 "--enable_grpc_healthcheck_service",
                 "--tensorflow_inter_op_parallelism=16",  # slow calls keep a thread each; the fast ones need another
             )
-            server = stack.enter_context(ServerProcess((*given, *flags)))
+            server = stack.enter_context(ServerProcess((*given, *flags), trust=trust))
             stack.callback(server.kill)  # only a test that failed has left it running
             stack.callback(lambda: _check_log(server))
             return server
@@ -64,7 +66,7 @@ def put(tmp_path: Path) -> Put:
 def refuses(port: int) -> bool:
     """Whether nobody listens on a port."""
     try:
-        with socket.create_connection(("127.0.0.1", port), 10):
+        with socket.create_connection(("127.0.0.1", int(port)), 10):
             return False
     except ConnectionRefusedError:
         return True

@@ -38,9 +38,7 @@ async def rest() -> None:
     """Start, answer one request, stop."""
     metrics, workers = ServingMetrics(), Workers(1)
     service = request_layer(Manager(), metrics=metrics, workers=workers)
-    app = RestApp(
-        apis(service, as_content=False, exact_digits=False), lambda: True, metrics, cors=False, max_request_bytes=1000
-    )
+    app = RestApp(apis(service, as_content=False, exact_digits=False), lambda: True, metrics, max_request_bytes=1000)
     door = RestDoor(app, 0, 1000)
     await door.start()
     app.open()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import numpy as np
+import pytest
 
 from serving.protos import HealthCheckResponse, PredictRequest, PredictResponse, TensorProto
 from tests.server.doors.clients import Target, floats, from_proto, predict_request
@@ -27,6 +28,7 @@ from tests.support.frames import (
     frame,
     framed,
 )
+from tests.support.secure import SecurePort, channel, secure_path
 from tests.support.server_process import START_SECONDS, wait_until
 
 WAIT = Target(model="slow", signature="wait")
@@ -40,6 +42,12 @@ NO_ERROR = (RST_STREAM, bytes(4))
 
 CALLERS = 8
 WINDOW = (2**30).to_bytes(4, "big")
+
+
+@pytest.fixture(params=["grpcio", "native", "tls"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Also the native transport behind TLS."""
+    return str(request.param)
 
 
 def waits(milliseconds: float, numbers: int = 1) -> bytes:
@@ -116,7 +124,7 @@ def test_clients_move_on_without_an_error(start: Start) -> None:
         stack.callback(ended.set)
         # A client makes an authority of two addresses that the native transport does not take.
         options = (("grpc.default_authority", "localhost"),)
-        channels = [stack.enter_context(grpc.insecure_channel(target, options)) for _ in range(2)]
+        channels = [stack.enter_context(channel(target, first.grpc_port, options)) for _ in range(2)]
         asking = [pool.submit(ask, channels[number % 2]) for number in range(CALLERS)]
         more()
         slow = channels[0].unary_unary(PREDICT).future(waits(3000)[5:], timeout=START_SECONDS)
@@ -208,6 +216,8 @@ def test_unix_socket(start: Start, tmp_path: Path) -> None:
     """As on the port, where both are served: GOAWAY at once, answers, and nobody listens any more."""
     path = str(tmp_path / "socket")
     server = start(f"--grpc_socket_path={path}")
+    if isinstance(server.grpc_port, SecurePort):
+        path = secure_path(path, server.grpc_port.trust)
     with Http2Connection(path) as connection, Http2Connection(server.grpc_port) as other:
         connection.send(call(1, waits(5000)))
         assert answers(connection, 3)

@@ -6,10 +6,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from serving.access.making import make_key
+from serving.host.addresses import everywhere, shown
 from tests.server.doors.clients import GrpcClient, RestClient, Target, floats
 from tests.server.process.conftest import Put, lines, refuses
 from tests.support.ports import free_port
@@ -29,6 +32,13 @@ def start(*flags: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=50,
     )
+
+
+def says(server: ServerProcess, method: str, path: str, text: str) -> bool:
+    """Whether the answer is that the service is unavailable, and why."""
+    status, body = server.rest(method, path, b"{}")
+    assert status == 503
+    return bool(json.loads(body) == {"error": text})
 
 
 def answers_at_both_doors(server: ServerProcess) -> bool:
@@ -65,6 +75,7 @@ def test_ports_are_closed_until_the_models_are_there(models: Path, tmp_path: Pat
 def test_rest_port_that_opens_early(models: Path, tmp_path: Path, put: Put, transport: str) -> None:
     """With the flag REST answers probes and tells everyone else to wait; the gRPC port is closed all the same."""
     base, grpc_port, rest_port = tmp_path / "base", free_port(), free_port()
+    (tmp_path / "digits").mkdir()
     flags = (
         f"--grpc_transport={transport}",
         f"--model_base_path={base}",
@@ -77,13 +88,17 @@ def test_rest_port_that_opens_early(models: Path, tmp_path: Path, put: Put, tran
         server.rest_port = rest_port
         assert server.rest("GET", "/healthz/live") == (200, b"live\n")
         assert server.rest("GET", "/healthz/ready") == (503, b"not ready\n")
+        assert server.rest("GET", "/v2/health/live") == (200, b'{"live":true}')
+        waits = f"{STILL_LOADING}. Waiting for {base}, which does not exist; {tmp_path} has digits"
         for method, path in (
             ("GET", "/v1/models/default"),
             ("POST", "/v1/models/default:predict"),
             ("GET", "/v1/models"),
+            ("GET", "/v2/health/ready"),
+            ("GET", "/v2/nothing"),
+            ("POST", "/v2/models/default/infer"),
         ):
-            status, body = server.rest(method, path, b"{}")
-            assert (status, json.loads(body)) == (503, {"error": STILL_LOADING})
+            wait_until(f"{method} {path} says why", partial(says, server, method, path, waits))
         assert refuses(grpc_port)
 
         put(models / "half_plus_three" / "1", base / "1")
@@ -193,7 +208,7 @@ def test_grpc_port_that_is_taken_ends_the_start(models: Path, transport: str) ->
         assert second.returncode == 255
         assert re.search(
             rf"^Failed to start server\. Error: INVALID_ARGUMENT: Failed to BuildAndStart gRPC server: "
-            rf"cannot listen on 0\.0\.0\.0:{first.grpc_port}.*--port",
+            rf"cannot listen on {re.escape(shown(everywhere()[0], first.grpc_port))}: .*--port",
             second.stdout,
             re.MULTILINE,
         )
@@ -260,6 +275,7 @@ def test_signal_during_the_start(tmp_path: Path, early: bool) -> None:
 UNWANTED = (
     *("tensorflow", "keras", "multiprocessing", "unittest", "xml", "sqlite3", "pydoc", "doctest", "pdb", "curses"),
     *("setuptools", "pkg_resources", "pytest", "docker", "numpy.testing", "numpy.f2py", "google.protobuf.json_format"),
+    "serving.doctor",
 )
 """Modules, with all that is in them, that take time and memory and are of no use to a server."""
 
@@ -272,6 +288,20 @@ print("imported:", sorted(name for name in sys.modules if (name + ".").startswit
 print("thresholds:", gc.get_threshold(), "frozen:", gc.get_freeze_count() > 10_000, flush=True)
 sys.exit(status)
 """
+
+
+def test_rest_port_that_opens_early_names_no_files_to_strangers(tmp_path: Path) -> None:
+    """Where requests need keys, what is waited for is told by the log alone."""
+    keys = tmp_path / "keys.json"
+    make_key("reader", "read", "", str(keys))
+    flags = (f"--model_base_path={tmp_path / 'base'}", "--rest_api_open_early", f"--api_keys_file={keys}")
+    rest_port = free_port()
+    with ServerProcess((*flags, f"--rest_api_port={rest_port}"), wait=False) as server:
+        server.rest_port = rest_port
+        server.wait_for("--doctor says: model default: ")  # later than what is waited for is told
+        assert says(server, "GET", "/v1/models", STILL_LOADING)
+        server.terminate()
+        assert server.wait() == 0
 
 
 def test_state_at_the_end(models: Path, transport: str) -> None:

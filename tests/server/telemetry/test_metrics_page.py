@@ -50,7 +50,15 @@ def test_query_is_refused(server: ServerProcess, suffix: str) -> None:
     assert body == f"Unexpected path: {PAGE}{suffix}. Should be {PAGE}".encode()
 
 
-@pytest.mark.parametrize("target", [f"{PAGE}/", f"{PAGE}x", "/monitoring", "/metrics"])
+@pytest.mark.parametrize("target", ["/metrics", "/metrics?name=x"])
+def test_page_is_also_where_others_have_it(server: ServerProcess, target: str) -> None:
+    """The same page, whatever the query: that is what is asked without any configuration."""
+    status, content_type, body = exchange(server, "GET", target)
+    assert (status, content_type) == (200, "text/plain")
+    assert b"# TYPE :tensorflow:serving:request_count counter" in body
+
+
+@pytest.mark.parametrize("target", [f"{PAGE}/", f"{PAGE}x", "/monitoring", "/metrics/", "/metricsx"])
 def test_other_paths_are_not_found(server: ServerProcess, target: str) -> None:
     """Only the exact path is the page."""
     assert server.rest("GET", target)[0] == 404
@@ -79,6 +87,20 @@ def test_reload_tells_increases(models: Path, tmp_path: Path) -> None:
     }
 
 
+def test_without_a_file_the_page_is_there(models: Path) -> None:
+    """A REST port is enough."""
+    with ServerProcess([f"--model_base_path={models / 'half_plus_three'}"]) as running:
+        assert [running.rest("GET", target)[0] for target in (PAGE, "/metrics")] == [200, 200]
+
+
+@pytest.mark.parametrize("text", ["prometheus_config { enable: false }", "prometheus_config { }"])
+def test_file_turns_the_page_off(models: Path, tmp_path: Path, text: str) -> None:
+    """At both paths, also if it does not say that it turns it on."""
+    flags = [f"--model_base_path={models / 'half_plus_three'}", monitoring(tmp_path, text)]
+    with ServerProcess(flags) as running:
+        assert [running.rest("GET", target)[0] for target in (PAGE, "/metrics")] == [404, 404]
+
+
 def test_path_of_ones_own(models: Path, tmp_path: Path) -> None:
     """The configured path is the page, also among the API's, and the default one is not."""
     text = 'prometheus_config { enable: true path: "/v1/metrics" }'
@@ -87,7 +109,7 @@ def test_path_of_ones_own(models: Path, tmp_path: Path) -> None:
         assert ':serving:version_state{model_name="default",version="1",state="AVAILABLE"}' in points(
             running, "/v1/metrics"
         )
-        assert running.rest("GET", PAGE)[0] == 404
+        assert [running.rest("GET", target)[0] for target in (PAGE, "/metrics")] == [404, 200]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import pytest
 
 from serving.core.servable import Servable
 from serving.optimizing.cache import Cache
+from serving.optimizing.choice import Engine
+from serving.optimizing.policy import Policy
 from tests.conftest import made_by
-from tests.server.tensorflow.optimizing import SCRIPT, stage, through
+from tests.server.tensorflow.optimizing import OPENVINO, POLICY, SCRIPT, engines, stage, through
 
 
 @pytest.fixture(scope="session")
@@ -19,13 +21,27 @@ def directory(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
-    """One cache for all of them: a child takes seconds."""
+    """One cache for all of them: the processes take seconds."""
     return Cache(tmp_path_factory.mktemp("optimized"), "this CPU")
 
 
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param((POLICY, Engine.TENSORFLOW), id="TensorFlow"),
+        pytest.param((OPENVINO, Engine.OPENVINO), id="OpenVINO"),
+    ],
+)
+def tried(request: pytest.FixtureRequest) -> tuple[Policy, Engine]:
+    """Each engine that is tried alone, and what then runs the model."""
+    policy, engine = request.param
+    return policy, engine
+
+
 @pytest.fixture(scope="session")
-def optimized(directory: Path, cache: Cache) -> Iterator[Servable]:
-    """The model ``images`` on its optimised graph."""
-    with through(stage(cache), directory / "images" / "1") as (plain, servable):
-        assert servable is not plain
+def optimized(directory: Path, cache: Cache, tried: tuple[Policy, Engine]) -> Iterator[Servable]:
+    """The model ``images`` on another engine."""
+    policy, engine = tried
+    with through(stage(cache, policy=policy), directory / "images" / "1") as servable:
+        assert engines(servable) == {engine}
         yield servable

@@ -2,8 +2,9 @@
 
 usage: make_optimizable.py DIR
 
-DIR/images/1 folds and packs: convolutions and normalisations. DIR/texts/1 takes strings.
-DIR/counting/1 is the first with a counter in it, DIR/two_inputs/1 has signatures with different inputs.
+DIR/images/1 folds and packs: convolutions and normalisations. DIR/texts/1 takes the bytes of images, DIR/tensors/1 a
+serialised tensor. DIR/counting/1 is the first with a counter in it. DIR/two_inputs/1 has signatures with different
+inputs, DIR/twins/1 two that do the same.
 """
 
 import os
@@ -48,6 +49,11 @@ class Network:
         x = tf.reshape(tf.io.decode_raw(s, tf.uint8), [-1, _SIZE, _SIZE, 3])
         return {"y": tf.reduce_mean(self._features(tf.cast(x, tf.float32)), [1, 2])}
 
+    def parse(self, s: Any) -> dict[str, Any]:
+        """One output of a string, which is a serialised tensor."""
+        x = tf.reshape(tf.io.parse_tensor(s, tf.float32), [-1, _SIZE, _SIZE, 3])
+        return {"y": tf.reduce_mean(self._features(x), [1, 2])}
+
     def count(self, x: Any) -> dict[str, Any]:
         """One output of images, and how many calls there were."""
         return {"y": self._features(x), "calls": self._module.counter.assign_add(1)}
@@ -61,11 +67,14 @@ def main(directory: Path) -> None:
     network = Network(module)
     module.serve = tf.function(network.serve, input_signature=images)
     module.read = tf.function(network.read, input_signature=texts)
+    module.parse = tf.function(network.parse, input_signature=[tf.TensorSpec([], tf.string, "s")])
     module.count = tf.function(network.count, input_signature=images)
     for name, signatures in {
         "images": {"serving_default": module.serve},
         "texts": {"serving_default": module.read},
+        "tensors": {"serving_default": module.parse},
         "counting": {"serving_default": module.count},
+        "twins": {"serving_default": module.serve, "serve": module.serve},
         "two_inputs": {"serving_default": module.serve, "texts": module.read},
     }.items():
         tf.saved_model.save(module, str(directory / name / "1"), signatures=signatures)

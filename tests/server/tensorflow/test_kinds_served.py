@@ -89,3 +89,10 @@ def test_library_that_cannot_be_loaded_ends_the_start(models: Path, tmp_path: Pa
     with ServerProcess(flags, wait=False) as server:
         assert server.wait() == 255
     assert f"Failed to start server. Error: NOT_FOUND: Custom operations: {library} is not a file\n" in server.output
+
+
+def test_libraries_write_no_lines_of_their_own(server: ServerProcess) -> None:
+    """TensorFlow Lite's tells of its delegate, in a format of its own."""
+    post(server, "lite:predict", {"instances": [1.0]})
+    log = "".join(server.output).partition("Serving over ")[0]
+    assert [line for line in log.splitlines() if "] " not in line[:80]] == []

@@ -1,6 +1,5 @@
 """Which models are optimised, and whether what came of it may be served: the decisions, without a child process."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.core.signature import Signature, TensorInfo
+from serving.core.signature import TensorInfo
 from serving.core.tensor import STORAGE, DataType, Tensor
 from serving.host import cpus
-from serving.optimizing import candidates, comparing, graph_state
-from serving.optimizing.candidates import NotOptimizedError, Sizes, Step
+from serving.optimizing import candidates, comparing
+from serving.optimizing.candidates import NotOptimizedError, Sizes
 from serving.optimizing.examples import made_up
-from serving.protos import MetaGraphDef
 
 MEBIBYTE = 2**20
 
@@ -48,54 +46,11 @@ def test_sizes_that_are_accepted(available: int | None) -> None:
     candidates.check_sizes(Sizes(weights=MEBIBYTE, graph=0, available=available), MEBIBYTE)
 
 
-def signature(inputs: dict[str, str], outputs: dict[str, str], name: str = "s") -> Signature:
-    """A signature of float vectors with these graph tensors."""
-
-    def infos(names: dict[str, str]) -> dict[str, TensorInfo]:
-        return {alias: TensorInfo(name=tensor, dtype=DataType.FLOAT, shape=(-1,)) for alias, tensor in names.items()}
-
-    return Signature(name=name, inputs=infos(inputs), outputs=infos(outputs))
-
-
-def test_one_step_answers_every_signature() -> None:
-    """Signatures that share their inputs share a step; what is there for the loader does not count."""
-    step, names = candidates.one_step(
-        {
-            "a": signature({"x": "x:0", "z": "z:0"}, {"y": "y:0"}),
-            "b": signature({"i": "z:0", "j": "x:0"}, {"y": "y:0", "w": "w:1"}),
-            "__saved_model_init_op": signature({}, {"o": "NoOp"}),
-        }
-    )
-    assert step == Step(("x:0", "z:0"), ("y:0", "w:1"))
-    assert names == ("a", "b")
-
-
-@pytest.mark.parametrize(
-    ("signatures", "reason"),
-    [
-        pytest.param([], "0 different sets of inputs", id="none"),
-        pytest.param([({"x": "x:0"}, {"y": "y:0"}), ({"x": "z:0"}, {"y": "y:0"})], "2 different sets", id="two inputs"),
-        pytest.param([({"x": "x:0"}, {"y": "x:0"})], "an input is also an output", id="identity"),
-        pytest.param([({}, {"y": "y:0"})], "no single tensors", id="no input"),
-        pytest.param([({"x": "x:0"}, {})], "no single tensors", id="no output"),
-        pytest.param([({"x": ""}, {"y": "y:0"})], "no single tensors", id="sparse"),
-        pytest.param([({"x": "x:0", "z": "x:0"}, {"y": "y:0"})], "the same tensor", id="twice"),
-        pytest.param([({"x": "x:1"}, {"y": "y:0"})], "not the first output", id="second output"),
-    ],
-)
-def test_signatures_that_are_refused(signatures: list[tuple[dict[str, str], dict[str, str]]], reason: str) -> None:
-    """Signatures that one step cannot answer."""
-    named = {str(index): signature(*each, name=str(index)) for index, each in enumerate(signatures)}
-    with pytest.raises(NotOptimizedError, match=reason):
-        candidates.one_step(named)
-
-
 def test_short_calls_are_not_worth_it() -> None:
-    """Under a millisecond there is nothing to gain, and nothing to say."""
-    comparing.check_call(0.001)
-    with pytest.raises(NotOptimizedError, match=r"a call takes 0\.99 ms") as raised:
-        comparing.check_call(0.00099)
-    assert raised.value.expected
+    """Under a tenth of a millisecond there is nothing to gain."""
+    comparing.check_call(0.0001)
+    with pytest.raises(NotOptimizedError, match=r"a call takes 0\.09 ms"):
+        comparing.check_call(0.00009)
 
 
 def test_a_gain_of_five_percent_is_wanted() -> None:
@@ -194,82 +149,3 @@ def test_bfloat16(cpuinfo: str, there: bool) -> None:
 def test_cpu_model() -> None:
     """Name and features tell CPUs apart, for the cache."""
     assert cpus.cpu_model("processor\t: 0\nmodel name\t: C 1\nflags\t: a b\nflags\t: c\n") == "C 1; a b"
-
-
-def graph(*nodes: tuple[str, str, list[str]], functions: dict[str, list[str]] | None = None, calls: str = "") -> Any:
-    """A MetaGraphDef of nodes (name, operation, inputs), functions (operations in them), and what ``call`` calls."""
-    made = MetaGraphDef()
-    for name, operation, inputs in nodes:
-        node = made.graph_def.node.add(name=name, op=operation, input=inputs)
-        if operation == "PartitionedCall":
-            node.attr["f"].func.name = calls
-        if operation == "StatelessCase":
-            node.attr["branches"].list.func.add(name=calls)
-    for name, operations in (functions or {}).items():
-        function = made.graph_def.library.function.add()
-        function.signature.name = name
-        for operation in operations:
-            node = function.node_def.add(op=operation)
-            if operation == "PartitionedCall":
-                node.attr["f"].func.name = "inner"
-    return made
-
-
-@pytest.mark.parametrize(
-    ("make", "found"),
-    [
-        pytest.param(lambda: graph(("y", "Add", ["x"]), ("x", "ReadVariableOp", [])), None, id="reads"),
-        pytest.param(lambda: graph(("y", "Add", ["x:1"]), ("x", "RandomUniform", [])), "RandomUniform", id="random"),
-        pytest.param(
-            lambda: graph(("y", "Add", ["^x"]), ("x", "AssignVariableOp", [])), "AssignVariableOp", id="control"
-        ),
-        pytest.param(lambda: graph(("y", "Add", ["x"]), ("x", "Assign", [])), "Assign", id="reference"),
-        pytest.param(lambda: graph(("y", "Add", []), ("x", "AssignVariableOp", ["y"])), None, id="not reached"),
-        pytest.param(lambda: graph(("y", "Mine", [])), "Mine", id="not described"),
-        pytest.param(
-            lambda: graph(("y", "PartitionedCall", []), functions={"f": ["RandomUniform"]}, calls="f"),
-            "RandomUniform",
-            id="called",
-        ),
-        pytest.param(
-            lambda: graph(
-                ("y", "PartitionedCall", []),
-                functions={"f": ["Add", "PartitionedCall"], "inner": ["PartitionedCall", "RandomUniform"]},
-                calls="f",
-            ),
-            "RandomUniform",
-            id="called by what is called",
-        ),
-        pytest.param(
-            lambda: graph(("y", "StatelessCase", []), functions={"f": ["Assign"]}, calls="f"), "Assign", id="branch"
-        ),
-        pytest.param(lambda: graph(("y", "f", []), functions={"f": ["Assign"]}), "Assign", id="function as operation"),
-        pytest.param(lambda: graph(("y", "f", []), functions={"f": ["Add", "f"]}), None, id="recursion"),
-        pytest.param(
-            lambda: graph(("y", "PartitionedCall", []), functions={"g": ["Assign"]}, calls="f"), None, id="not called"
-        ),
-        pytest.param(lambda: graph(("y", "Add", ["x"]), ("x", "Add", ["y"])), None, id="loop"),
-    ],
-)
-def test_state(make: Callable[[], Any], found: str | None) -> None:
-    """An operation that keeps state is found where the tensor depends on it, and only there."""
-    harmless = {"Add", "PartitionedCall", "StatelessCase", "ReadVariableOp"}
-    assert graph_state.operation_with_state(make(), ["y:0"], harmless) == found
-
-
-@pytest.mark.parametrize(
-    ("operation", "expected"),
-    [
-        ("MatMul", True),
-        ("ReadVariableOp", True),
-        ("StatefulPartitionedCall", True),
-        ("AssignVariableOp", False),
-        ("Assign", False),
-        ("RandomUniform", False),
-        ("LookupTableFindV2", False),
-        ("NoSuchOperation", False),
-    ],
-)
-def test_operations_without_state(operation: str, expected: bool) -> None:
-    """TensorFlow's own list says what keeps no state; reading variables is harmless, writing them is not."""
-    assert (operation in graph_state.operations_without_state()) is expected

@@ -2,76 +2,147 @@
 
 import os
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from serving.core.servable import Servable
 from serving.core.signature import TensorInfo
 from serving.core.tensor import DataType
-from serving.errors import ConfigurationError
+from serving.openvino.compiling import Numbers
 from serving.optimizing import optimize_stage
-from serving.optimizing.cache import Cache
-from serving.optimizing.process import Children, Optimized
-from serving.protos import ConfigProto, message
+from serving.optimizing.choice import Engine
+from serving.optimizing.engine_servable import EngineServable
+from serving.optimizing.process import Children, Programs
+from serving.protos import ConfigProto
 from serving.servables.saved_model import SavedModelOptions
 from serving.settings import Settings
-from tests.server.tensorflow.optimizing import load, stage, through
+from serving.telemetry.serving_metrics import ServingMetrics
+from tests.server.tensorflow.optimizing import (
+    OPENVINO,
+    POLICY,
+    children,
+    close_to,
+    doing,
+    engines,
+    images,
+    load,
+    open_files,
+    stage,
+    through,
+)
 from tests.support import FakeServable, servable_id
+from tests.support.models import call, loaded
 
-GraphDef = message("tensorflow.GraphDef")
+BEGIN = "Servable {name: m version: 1}: trying faster ways to run it"
+AS_IT_IS = "Servable {name: m version: 1} is served as it is saved: "
 
-REFUSED = [
-    pytest.param("counting", {}, "the operation AssignAddVariableOp may keep state from call to call", id="state"),
-    pytest.param("two_inputs", {}, "its signatures have 2 different sets of inputs; expected one", id="two inputs"),
-    pytest.param("texts", {}, "there is nothing to compare its answers on; give it warm-up requests", id="strings"),
-    pytest.param("images", {"max_weights_bytes": 2**17}, "more than --optimize_max_weights_bytes=131072", id="large"),
-    pytest.param("images", {"available": 2**20}, "optimising it takes about", id="no memory"),
-    pytest.param("images", {"factor": 1.1}, "it does not pay: ", id="does not pay"),
+BEFORE_TRYING = [
+    pytest.param(
+        "counting",
+        {},
+        "the operation AssignAddVariableOp (AssignAddVariableOp) keeps state from call to call",
+        id="state",
+    ),
     pytest.param(
         "images",
-        {"children": Children(("false",))},
-        "the process that optimises it ended with status ",
-        id="child fails",
+        {"policy": replace(POLICY, max_weights_bytes=2**17)},
+        "more than --optimize_max_weights_bytes=131072",
+        id="large",
+    ),
+    pytest.param("images", {"available": 2**20}, "optimising it takes about", id="no memory"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "reason"), BEFORE_TRYING)
+def test_refused_before_trying(
+    directory: Path, caplog: pytest.LogCaptureFixture, name: str, options: dict[str, Any], reason: str
+) -> None:
+    """What cannot be optimised costs no process; one line says why."""
+    caplog.set_level("INFO", "serving")
+    with through(stage(processes=doing("false"), **options), directory / name / "1") as servable:
+        assert engines(servable) == set()
+    (line,) = caplog.messages
+    assert line.startswith(AS_IT_IS)
+    assert reason in line
+
+
+AFTER_TRYING = [
+    pytest.param(
+        "tensors", {}, "there is nothing to compare its answers on; give it warm-up requests", id="nothing to try"
+    ),
+    pytest.param("images", {"processes": children(1.1)}, "it does not pay: ", id="does not pay"),
+    pytest.param(
+        "images", {"processes": doing("false")}, "the process that optimises it ended with status ", id="child fails"
     ),
 ]
 
 
-@pytest.mark.parametrize(("model", "options", "reason"), REFUSED)
-def test_refused(
-    directory: Path,
-    cache: Cache,
-    optimized: Servable,
-    caplog: pytest.LogCaptureFixture,
-    model: str,
-    options: dict[str, Any],
-    reason: str,
+@pytest.mark.parametrize(("name", "options", "reason"), AFTER_TRYING)
+def test_refused_after_trying(
+    directory: Path, caplog: pytest.LogCaptureFixture, name: str, options: dict[str, Any], reason: str
 ) -> None:
-    """A model that cannot be optimised, or does not gain, is served as it is saved; one line says why."""
+    """What does not gain is served as it is saved; the line that ends the trying says why, and no file stays open."""
     caplog.set_level("INFO", "serving")
-    kept = None if "children" in options else cache
-    with through(stage(kept, **options), directory / model / "1") as (plain, servable):
-        assert servable is plain
-    (line,) = caplog.messages
-    assert line.startswith("Servable {name: m version: 1} is served as it is saved: ")
-    assert reason in line
+    load(directory / name / "1").close()  # the first load opens what stays
+    before = open_files()
+    with through(stage(**options), directory / name / "1") as servable:
+        assert engines(servable) == set()
+    began, ended = caplog.messages
+    assert began.startswith(BEGIN)
+    assert ended.startswith(AS_IT_IS)
+    assert reason in ended
+    assert open_files() == before
 
 
-@pytest.mark.parametrize(
-    ("model", "first"),
-    [pytest.param("", 100.0, id="no weights"), pytest.param("images", 1e-4, id="short calls")],
-)
-def test_small_models_are_passed_over_in_silence(
-    models: Path, directory: Path, caplog: pytest.LogCaptureFixture, model: str, first: float
-) -> None:
-    """What has nothing to gain costs no child and no line in the log."""
-    path = directory / model / "1" if model else models / "half_plus_two" / "123"
+def test_each_signature_is_tried(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Signatures with different inputs are optimised each for itself, and each is named."""
     caplog.set_level("INFO", "serving")
-    with through(stage(children=Children(("false",)), first=first), path) as (plain, servable):
-        assert servable is plain
+    path = directory / "two_inputs" / "1"
+    with through(stage(), path) as servable, loaded(path) as saved:
+        assert engines(servable) == {Engine.TENSORFLOW}
+        assert close_to(call(servable, {"x": images(2)}), call(saved, {"x": images(2)}))
+    assert "is optimised: serving_default: TensorFlow's optimised graph" in caplog.messages[1]
+    assert "; texts: TensorFlow's optimised graph" in caplog.messages[1]
+
+
+def test_small_models_are_passed_over_in_silence(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What has few weights costs no process and no line in the log."""
+    caplog.set_level("INFO", "serving")
+    with through(stage(processes=doing("false")), models / "half_plus_two" / "123") as servable:
+        assert not isinstance(servable, EngineServable)
     assert caplog.messages == []
+
+
+def test_short_calls_are_left_as_they_are(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where a call takes next to nothing, nothing can be gained; who was told that it is tried is told so."""
+    caplog.set_level("INFO", "serving")
+    with through(stage(processes=children(first=1e-5)), directory / "images" / "1") as servable:
+        assert engines(servable) == set()
+    began, ended = caplog.messages
+    assert began.startswith(BEGIN)
+    assert re.search(r"is served as it is saved: a call takes 0\.\d\d ms$", ended)
+
+
+def test_one_engine_that_crashes_leaves_the_other(
+    directory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An engine that ends the process takes itself out, and the next process tries the other one."""
+    crashing = "import json, os, sys; sys.exit(3) if json.loads(line)['steps'][0]['flat'] else None"
+    (tmp_path / "try.py").write_text(
+        "import os, socket\n"
+        "line = socket.socket(fileno=os.dup(0)).recv(2**20, socket.MSG_PEEK)\n"
+        f"{crashing}\n"
+        f"os.execv(sys.executable, {[*children().programs.trying]!r})\n"
+    )
+    processes = Children(Programs(trying=(*children().programs.trying[:1], str(tmp_path / "try.py"))))
+    caplog.set_level("INFO", "serving")
+    policy = replace(POLICY, openvino=Numbers.FLOAT32)
+    with through(stage(policy=policy, processes=processes), directory / "images" / "1") as servable:
+        assert engines(servable) == {Engine.TENSORFLOW}
+    assert "the process that optimises it ended with status 3" in caplog.messages[1]
 
 
 def test_other_kinds_are_passed_over() -> None:
@@ -86,87 +157,63 @@ def test_configuration_without_grappler_is_respected(directory: Path, caplog: py
     config = ConfigProto()
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     options = SavedModelOptions(session_config=config.SerializeToString())
-    with through(stage(options=options), directory / "images" / "1") as (plain, servable):
-        assert servable is plain
+    policy = replace(POLICY, options=options)
+    with through(stage(policy=policy, processes=doing("false")), directory / "images" / "1") as servable:
+        assert engines(servable) == set()
     assert caplog.messages[0].endswith("its configuration turns TensorFlow's graph optimiser off")
-
-
-def test_wrong_answers_are_noticed(directory: Path, cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
-    """A graph that answers something else is not served."""
-    caplog.set_level("INFO", "serving")
-
-    class Forger(Cache):
-        def find(self, key: str) -> Optimized | None:
-            found = super().find(key)
-            assert found is not None
-            os.pwrite(found.weights[0], bytes(4 * 1000), 0)
-            return found
-
-    with through(stage(Forger(cache.directory, "this CPU")), directory / "images" / "1") as (plain, servable):
-        assert servable is plain
-    assert re.search(r"its answers differ by .* once it is optimised; expected at most 1e-04", caplog.messages[0])
-
-
-def test_unusable_graphs_are_noticed(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A graph that TensorFlow refuses is not served."""
-    caplog.set_level("INFO", "serving")
-
-    class Forger(Cache):
-        def find(self, key: str) -> Optimized | None:
-            graph = GraphDef()
-            graph.node.add(name="a", op="NoSuchOperation")
-            return Optimized(graph=graph.SerializeToString(), weights=())
-
-    with through(stage(Forger(directory, "")), directory / "images" / "1") as (plain, servable):
-        assert servable is plain
-    assert "the optimised graph cannot be loaded: NOT_FOUND: " in caplog.messages[0]
-
-
-def test_unwritable_cache_is_a_warning(directory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Optimisation goes on without a cache."""
-    (tmp_path / "file").touch()
-    caplog.set_level("WARNING", "serving")
-    with through(stage(Cache(tmp_path / "file", "")), directory / "images" / "1") as (plain, servable):
-        assert servable is not plain
-    assert caplog.messages == [f"--optimize_cache_dir={tmp_path}/file cannot be written to: File exists"]
 
 
 def test_unexpected_failures_are_warnings(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the system refuses, the model is served."""
     caplog.set_level("WARNING", "serving")
-    with through(stage(children=Children(("/no/such/program",))), directory / "images" / "1") as (plain, servable):
-        assert servable is plain
+    with through(stage(processes=doing("/no/such/program")), directory / "images" / "1") as servable:
+        assert engines(servable) == set()
     (line,) = caplog.messages
     assert "is served as it is saved, for optimising it failed: " in line
     assert "/no/such/program" in line
 
 
-def test_signatures_of_missing_tensors_are_no_failure(
-    directory: Path, cache: Cache, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_signatures_of_missing_tensors_are_no_failure(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A signature that names what the graph lacks fails calls, as in TensorFlow Serving, and not the load."""
-    caplog.set_level("WARNING", "serving")
+    caplog.set_level("INFO", "serving")
     plain = load(directory / "images" / "1")
     (signature,) = [each for name, each in plain.signatures.items() if name == "serving_default"]
     lacking = replace(signature, outputs={"y": TensorInfo(name="nothing:0", dtype=DataType.FLOAT)})
     plain.signatures = {"serving_default": lacking}
-    assert stage(cache)(plain, servable_id(1), directory / "images" / "1") is plain
-    plain.close()
-    assert "Tensor nothing:0, specified in either feed_devices or fetch_devices was not found" in caplog.messages[0]
+    servable = stage()(plain, servable_id(1), directory / "images" / "1")
+    assert engines(servable) == set()
+    servable.close()
+    assert "Tensor nothing:0, specified in either feed_devices or fetch_devices was not found" in caplog.messages[1]
 
 
-@pytest.mark.parametrize("word", ["", "fastest", "SAFE"])
-def test_unknown_words_are_refused(word: str) -> None:
-    """Only off, safe and fast are understood."""
-    with pytest.raises(
-        ConfigurationError, match=f"--optimize={word} is not understood; expected one of off, safe, fast"
-    ):
-        optimize_stage.from_settings(Settings(optimize=word), SavedModelOptions())
+def test_a_package_that_is_missing_is_said(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who has not installed OpenVINO reads that it would be tried; no process freezes a graph for it."""
+    caplog.set_level("INFO", "serving")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    processes = Children(replace(children().programs, freezing=("false",)))
+    with through(stage(policy=OPENVINO, processes=processes), directory / "images" / "1") as servable:
+        assert engines(servable) == set()
+    assert caplog.messages[1] == f"{AS_IT_IS}OpenVINO would be tried if the package openvino were installed"
+
+
+def test_a_version_is_served_at_once(directory: Path, tmp_path: Path) -> None:
+    """Without --optimize_wait it answers while it is tried, and an unload does not wait for that."""
+    os.mkfifo(tmp_path / "started")
+    script = f"open({str(tmp_path / 'started')!r}, 'w').close(); import sys; sys.stdin.buffer.read()"
+    processes = doing("/usr/bin/env", sys.executable, "-c", script)
+    background = stage(policy=replace(POLICY, wait=False), processes=processes)
+    path = directory / "images" / "1"
+    with through(background, path) as servable, loaded(path) as saved:
+        (tmp_path / "started").read_bytes()  # blocks until the child is there
+        assert close_to(call(servable, {"x": images(2)}), call(saved, {"x": images(2)}))
+    background.close()
 
 
 @pytest.mark.parametrize(("word", "there"), [("off", False), ("safe", True), ("fast", True)])
 def test_words(word: str, there: bool, tmp_path: Path) -> None:
     """Every word but off gives a stage."""
     settings = Settings(optimize=word, optimize_cache_dir=str(tmp_path), custom_op_libraries="a.so,b.so")
-    made = optimize_stage.from_settings(settings, SavedModelOptions())
+    made = optimize_stage.from_settings(settings, SavedModelOptions(), 1, 0, ServingMetrics())
     assert (made is not None) is there

@@ -90,18 +90,13 @@ def test_no_batching_without_the_flag() -> None:
 
 
 REFUSED = [
-    pytest.param(
-        {"enable_batching": False, "batching_parameters_file": "file"},
-        "server_options.batching_parameters_file is set without setting server_options.enable_batching to true.",
-        id="file-without-flag",
-    ),
     pytest.param({"batching_parameters_file": "file"}, "num_batch_threads must be positive; was 0", id="no-threads"),
 ]
 
 
 @pytest.mark.parametrize(("flags", "text"), REFUSED)
 def test_start_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], text: str) -> None:
-    """Settings that contradict each other, or with which nothing would ever run, end the start."""
+    """Settings with which nothing would ever run end the start."""
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("num_batch_threads { value: 0 }")
     with pytest.raises(ConfigurationError) as caught:

@@ -156,7 +156,7 @@ def report(**changes: Any) -> Report:
         "libraries": Libraries(objects=1, linked=(), direct=(), newest=("GLIBC_2.27",)),
         "packages": (),
         "bill": bill("a:b", "container", ()),
-        "sizes": Sizes(unpacked=850_000_000, packed=270_000_000, parts=(Part(name="a", size=1),), base="c:d"),
+        "sizes": Sizes(unpacked=950_000_000, packed=275_000_000, parts=(Part(name="a", size=1),), base="c:d"),
         "first_answer_seconds": 1.5,
     }
     return Report(**values | changes)

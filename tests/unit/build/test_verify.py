@@ -23,7 +23,7 @@ from tests.unit.build.engines import Program
 from tests.unit.build.inspected import FakeImages, counted, report
 
 BASE, ABOVE = inspected.packed({"usr/a": b"1"}), inspected.packed({"opt/b/c": b"22"})
-LARGE = Sizes(unpacked=850_000_001, packed=270_000_001, parts=(), base="c:d")
+LARGE = Sizes(unpacked=950_000_001, packed=275_000_001, parts=(), base="c:d")
 DRIVERS = Linked(name="libcuda.so.1", path="", users=1)
 ABSENT = Linked(name="libx.so.1", path="", users=1)
 BARE = Package(kind="pypi", name="tensorflow_cpu", version="2.21.0")
@@ -62,9 +62,14 @@ def needing(library: Linked) -> Libraries:
         pytest.param({"libraries": needing(SYSTEM), "subject": Subject.WHEEL}, [], id="the-systems"),
         pytest.param({"packages": (BARE,)}, ["tensorflow_cpu has no licence file"], id="no-licence"),
         pytest.param({"packages": (replace(BARE, licence_files=("a",)),)}, [], id="licence"),
+        pytest.param(
+            {"packages": (replace(BARE, name="openvino"),)},
+            ["openvino has no licence file"],
+            id="no-licence-of-openvino",
+        ),
         pytest.param({"packages": (replace(BARE, name="flatbuffers"),)}, [], id="no-licence-of-anothers"),
         pytest.param({"bill": {"bomFormat": "CycloneDX"}}, ["the bill of materials: specVersion"], id="bill"),
-        pytest.param({"sizes": LARGE}, ["unpacked it is 850.0 MB", "gzip` it is 270.0 MB"], id="large"),
+        pytest.param({"sizes": LARGE}, ["unpacked it is 950.0 MB", "gzip` it is 275.0 MB"], id="large"),
         pytest.param({"sizes": LARGE, "subject": Subject.WHEEL}, [], id="large-wheel"),
         pytest.param({"sizes": LARGE, "labels": {"serving.variant": "gpu"}}, [], id="large-for-gpu"),
         pytest.param({"sizes": Sizes(unpacked=10**9, packed=10**9, parts=())}, [], id="with-a-base-that-is-not-known"),

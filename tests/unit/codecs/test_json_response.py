@@ -165,3 +165,20 @@ def test_answers_hold_the_tensor(values: np.ndarray[Any, np.dtype[np.float32]]) 
     for text in texts:
         (found,) = json.loads(text).values()
         np.testing.assert_array_equal(np.array(found, dtype=np.float32).reshape(values.shape), values)
+
+
+@pytest.mark.parametrize("write", [outputs, predictions])
+@pytest.mark.parametrize("shape", [(2**40, 0), (3, 2**30, 0), (2**20 + 1, 0, 5)], ids=str)
+def test_empty_lists_without_end_are_refused(write: Any, shape: tuple[int, ...]) -> None:
+    """A shape with a 0 in it carries nothing and may declare any number of lists, which would fill the memory."""
+    empty = np.lib.stride_tricks.as_strided(np.empty(0, np.float32), shape)
+    with pytest.raises(ServingError) as caught:
+        write({"y": Tensor(FLOAT, empty)})
+    assert caught.value.code is Code.RESOURCE_EXHAUSTED
+    assert str(list(shape)) in caught.value.message
+
+
+def test_many_empty_lists_are_written() -> None:
+    """As many as one is likely to have are no matter, and of none there are none."""
+    assert predictions({"y": Tensor(FLOAT, np.empty((1000, 0), np.float32))}).count(b"[]") == 1000
+    assert json.loads(outputs({"y": Tensor(FLOAT, np.empty((0, 2**40), np.float32))})) == {"outputs": []}

@@ -244,3 +244,15 @@ def test_any_bytes(data: st.DataObject) -> None:
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     body = body[: data.draw(st.integers(0, len(body)))]
     assert outcome(bytes(body)) in (np.dtype(np.float32), Code.INVALID_ARGUMENT)
+
+
+def test_bools_of_any_bytes_are_zeros_and_ones() -> None:
+    """numpy writes no others, and whoever does must not get them into an answer."""
+    data = saved(np.array([True, False, True]))
+    assert read(data[:-3] + b"\xff\0\2", DataType.BOOL).array.tobytes() == b"\1\0\1"
+
+
+def test_number_in_brackets_is_no_shape() -> None:
+    """As for numpy; a shape of one dimension has a comma."""
+    data = saved(np.ones(3, np.float32))
+    assert "cannot be read" in refusal(data.replace(b"(3,)", b"(3 )"))

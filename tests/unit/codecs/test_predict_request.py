@@ -243,3 +243,11 @@ def test_what_was_read_before_changes_nothing(payloads: list[bytes]) -> None:
                 reader.read(data)
         else:
             assert meaning(reader.read(data)) == expected
+
+
+def test_bools_of_a_known_form_are_zeros_and_ones() -> None:
+    """As in a request that is parsed: a client may send any byte for true."""
+    first, second = (payload(dtype=DataType.BOOL, tensor_content=content) for content in (b"\0\1\0", b"\xff\0\2"))
+    tensor = taught(first).read(second).tensor("x")
+    assert tensor is not None
+    assert tensor.array.tobytes() == b"\1\0\1"

@@ -193,3 +193,11 @@ def test_refusing_a_huge_tensor_takes_no_memory(dtype: DataType) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [b"\xff\0\x80", b"\2\0\1"], ids=["high bytes", "low bytes"])
+def test_bools_of_any_bytes_can_be_sent_again(content: bytes) -> None:
+    """In ``tensor_content`` any byte but 0 is true; on its way out it is a 1, for as a number it may be cut off."""
+    tensor = decoded(proto(DataType.BOOL, (3,), tensor_content=content))
+    assert tensor.array.tobytes() == b"\1\0\1"
+    assert list(TensorProto.FromString(tensor_proto.encode(tensor)).bool_val) == [True, False, True]

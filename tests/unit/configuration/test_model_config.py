@@ -261,3 +261,9 @@ def test_any_file_is_models_or_an_error(tmp_path: Path, text: str | bytes) -> No
     """Whatever is in the file, only ConfigurationError comes out."""
     with contextlib.suppress(ConfigurationError):
         assert all(model.base_path.is_absolute() for model in configured(tmp_path, text) or ())
+
+
+def test_base_path_with_a_nul_is_refused() -> None:
+    """No path can have one; a look at it would fail in a way that ends the watching of all models."""
+    with pytest.raises(ConfigurationError, match="with a NUL"):
+        model_config.single("m", "/models/m\0n")

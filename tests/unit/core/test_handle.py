@@ -1,11 +1,12 @@
 """Leases, handles and the serving map."""
 
 import threading
+from itertools import count
 from typing import Any
 
 import pytest
 
-from serving.core.handle import Handle, Lease, ServingMap
+from serving.core.handle import CountedLease, Handle, Lease, ServingMap
 from serving.errors import Code, ServingError
 from tests.support import FakeServable, servable_id
 
@@ -181,3 +182,23 @@ def test_labels_are_replaced_whole() -> None:
     labelled = ONE_TWO.with_labels({"n": {"b": 1}, "m": {"canary": 2}})
     assert labelled.labels == {"n": {"b": 1}, "m": {"canary": 2}}
     assert labelled.with_labels({"n": {"c": 3}, "m": {}}).labels == {"n": {"c": 3}}
+
+
+def test_counted_lease_knows_its_last_use() -> None:
+    """Uses are counted over all versions; a lease that is closed gives no holds, as any other."""
+    uses = count(1)
+    first, second = (CountedLease(servable_id(each), FakeServable(), lambda: None, uses) for each in (1, 2))
+    assert first.last_use < second.last_use
+    assert first.hold()
+    assert (first.busy, second.busy) == (True, False)
+    assert first.last_use > second.last_use
+    first.close()
+    assert not first.hold()
+    assert not first.idle
+    first.give_back()
+    assert (first.busy, first.idle) == (False, True)
+
+
+def test_plain_lease_counts_nothing() -> None:
+    """Without --lazy_load nobody asks."""
+    assert Lease(servable_id(1), FakeServable(), lambda: None).last_use == 0

@@ -222,3 +222,29 @@ def test_startup_tells_failures() -> None:
     assert startup.reasons == "{{{name: m version: 1} due to error: NOT_FOUND: no saved_model.pb}, }"
     manager.set_aspired("m", {})
     assert manager.startup(["m"]).progress is Progress.WAITING
+
+
+def test_who_asks_has_it_tried_at_once() -> None:
+    """Between two attempts, with all attempts anew; the last error shows until then, to those who look for it."""
+    manager = retrying()
+    manager.set_aspired("m", {1: fails(BROKEN)})
+    settle(manager)
+    assert [(state.state, state.error) for state in manager.attempts("m")] == [(State.LOADING, BROKEN)]
+    manager.ask_for("m")
+    assert [(state.state, state.error) for state in manager.attempts("m")] == [(State.LOADING, None)]
+    (load,) = manager.step(1.0)
+    assert isinstance(load, Load)
+    assert load.attempt == 1
+
+
+def test_who_asks_has_it_tried_after_the_last_attempt() -> None:
+    """A version that has failed for good begins anew; one that serves is left alone."""
+    manager = retrying(max_load_retries=0)
+    manager.set_aspired("m", {1: fails(BROKEN), 2: loads(FakeServable())})
+    settle(manager)
+    manager.ask_for("m")
+    assert [state.state for state in manager.attempts("m")] == [State.AVAILABLE, State.START]
+    manager.set_aspired("m", {1: loads(FakeServable()), 2: loads(FakeServable())})
+    settle(manager)
+    assert manager.answerable("m") == (2, 1)
+    assert manager.attempts("none") == ()

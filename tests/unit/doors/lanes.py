@@ -24,6 +24,7 @@ from serving.inference.unsent import UnsentBytes
 from serving.rest.answer import Answer
 from serving.rest.app import RestApp
 from serving.rest.connection.bounds import Bounds
+from serving.rest.cors import Cors
 from serving.rest.endpoint import Endpoint
 from serving.rest.routes import apis
 from serving.rest.server import RestDoor
@@ -34,6 +35,7 @@ from tests.support.request_layer import request_layer
 
 MAX_REQUEST_BYTES = 50_000
 BOUNDS = Bounds()
+NO_CORS = Cors()
 
 _DATE = re.compile(rb"\r\nDate: [^\r]+\r\n")
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
@@ -130,7 +132,7 @@ class CountingApp(RestApp):
 class Service:
     """What stands behind a door: the models ``m``, which answers inline, and ``slow``, whose calls take a thread."""
 
-    def __init__(self, executor: Executor, *, cors: bool = False) -> None:
+    def __init__(self, executor: Executor, *, cors: Cors = NO_CORS, max_request_bytes: int = MAX_REQUEST_BYTES) -> None:
         self.fast, self.slow = Doubling(executor, inline=True), Doubling(executor, inline=False)
         self.metrics = ServingMetrics()
         self.workers = Workers(2)
@@ -141,7 +143,7 @@ class Service:
             lambda: True,
             self.metrics,
             cors=cors,
-            max_request_bytes=MAX_REQUEST_BYTES,
+            max_request_bytes=max_request_bytes,
             metrics_path="/v1/models/metrics",
         )
 
@@ -210,11 +212,12 @@ def _complete(received: bytes) -> int:
 def running(
     *,
     lane: bool,
-    cors: bool = False,
+    cors: Cors = NO_CORS,
     opened: bool = True,
     tls: Tls | None = None,
     bounds: Bounds = BOUNDS,
     unsent: UnsentBytes | None = None,
+    max_request_bytes: int = MAX_REQUEST_BYTES,
 ) -> Iterator[Running]:
     """A door in a thread of its own, on uvloop as in the server."""
     started: Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
@@ -222,13 +225,13 @@ def running(
     async def serve() -> None:
         stop = asyncio.Event()
         with ThreadPoolExecutor(2) as executor:
-            service = Service(executor, cors=cors)
+            service = Service(executor, cors=cors, max_request_bytes=max_request_bytes)
             if opened:
                 service.app.open()
             door = RestDoor(
                 service.app,
                 0,
-                MAX_REQUEST_BYTES,
+                max_request_bytes,
                 tls and tls.server,
                 small_request_lane=lane,
                 bounds=bounds,

@@ -27,7 +27,7 @@ class Served:
         self.listener.listen(16)
         self._stack = stack
         name = listener.getsockname()
-        self.address: int | str = name if listener.family == socket.AF_UNIX else name[1]
+        self.address: tuple[str, int] | str = name if listener.family == socket.AF_UNIX else name[:2]
         self.sockets = ServerSockets([self.address])
 
     def client(self) -> socket.socket:

@@ -33,6 +33,6 @@ def test_answers_are_kept_and_then_given_in_order(front: Front) -> None:
     held.fail(2, 13, "two")
     assert front.given == []
     held.release()
-    assert front.given == [(1, b"one"), (2, 13, "two")]
+    assert front.given == [(1, b"one"), (2, 13, "two", None)]
     held.respond(3, b"three")
     assert front.given[2:] == [(3, b"three")]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.rest.cors import Everybody, Listed
 from tests.support.raw import request
-from tests.unit.doors.lanes import MAX_REQUEST_BYTES, Running, running
+from tests.unit.doors.lanes import MAX_REQUEST_BYTES, NO_CORS, Running, running
 
 Pair = tuple[Running, Running]
 Step = tuple[list[bytes], int]
@@ -18,12 +19,19 @@ PREDICT = "/v1/models/m:predict"
 BODY = b'{"instances": [1.0, 2.0]}'
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "cors"])
+CORS = {
+    "plain": NO_CORS,
+    "every site": Everybody(credentials=True),
+    "listed sites": Listed(("https://a.example", "https://b.example")),
+}
+
+
+@pytest.fixture(scope="module", params=CORS.values(), ids=[*CORS])
 def doors(request: pytest.FixtureRequest) -> Iterator[Pair]:
     """A door with the lane and one without."""
     with running(lane=True, cors=request.param) as lane, running(lane=False, cors=request.param) as road:
         yield lane, road
-        assert lane.service.app.on_lane > 100 < lane.service.app.on_road
+        assert lane.service.app.on_lane > 50 < lane.service.app.on_road
         assert not road.service.app.on_lane
 
 
@@ -80,6 +88,8 @@ PLAIN_FIELDS = st.sampled_from(
         "Accept-Encoding: gzip",
         "Connection: keep-alive",
         "connection:Keep-Alive ",
+        "Origin: https://a.example",
+        "origin:https://other.example",
     )
 )
 ODD_FIELDS = st.sampled_from(
@@ -117,6 +127,8 @@ def framed(draw: st.DrawFn) -> tuple[bytes, int]:
         return request("POST", target, None, "Transfer-Encoding: chunked", *fields) + body + b"0\r\n\r\n", 1
     if kind == 2:
         return request("POST", target, None, *fields), 1
+    if kind in (4, 5) and not any("onnection" in field for field in fields):
+        return request("POST", target, draw(BODIES), "Connection: keep-alive", *fields, version="HTTP/1.0"), 1
     if kind == 3 and not any("ncoding" in field for field in fields):
         return request("POST", target, gzip.compress(BODY), "Content-Encoding: gzip", *fields), 1
     return request("POST", target, draw(BODIES), *fields), 1
@@ -127,6 +139,13 @@ LAST = st.sampled_from(
         request("POST", PREDICT, BODY, "Connection: close"),
         request("POST", "/v1/models/slow:predict", BODY, "connection: CLOSE"),
         request("POST", PREDICT, BODY, version="HTTP/1.0"),
+        request("POST", PREDICT, BODY, "Connection: close", version="HTTP/1.0"),
+        request("POST", PREDICT, BODY, "connection: Upgrade", version="HTTP/1.0"),
+        request("POST", PREDICT, BODY, version="HTTP/1.0", host=False),
+        request("POST", PREDICT, b"{", version="HTTP/1.0"),
+        request("POST", PREDICT, b'{"instances": [-1.0]}', version="HTTP/1.0"),
+        request("POST", "/v1/models/slow:predict", BODY, version="HTTP/1.0"),
+        request("POST", "/v1/models/unknown:predict", BODY, version="HTTP/1.0"),
         request("POST", PREDICT, BODY, version="HTTP/9.9"),
         request("POST", PREDICT, BODY, "Content-Length: 3"),
         request("POST", PREDICT, BODY, "Host: twice"),
@@ -182,6 +201,15 @@ def test_no_host_before_a_request_with_one(doors: Pair) -> None:
     data = request("POST", PREDICT, BODY, host=False) + request("POST", PREDICT, BODY)
     for door in doors:
         assert door.exchange([([data], 2)]).count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_none_behind_the_rest_of_a_body_that_was_not_waited_for(doors: Pair) -> None:
+    """A path that there is not is answered before its body is all there; what comes with the rest is answered too."""
+    head, rest = request("POST", "/v1/models/m", BODY)[:-5], BODY[-5:]
+    for last in (b"words\r\n\r\n", request("POST", PREDICT, BODY, "Transfer-Encoding: chunked")):
+        for door in doors:
+            answers = door.exchange([([head], 1), ([rest + last], -1)])
+            assert (answers.count(b"HTTP/1.1 "), answers.count(b"<HTML>")) == (2, 1)
 
 
 @settings(max_examples=150)

@@ -55,6 +55,29 @@ def test_requests_behind_each_other_are_all_answered(door: Running, data: bytes,
     assert door.exchange([([data], responses)]).count(b"HTTP/1.1 200 OK") == responses
 
 
+@pytest.fixture(scope="module")
+def large_pair(secured: Tls | None) -> Iterator[tuple[Running, Running]]:
+    """A door with the lane and one without, which take bodies of megabytes."""
+    with (
+        running(lane=True, tls=secured, max_request_bytes=2**24) as lane,
+        running(lane=False, tls=secured, max_request_bytes=2**24) as road,
+    ):
+        yield lane, road
+
+
+@pytest.mark.parametrize("numbers", [10_000, 100_000, 300_000])
+def test_large_bodies_are_answered_alike(large_pair: tuple[Running, Running], numbers: int) -> None:
+    """Bodies of 50 KB to 1.5 MB, one after the other on a connection, are taken on the lane and get the same bytes."""
+    lane, road = large_pair
+    body = b'{"instances": [%b1]}' % (b"0.125,1e9," * (numbers // 2 - 1))
+    steps = [([request("POST", "/v1/models/m:predict", body)], 1)] * 2 + [([PLAIN], 1)]
+    on_lane = lane.service.app.on_lane
+    answers = lane.exchange(steps)
+    assert answers == road.exchange(steps)
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
+    assert lane.service.app.on_lane == on_lane + 3
+
+
 def test_connection_leaves_once_and_goes_on(secured: Tls | None) -> None:
     """Requests, the one that leaves in two pieces, and requests again: one connection, in order, each answered once."""
     with running(lane=True, tls=secured) as door:

@@ -73,6 +73,7 @@ def echo(body: bytes, context: RequestContext) -> bytes:
 FIELDS = st.lists(
     st.builds("{}:{}{}{}\r\n".format, *map(st.sampled_from, (NAMES, ("", " ", "  "), VALUES, ("", " ")))), max_size=4
 )
+MINOR = st.sampled_from("1110")
 TARGETS = st.sampled_from(("/v1/models/m:predict", "/v1/models/%41/versions/3:regress", "/v1/models/a'b:predict"))
 
 
@@ -80,7 +81,7 @@ TARGETS = st.sampled_from(("/v1/models/m:predict", "/v1/models/%41/versions/3:re
 def written(draw: st.DrawFn) -> bytes:
     """A head, often a plain one; sometimes some of its bytes are others."""
     fields = "".join(["Host: h\r\nContent-Length: 5\r\n", *draw(FIELDS)])
-    data = f"POST {draw(TARGETS)} HTTP/1.1\r\n{fields}\r\n".encode()
+    data = f"POST {draw(TARGETS)} HTTP/1.{draw(MINOR)}\r\n{fields}\r\n".encode()
     for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(data) - 1))
         data = data[:place] + draw(st.binary(max_size=2)) + data[place + draw(st.integers(0, 2)) :]
@@ -94,7 +95,11 @@ def test_aiohttp_reads_the_same(loop: asyncio.AbstractEventLoop, data: bytes) ->
     head = heads().read(data)
     if head is not None:
         ((message, _),) = parsed(loop, data)
-        assert (message.method, message.path, message.version) == ("POST", head.path, (1, 1))
+        assert (message.method, message.path, message.version) == (
+            "POST",
+            head.path,
+            (1, 0 if head.old_protocol else 1),
+        )
         assert int(message.headers["Content-Length"]) == head.length
         assert {name.lower(): value for name, value in message.headers.items()} == head.headers
         assert (message.should_close, message.chunked, message.upgrade) == (not head.keep_alive, False, False)
@@ -143,6 +148,7 @@ def test_heads_are_remembered() -> None:
         5,
         True,
         {"host": "h", "content-length": "5"},
+        written=data,
     )
     assert made.read(data) == expected
     assert made.known == {data: expected}

@@ -159,14 +159,14 @@ def asked_over_rest(
     metrics = ServingMetrics()
     service = request_layer(manager, metrics=metrics, workers=workers)
     protocols = apis(service, as_content=False, exact_digits=False)
-    app = RestApp(protocols, lambda: True, metrics, cors=False, max_request_bytes=MOST_BYTES)
+    app = RestApp(protocols, lambda: True, metrics, max_request_bytes=MOST_BYTES)
     app.open()
     endpoint = app.small("POST", f"/v1/models/m:{method}", headers)
     assert endpoint is not None
 
     async def ask() -> bytes | Exception:
         try:
-            reply = app.begin(endpoint.call(body, app.context("", headers)))
+            reply = app.begin(endpoint.call(body, app.begin_request("", headers, "POST", "/", len(body))))
             return reply if isinstance(reply, bytes) else await reply
         except Exception as error:  # noqa: BLE001 - what the door would answer
             return error

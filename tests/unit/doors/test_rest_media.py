@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.rest.media import JSON_ONLY, Form, forms
+from serving.rest.media import JSON_ONLY, Form, forms, prefers_openmetrics
 
 JSON, PROTOBUF, NPY, NPZ = Form
 
@@ -58,6 +58,23 @@ def test_accept(accept: str, expected: Form) -> None:
 def test_json_alone_is_one_object(accept: str) -> None:
     """Requests that TensorFlow Serving knows are told by identity."""
     assert forms("application/json", accept) is JSON_ONLY
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        pytest.param("application/openmetrics-text", True, id="alone"),
+        pytest.param("application/openmetrics-text;version=1.0.0,text/plain;q=0.5,*/*;q=0.1", True, id="first"),
+        pytest.param("application/openmetrics-text;version=1.0.0;escaping=x;q=0.6,text/plain;q=0.3", True, id="more"),
+        pytest.param("text/plain, application/openmetrics-text;q=0.5", False, id="rather text"),
+        pytest.param("application/openmetrics-text;q=0", False, id="excluded"),
+        pytest.param("*/*", False, id="anything"),
+        pytest.param("", False, id="nothing"),
+    ],
+)
+def test_scrapers_ask_for_openmetrics(accept: str, expected: bool) -> None:
+    """By name, and not less than for text."""
+    assert prefers_openmetrics(accept) is expected
 
 
 @given(st.text(), st.text())

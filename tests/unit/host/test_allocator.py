@@ -73,3 +73,39 @@ def test_every_parameter_is_one_that_glibc_takes() -> None:
         [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False
     )
     assert result.stdout == "[1, 1, 1]\n", result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps")
+def test_what_other_threads_have_allocated_is_returned() -> None:
+    """The free end of a heap that is not the first stays with the process otherwise."""
+    if allocator._function("malloc_trim") is None:
+        pytest.skip("this C library has no malloc_trim")
+    code = """
+import contextlib, ctypes, sys, threading
+from serving.host import allocator, memory
+allocator.set_up_allocator()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+blocks = []
+def allocate():
+    for _ in range(2):
+        blocks.append(libc.malloc(16 << 20))
+        ctypes.memset(blocks[-1], 1, 16 << 20)
+thread = threading.Thread(target=allocate)
+thread.start()
+thread.join()
+before = memory.held_bytes()
+with allocator.returning() if sys.argv[1] == "returning" else contextlib.nullcontext():
+    for block in blocks:
+        libc.free(block)
+allocator.return_free_pages()
+print((before - memory.held_bytes()) >> 20)
+"""
+    returned = [
+        subprocess.run(
+            [sys.executable, "-c", code, how], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
+        ).stdout
+        for how in ("usual", "returning")
+    ]
+    assert int(returned[1]) >= 30 > int(returned[0])

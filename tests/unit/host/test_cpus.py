@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.host.cpus import usable_cpus
+from serving.host.cpus import features, granted_cpus, usable_cpus
 
 PLENTY = 64
 
@@ -84,3 +84,16 @@ def test_no_control_group(tmp_path: Path) -> None:
 def test_this_machine() -> None:
     """Where it runs there is at least one CPU."""
     assert 1 <= usable_cpus() <= PLENTY
+
+
+def test_granted_cpus(tmp_path: Path) -> None:
+    """Not rounded, for half a CPU is not one; None without a limit."""
+    assert granted_cpus(v2(tmp_path, "50000 100000\n")) == 0.5
+    assert granted_cpus(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("line", ["flags\t\t: avx fma\n", "Features\t: avx fma\n"])
+def test_cpu_features(line: str) -> None:
+    """Of x86 and of ARM, which call them differently."""
+    assert features(f"processor\t: 0\n{line}\nprocessor\t: 1\n") == {"avx", "fma"}
+    assert features("processor\t: 0\n") == frozenset()

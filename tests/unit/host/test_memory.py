@@ -1,5 +1,6 @@
 """Free memory: the machine's, cut by the container's limit."""
 
+from mmap import mmap
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,47 @@ def test_this_machine_says() -> None:
     available = memory.available_bytes()
     assert available is not None
     assert available > 0
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        pytest.param({}, None, id="no control group"),
+        pytest.param({"memory.max": "max\n"}, None, id="no limit"),
+        pytest.param({"memory.max": "500000\n"}, 500000, id="version 2"),
+        pytest.param({"memory/memory.limit_in_bytes": "3000\n"}, 3000, id="version 1"),
+        pytest.param({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None, id="version 1, no limit"),
+    ],
+)
+def test_limit_bytes(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    """What the container may hold, whatever is free of it."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert memory.limit_bytes(tmp_path) == expected
+
+
+def test_held_bytes(tmp_path: Path) -> None:
+    """Private and shared memory; mapped files can be dropped. Nothing is known where the system does not say."""
+    status = tmp_path / "status"
+    status.write_text("Name:\tx\nVmRSS:\t900 kB\nRssAnon:\t  100 kB\nRssFile:\t  700 kB\nRssShmem:\t   20 kB\n")
+    assert memory.held_bytes(status) == 120 * 1024
+    assert memory.held_bytes(tmp_path / "none") == 0
+
+
+def test_this_process_holds_what_it_has_written() -> None:
+    """A large array is there, and not when it is gone."""
+    before = memory.held_bytes()
+    array = mmap(-1, 64 * 2**20)  # the allocator may have as much at hand that is held already
+    array.write(b"\1" * (64 * 2**20))
+    assert memory.held_bytes() >= before + 63 * 2**20
+    array.close()
+    assert memory.held_bytes() < before + 32 * 2**20
+
+
+def test_resident_bytes(tmp_path: Path) -> None:
+    """In bytes, and none where the system does not say."""
+    (tmp_path / "status").write_text("Name:\tpython\nVmRSS:\t  1234 kB\n")
+    assert memory.resident_bytes(tmp_path / "status") == 1234 * 1024
+    assert memory.resident_bytes(tmp_path / "none") == 0
+    assert memory.resident_bytes() > 2**20

@@ -7,6 +7,7 @@ from weakref import ref
 
 import pytest
 
+from serving.errors import Code, ServingError
 from serving.host.threads import Share, SharedThreads
 from tests.support.server_process import wait_until
 
@@ -131,6 +132,25 @@ def test_errors_are_the_callers(threads: SharedThreads) -> None:
     failed = threads.submit("a", lambda: 1 // 0)
     assert isinstance(failed.exception(TIMEOUT_SECONDS), ZeroDivisionError)
     assert threads.submit("a", lambda: "made").result(TIMEOUT_SECONDS) == "made"
+
+
+def test_failed_call_is_not_left_to_the_garbage_collector(threads: SharedThreads) -> None:
+    """Collections are rare, and whoever lets go of a call need not have looked at its error."""
+
+    def fail() -> None:
+        raise ServingError(Code.DEADLINE_EXCEEDED, "late")
+
+    failed = threads.submit("a", fail)
+    assert isinstance(failed.exception(TIMEOUT_SECONDS), ServingError)
+    assert threads.submit("a", lambda: "made").result(TIMEOUT_SECONDS) == "made"  # the thread has let go of it
+    kept, collecting = ref(failed), gc.isenabled()
+    gc.disable()
+    try:
+        del failed
+        assert kept() is None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def test_thread_knows_its_call(threads: SharedThreads) -> None:

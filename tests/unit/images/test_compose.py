@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from serving.rest.app import OWN_METRICS_PATH
 from tests.image.containers import ROOT
 from tests.image.test_compose import COMPOSE, DASHBOARD, MONITORING, prometheus
 
@@ -26,10 +27,9 @@ def test_mounted_files_are_there() -> None:
 def test_prometheus_asks_the_name_that_the_servers_have() -> None:
     """The server's alias in the network, its REST port and its metrics page are those that Prometheus asks."""
     text = COMPOSE.read_text()
-    config = (MONITORING / "monitoring.config").read_text()
     assert f"aliases: [{prometheus('- names')}]" in text
     assert f':{prometheus("port")}"' in text
-    assert f'path: "{prometheus("metrics_path")}"' in config
+    assert prometheus("metrics_path") == OWN_METRICS_PATH
 
 
 def test_grafana_finds_its_files() -> None:

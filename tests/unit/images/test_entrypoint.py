@@ -74,6 +74,40 @@ def test_another_command_runs_instead(entrypoint: Entrypoint) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("only me\n", "", 7)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "port"),
+    [
+        pytest.param(["serve"], {}, 8080, id="the argument"),
+        pytest.param(["serve"], {"SAGEMAKER_BIND_TO_PORT": "9001"}, 9001, id="the argument and a port"),
+        pytest.param([], {"SAGEMAKER_BIND_TO_PORT": "9001"}, 9001, id="a port"),
+        pytest.param([], {"SAGEMAKER_MULTI_MODEL": "true"}, 8080, id="multi-model"),
+        pytest.param([], {"SAGEMAKER_TFS_DEFAULT_MODEL_NAME": "m"}, 8080, id="a model"),
+        pytest.param([], {"SAGEMAKER_SAFE_PORT_RANGE": "1-9"}, 8080, id="ports"),
+    ],
+)
+def test_sagemaker(entrypoint: Entrypoint, arguments: list[str], environment: dict[str, str], port: int) -> None:
+    """The server looks for the models itself, and has no flag that wins over SageMaker's variables but the port."""
+    done = entrypoint.run(*arguments, "--enable_batching", **environment)
+    assert done.stdout.rstrip("\0").split("\0") == ["serve", f"--rest_api_port={port}", "--enable_batching"]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_vertex_ai(entrypoint: Entrypoint) -> None:
+    """Its port is the REST port; its directory is for the server to read, and no other is looked for."""
+    done = entrypoint.run(AIP_HTTP_PORT="9002", AIP_STORAGE_URI="/elsewhere")
+    assert done.stdout.rstrip("\0").split("\0") == ["--port=8500", "--rest_api_port=9002", "--model_name=resnet"]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_vertex_ai_with_the_model_in_the_image(entrypoint: Entrypoint) -> None:
+    """Without a directory of its own the image's variables name the model."""
+    entrypoint.add_version("resnet")
+    done = entrypoint.run(AIP_HTTP_PORT="9002", AIP_STORAGE_URI="")
+    assert done.stdout.endswith(
+        f"--rest_api_port=9002\0--model_name=resnet\0--model_base_path={entrypoint.models}/resnet\0"
+    )
+
+
 def test_the_servers_status_is_the_containers(entrypoint: Entrypoint) -> None:
     """The server replaces the script, so its status is what Docker sees."""
     entrypoint.add_version("resnet")
@@ -95,6 +129,14 @@ def test_empty_variables_do_not_matter_to_a_config_file(entrypoint: Entrypoint) 
     done = entrypoint.run("--model_config_file=/models/models.config", name="")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("--model_config_file=/models/models.config\0")
+
+
+def test_making_a_key_needs_no_model(entrypoint: Entrypoint) -> None:
+    """Nothing is said about models that are not there."""
+    done = entrypoint.run("--make_api_key=a", name="")
+    assert done.returncode == 0
+    assert done.stdout.endswith("--make_api_key=a\0")
+    assert done.stderr == ""
 
 
 def test_a_missing_model_is_explained(entrypoint: Entrypoint) -> None:

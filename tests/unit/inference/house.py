@@ -14,7 +14,10 @@ from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
 from serving.inference.call import Answered
 from serving.inference.context import Admit
+from serving.inference.long_call import Gone
 from serving.inference.placement import Workers
+from serving.inference.repository import Done, LoadRequest
+from serving.inference.requests import Requests
 from serving.inference.service import Service
 from serving.protos import (
     SignatureDef,
@@ -116,6 +119,31 @@ class Log:
         return keep
 
 
+class Shelf:
+    """Single models that may be loaded, ``n`` to begin with; ``asked`` has every change."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.listed = ["m"]
+
+    def configured(self) -> list[str]:
+        return self.listed
+
+    def base_paths(self) -> dict[str, str]:
+        return {name: f"/models/{name}" for name in self.listed}
+
+    def beside(self) -> list[str]:
+        return ["n"]
+
+    def load(self, request: LoadRequest, timeout: float | None, gone: Gone, *, anywhere: bool) -> Done:
+        self.asked.append((request, timeout, anywhere))
+        return Done(name=request.name, note="loaded")
+
+    def unload(self, name: str, timeout: float | None, gone: Gone) -> Done:
+        self.asked.append((name, timeout))
+        return Done(name=name, note="unloaded")
+
+
 class House:
     """The request layer of a server with version 1 of the model ``m``, labelled ``stable``, and its two protocols."""
 
@@ -140,12 +168,13 @@ class House:
         self.service = Service(
             self.manager,
             self.metrics,
-            self.log,
-            self.workers,
+            Requests(self.manager, self.metrics, self.log, self.workers, admit),
             lambda config, seconds, gone: self.applied.append(config),
             check_method_names=check_method_names,
             admit=admit,
+            repository=lambda: self.repository,
         )
+        self.repository = Shelf()
         self.rest = TfsApi(self.service, as_content=False, exact_digits=False)
         self.grpc = tfs.handlers(self.service, as_content=False)
 

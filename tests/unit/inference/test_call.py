@@ -17,7 +17,7 @@ from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
 from serving.inference.call import Call
 from serving.inference.placement import Workers
-from serving.telemetry.serving_metrics import UNCOUNTED, Series
+from serving.telemetry.series import UNCOUNTED, Series
 from tests.support import FakeServable, servable_id
 
 INPUT = Tensor(DataType.INT32, np.array(20, np.int32))

@@ -14,8 +14,10 @@ from serving.core.servable import Fed, JoiningRun, Outcome
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
 from serving.inference.call import Call
+from serving.inference.context import RequestContext
 from serving.inference.joined_calls import JoinedCalls
 from serving.inference.placement import Workers
+from serving.inference.record import RequestRecord, TraceHeaders
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.support import FakeServable, servable_id
 from tests.unit.inference.test_call import CountingLease, ManualRun, leased, text
@@ -207,3 +209,26 @@ def test_lone_call_that_fails(value: int) -> None:
     with pytest.raises(ServingError):
         call.at_once()
     assert lease.returned == 1
+
+
+def test_calls_that_were_made_together_know_it_where_they_are_traced() -> None:
+    """How many they were and when; one that was made alone, or of which no traces are wanted, knows nothing."""
+
+    def recorded(call: Call, *, traced: bool = True) -> RequestRecord:
+        trace = TraceHeaders("", "", "", "") if traced else None
+        record = RequestRecord("GRPC", "", "", "tfs", "", 1000.0, call.series.clock(), trace=trace)
+        call.context = RequestContext("GRPC", record=record)
+        return record
+
+    door, run = Door(), Doubler()
+    together = [recorded(door.add(run, value)) for value in (1, 2, 3)]
+    door.joined.flush()
+    alone = recorded(door.add(run, 1))
+    door.joined.flush()
+    untraced = [recorded(door.add(run, value), traced=False) for value in (1, 2)]
+    door.joined.flush()
+    assert [record.batches for record in [alone, *untraced]] == [()] * 3
+    ((batch,), *others) = [record.batches for record in together]
+    assert others == [(batch,)] * 2
+    assert batch.members == 3
+    assert 1000.0 <= batch.began <= batch.ended < 1000.0 + 60

@@ -94,6 +94,22 @@ def test_here(follows: bool) -> None:
     assert LongCall(lambda gone: later if follows else b"body").here(bool) == b"body"
 
 
+def test_here_for_nobody() -> None:
+    """A run that goes on when its caller has gone is given up: the thread is free, and the run is nobody's."""
+    later = Future[bytes]()
+    with pytest.raises(ServingError) as raised:
+        LongCall(lambda gone: later).here(lambda: True)
+    assert (raised.value.code, later.cancelled()) == (Code.CANCELLED, True)
+
+
+def test_here_with_an_answer_that_is_a_timeout() -> None:
+    """It is the answer, not the end of a look."""
+    later = Future[bytes]()
+    later.set_exception(TimeoutError("no"))
+    with pytest.raises(TimeoutError, match="no"):
+        LongCall(lambda gone: later).here(lambda: True)
+
+
 def test_refused_by_full_workers(gate: threading.Event) -> None:
     """It is never begun, and counted."""
     asking, begun = Asking(most=1), threading.Event()

@@ -36,9 +36,13 @@ class Asked:
     context: RequestContext | None = None
     servable_id: ServableId = VERSION
     errors: list[ServingError] = field(default_factory=list)
+    has_let_go: bool = False
 
     def expired(self, error: ServingError) -> None:
         self.errors.append(error)
+
+    def let_go(self) -> None:
+        self.has_let_go = True
 
 
 class Watching:
@@ -147,12 +151,13 @@ def test_an_answer_in_time_is_left_alone() -> None:
 def test_place_is_written_off_when_nobody_waits() -> None:
     """Not at once, for most runs end soon."""
     watching = Watching()
-    _, run, answer = watching.add()
+    asked = Asked()
+    _, run, answer = watching.add(asked)
     answer.cancel()
     watching.after(0.1)
-    assert not run.written_off
+    assert (run.written_off, asked.has_let_go) == (False, False)
     watching.after(LOST_SECONDS)
-    assert run.written_off
+    assert (run.written_off, asked.has_let_go) == (True, True)
 
 
 def test_place_of_who_is_waited_for_is_kept() -> None:

@@ -1,12 +1,15 @@
 """The service: whatever is asked for, by whichever protocol, comes to one call of the version that answers."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from serving.core.model_spec import ModelSpec
 from serving.core.plans import Plan
+from serving.core.servable import Run, ServableId
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
 from serving.inference.call import Call
@@ -28,9 +31,23 @@ from tests.unit.inference.asking import (
     predict,
     rest,
 )
-from tests.unit.inference.house import House, Model
+from tests.unit.inference.house import FAILING, Doubler, House, Model
 
 HALF = [1.0, 2.0, 5.0]
+
+
+class LongAnswer(Doubler):
+    """A run that gives more than can be written at once."""
+
+    def __call__(self, tensors: Sequence[Tensor], timeout_ms: int) -> list[Tensor]:
+        return [Tensor(DataType.FLOAT, np.zeros(200_000, np.float32))]
+
+
+class Talkative(Model):
+    """A model whose runs give that."""
+
+    def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
+        return LongAnswer(fetches)
 
 
 def test_every_protocol_shares_one_plan() -> None:
@@ -219,19 +236,30 @@ def test_nothing_is_put_off_elsewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in WAYS if "npz" not in name])
-def test_what_is_short_stays(name: str) -> None:
-    """A small request is a call at once also in an event thread; archives may be compressed and are none."""
-    assert isinstance(WAYS[name].begin(House(), in_event_thread=True), Call)
+def test_what_is_short_is_answered_in_an_event_thread(name: str) -> None:
+    """A small request has its answer at once there, the one that it has elsewhere, and is counted alike."""
+    house, other = House(), House()
+    body = WAYS[name].begin(house, in_event_thread=True)
+    assert body == WAYS[name].call(other).here()
+    assert (house.counts(), house.is_released()) == (other.counts(), True)
+
+
+@pytest.mark.parametrize("name", [name for name in PREDICTS if name != "npz"])
+def test_failing_in_an_event_thread(name: str) -> None:
+    """What the model refuses there is raised and counted, and nothing is held any more."""
+    house = House()
+    with pytest.raises(ServingError, match="the graph says no"):
+        PREDICTS[name]([FAILING]).begin(house, in_event_thread=True)
+    assert (house.counts(), house.is_released()) == ({("m", "UNAVAILABLE"): 1}, True)
 
 
 @pytest.mark.parametrize("name", ["gRPC", "JSON rows"])
 def test_outputs_that_are_long_to_write_leave_an_event_thread(name: str) -> None:
     """The run was short, and its answer is written by a worker; the lease is held until then."""
-    house = House()
-    call = PREDICTS[name](HALF).call(house)
-    call.tensors[:] = [Tensor(call.tensors[0].dtype, np.zeros(200_000, np.float32))]
-    assert call.at_once() is None
-    assert house.counts() == {}
+    house = House(Talkative())
+    call = PREDICTS[name](HALF).begin(house, in_event_thread=True)
+    assert isinstance(call, Call)
+    assert (call.inline, house.counts(), house.is_released()) == (False, {}, False)
     assert len(call.elsewhere().result(TIMEOUT_SECONDS)) > 200_000
     assert (house.counts(), house.is_released()) == ({("m", "OK"): 1}, True)
 
@@ -253,7 +281,14 @@ def test_models_and_their_versions() -> None:
     """Metadata is of the version that answers, status and models tell of all."""
     house, context = House(), RequestContext("GRPC")
     spec = ModelSpec("m")
-    servable_id, signatures = house.service.metadata(spec, context)
+    given: list[tuple[ServableId, Any]] = []
+
+    def write(servable_id: ServableId, signatures: Any) -> bytes:
+        given.append((servable_id, signatures))
+        return b"written"
+
+    assert house.service.metadata(spec, write, context) == b"written"
+    ((servable_id, signatures),) = given
     assert (servable_id.name, servable_id.version) == ("m", 1)
     assert sorted(signatures.signature_def) == sorted(house.model.signatures)
     assert [state.id.version for state in house.service.status(spec, context)] == [1]

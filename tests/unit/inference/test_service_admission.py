@@ -9,6 +9,9 @@ import pytest
 from serving.core.model_spec import ModelSpec
 from serving.errors import Code, ServingError
 from serving.inference.context import RequestContext
+from serving.inference.long_call import LongCall
+from serving.inference.principal import Principal, Right
+from serving.inference.repository import LoadRequest
 from serving.protos import ReloadConfigRequest
 from tests.unit.inference.asking import LONG, WAYS, Asked, grpc, multi_inference, predict, rest
 from tests.unit.inference.house import House
@@ -18,6 +21,21 @@ REFUSAL = ServingError(Code.PERMISSION_DENIED, "not for you")
 
 UNREADABLE_INPUT = b"\x12\x01\xff"
 """Field 2 of every request message: an entry of the inputs, or the Examples."""
+
+
+def index(house: House, context: RequestContext) -> LongCall:
+    """The index of models, as nothing."""
+    return house.service.repository_index(lambda entries: b"", context, 7, ready=False)
+
+
+def load(house: House, context: RequestContext) -> LongCall:
+    """One model more."""
+    return house.service.load_model(LoadRequest(name="n"), lambda done: b"", context, 7, 0)
+
+
+def unload(house: House, context: RequestContext) -> LongCall:
+    """One model fewer."""
+    return house.service.unload_model("m", lambda done: b"", context, 7, 0)
 
 
 class Policy:
@@ -65,6 +83,67 @@ def test_refused_request_is_not_read(name: str) -> None:
     with pytest.raises(ServingError) as raised:
         replace(asked, payload=damaged).begin(house)
     assert (raised.value, len(policy.asked), house.is_released()) == (REFUSAL, 1, True)
+
+
+RIGHTS: dict[str, tuple[Callable[[House, RequestContext], object], Right]] = {
+    "metadata": (lambda house, context: house.service.metadata(ModelSpec("m"), lambda *_: b"", context), Right.READ),
+    "status": (lambda house, context: house.service.status(ModelSpec("m"), context), Right.READ),
+    "models": (lambda house, context: house.service.models(context), Right.READ),
+    "metrics": (lambda house, context: house.service.metrics_page(context), Right.METRICS),
+    "reload": (
+        lambda house, context: house.service.reload(ReloadConfigRequest(), lambda _: b"", context, 0),
+        Right.ADMIN,
+    ),
+    "index": (lambda house, context: index(house, context), Right.READ),
+    "load": (lambda house, context: load(house, context), Right.ADMIN),
+    "unload": (lambda house, context: unload(house, context), Right.ADMIN),
+    **{
+        name: (lambda house, context, asked=asked: asked.begin(house), Right.PREDICT)  # type: ignore[misc]
+        for name, asked in WAYS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_the_policy_is_told_what_is_asked_for(name: str) -> None:
+    """The right that each request needs, whatever the context said before."""
+    policy = Policy()
+    ask, right = RIGHTS[name]
+    ask(House(admit=policy), RequestContext("REST"))
+    ((context, _, _),) = policy.asked
+    assert context.right is right
+
+
+def test_a_principal_sees_its_own_models() -> None:
+    """In the list of all; without a principal it has all."""
+
+    def admit(context: RequestContext, address: ModelSpec, size: int) -> None:
+        context.principal = Principal(name="p", rights=frozenset(Right), models=("x*",))
+
+    assert [*House(admit=admit).service.models(RequestContext("REST"))] == []
+    assert [*House().service.models(RequestContext("REST"))] == ["m"]
+
+
+_SPEC_OF_ANOTHER, _SPEC_OF_M = b"\x0a\x03\x0a\x01x", b"\x0a\x03\x0a\x01m"
+_LONG_TAG = b"\x8a\x00\x03\x0a\x01m"
+"""Field 1 as no writer has it, and every reader takes it."""
+
+
+@pytest.mark.parametrize("name", [name for name, asked in WAYS.items() if asked.door == "GRPC"])
+@pytest.mark.parametrize("last", [_SPEC_OF_ANOTHER, _SPEC_OF_M, _LONG_TAG], ids=["another", "m", "a long tag"])
+def test_the_policy_is_told_of_the_model_that_answers(name: str, last: bytes) -> None:
+    """A message may name several: the policy decides about the one that is then asked for."""
+    policy = Policy()
+    asked = replace(WAYS[name], payload=_SPEC_OF_ANOTHER + WAYS[name].payload + last)
+    try:
+        asked.begin(House(admit=policy))
+        answers = "m"
+    except ServingError as error:
+        answers = "m" if "Latest(x)" not in error.text else "x"
+    ((_, address, _),) = policy.asked
+    if not name.endswith("MultiInference"):
+        assert address.name == ("x" if last is _SPEC_OF_ANOTHER else "m")
+    assert address.name in (answers, "")
 
 
 @pytest.mark.parametrize("payload", [b"\xff", b"\x0a\x05"], ids=["no message", "cut off"])
@@ -137,10 +216,17 @@ def reload(house: House, context: RequestContext) -> object:
 
 
 OTHERS: dict[str, tuple[Callable[[House, RequestContext], Any], ModelSpec, int]] = {
-    "metadata": (lambda house, context: house.service.metadata(ModelSpec("m", 1), context, 7), ModelSpec("m", 1), 7),
+    "metadata": (
+        lambda house, context: house.service.metadata(ModelSpec("m", 1), lambda *_: b"", context, 7),
+        ModelSpec("m", 1),
+        7,
+    ),
     "status": (lambda house, context: house.service.status(ModelSpec("m"), context, 7), ModelSpec("m"), 7),
     "models": (lambda house, context: house.service.models(context), ModelSpec(""), 0),
     "reload": (reload, ModelSpec(""), 7),
+    "index": (lambda house, context: index(house, context), ModelSpec(""), 7),
+    "load": (lambda house, context: load(house, context), ModelSpec(""), 7),
+    "unload": (lambda house, context: unload(house, context), ModelSpec(""), 7),
     "health": (lambda house, context: house.service.admit(context, ModelSpec(""), 7), ModelSpec(""), 7),
 }
 

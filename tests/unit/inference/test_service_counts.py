@@ -1,6 +1,7 @@
 """What the service counts, and that it lets go of the version: once for each request, however it ends."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -198,17 +199,23 @@ def test_answer_that_nobody_can_write_is_counted() -> None:
     assert (house.counts(), house.is_released()) == ({("m", "INVALID_ARGUMENT"): 1}, True)
 
 
+def written(_servable_id: ServableId, _signatures: Any) -> bytes:
+    """An answer to a request for metadata."""
+    return b""
+
+
 def test_what_runs_no_model_is_counted_over_rest_alone() -> None:
     """As in TensorFlow Serving, without a method; over gRPC it leaves no trace."""
     house = House()
     for door in ("REST", "GRPC"):
         context = RequestContext("REST" if door == "REST" else "GRPC")
-        house.service.metadata(ModelSpec("m"), context)
+        house.service.metadata(ModelSpec("m"), written, context)
         house.service.status(ModelSpec("m"), context)
         house.service.models(context)
-        for name in ("metadata", "status"):
-            with pytest.raises(ServingError):
-                getattr(house.service, name)(ModelSpec("no"), context)
+        with pytest.raises(ServingError):
+            house.service.metadata(ModelSpec("no"), written, context)
+        with pytest.raises(ServingError):
+            house.service.status(ModelSpec("no"), context)
     assert house.counts() == {("m", "OK"): 2, ("", "OK"): 1, ("no", "NOT_FOUND"): 2}
     assert [labels for labels, _ in house.metrics.request_latency.points()] == [("", "", "REST"), ("m", "", "REST")]
     assert house.is_released()

@@ -5,9 +5,20 @@ from typing import Any
 
 import pytest
 
+from serving.codecs.open_inference.infer import InferInput, InferRequest
 from serving.codecs.protobuf import tensor_proto
 from serving.codecs.protobuf.prediction_log import LogType
+from serving.core.model_spec import ModelSpec
+from serving.core.plans import Plans
+from serving.core.servable import ServableId
+from serving.core.signature import Signature
+from serving.core.tensor import DataType
+from serving.inference import infer
+from serving.inference.call import Call
+from serving.inference.context import Door, RequestContext
+from serving.inference.operations import InferForm
 from serving.protos import ClassificationRequest, PredictRequest, PredictResponse, message
+from tests.support.models import floats
 from tests.unit.inference.asking import EXAMPLES, LONG, PREDICTS, WAYS, predict, rest
 from tests.unit.inference.house import House
 
@@ -68,6 +79,24 @@ def test_address_of_the_url_is_logged() -> None:
     rest(b'{"instances": [1.0]}', path="/v1/models/m/labels/stable:predict").answer(house)
     specs = [PredictRequest.FromString(request).model_spec for _, _, request, _ in house.log.kept]
     assert [(spec.name, spec.version.value, spec.version_label) for spec in specs] == [("m", 1, ""), ("m", 0, "stable")]
+
+
+@pytest.mark.parametrize("door", ["REST", "GRPC"])
+def test_messages_of_another_protocol_are_not_logged(door: Door) -> None:
+    """By whichever door an inference came, what is kept of it is what Predict would have carried."""
+    house = logging()
+    read = lambda payload, limited: InferRequest({"x": InferInput("x", DataType.FLOAT, (2,), lambda: floats(1, 2))})  # noqa: E731
+
+    def bind(request: InferRequest, plans: Plans, signature: Signature, _: ServableId) -> Any:
+        return *infer.bind(request, plans, signature), lambda outputs: b"answer"
+
+    form = InferForm(api="infer", log_type=LogType.PREDICT, read=read, missing=infer.missing, bind=bind)
+    reply = house.service.inferring(ModelSpec("m"), form)(b"request", RequestContext(door))
+    assert isinstance(reply, Call)
+    assert reply.here() == b"answer"
+    ((_, signature_name, request, response),) = house.log.kept
+    assert (signature_name, values(PredictRequest.FromString(request).inputs)) == ("serving_default", {"x": [1.0, 2.0]})
+    assert values(PredictResponse.FromString(response).outputs) == {"y": [2.0, 4.0]}
 
 
 def test_defaults_are_not_logged() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import TIMEOUT_SECONDS
 from tests.unit.loading.house import House
+from tests.unit.loading.single import Single
 
 
 @pytest.fixture
@@ -33,3 +34,11 @@ def house(make_house: Callable[..., House]) -> House:
     house.make("b", 1)
     house.make("c", 1)
     return house
+
+
+@pytest.fixture
+def single(house: House) -> Single:
+    """``a`` is served; ``b`` and ``c`` are beside it."""
+    made = Single(house)
+    made.start(house.config("a"))
+    return made

@@ -154,6 +154,7 @@ def test_a_refused_label_is_tried_again(file: File, models: Models, loop: Config
     models.reload(())
     file.write("a")
     loop.run_once()
+    wait_until("version 2 serves", lambda: 2 in models.manager.serving.available("a"))
     file.write("a", more='version_labels { key: "stable" value: 2 }')
     loop.run_once()
     assert models.manager.serving.labels == {"a": {"stable": 2}}
@@ -175,3 +176,22 @@ def test_a_dead_loop_is_told(file: File, models: Models) -> None:
     loop.start()
     wait_until("the owner was told", lambda: bool(deaths))
     assert isinstance(deaths[0], ValueError)
+
+
+def test_changes_of_the_file_are_told(file: File, loop: ConfigLoop, caplog: pytest.LogCaptureFixture) -> None:
+    """What another version of the file lists, once and not at each reading."""
+    caplog.set_level(logging.INFO, "serving")
+    file.write("a", "b")
+    loop.run_once()
+    loop.run_once()
+    assert [each.partition(":")[0] for each in caplog.messages if each.startswith("Model ")] == ["Model b is new"]
+
+
+def test_single_models_last_until_the_file_changes(file: File, models: Models, loop: ConfigLoop) -> None:
+    """What ``edit`` has made of the list is not taken back at the next reading, but by the next change."""
+    models.edit(lambda present: ())
+    loop.run_once()
+    assert not models.names
+    file.write("a", "b")
+    loop.run_once()
+    assert models.names == ("a", "b")

@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[2]
         pytest.param(["export.meta", "export-00000-of-00001"], False, ModelKind.SESSION_BUNDLE, id="session bundle"),
         pytest.param(["export.meta", "saved_model.pb"], False, ModelKind.SAVED_MODEL, id="exported both ways"),
         pytest.param(["export.meta", "model.tflite"], True, ModelKind.TFLITE, id="TFLite beside a session bundle"),
+        pytest.param(["model.keras"], True, ModelKind.KERAS, id="Keras"),
+        pytest.param(["model.keras", "saved_model.pb"], False, ModelKind.SAVED_MODEL, id="Keras, and its export"),
+        pytest.param(["other.keras"], False, ModelKind.SAVED_MODEL, id="Keras by another name"),
         pytest.param(["readme.txt"], True, ModelKind.SAVED_MODEL, id="nothing known"),
         pytest.param([], False, ModelKind.SAVED_MODEL, id="empty"),
     ],
@@ -40,5 +43,6 @@ def test_server_does_not_import_what_it_does_not_serve() -> None:
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     imported = json.loads(result.stdout)
     assert "serving.servables.saved_model" in imported
-    rare = ("serving.servables.tflite", "serving.servables.session_bundle", "ai_edge_litert", "flatbuffers")
-    assert [name for name in imported if name.startswith(rare)] == []
+    rare = ["serving.servables.tflite", "serving.servables.session_bundle", "ai_edge_litert", "flatbuffers"]
+    rare += ["serving.loading.keras_files", "keras"]
+    assert [name for name in imported if name.startswith(tuple(rare))] == []

@@ -278,3 +278,34 @@ def test_reloads_at_the_same_time_leave_one_list(house: House) -> None:
     wanted = tuple(first.policy.versions)
     wait_until("the version of the last list is the one", lambda: house.manager.serving.available("a") == wanted)
     assert house.manager.serving.labels == {"b": second.labels}
+
+
+def test_changes_of_a_list_are_told(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """A reload says what is another now, with fields of its own; the first list is no change."""
+    caplog.set_level("INFO", "serving")
+    house.start(house.config("a"), house.config("b"))
+    assert not [each for each in caplog.messages if each.startswith(("Model ", "Label "))]
+    house.reload(house.config("a", labels={"stable": 2}))
+    assert [each for each in caplog.messages if each.startswith(("Model ", "Label "))] == [
+        "Model b is not configured any more",
+        "Label stable of model a is new, for version 2",
+    ]
+    (moved,) = [each for each in caplog.records if each.message.startswith("Label ")]
+    assert (vars(moved)["model"], vars(moved)["label"], vars(moved)["version"]) == ("a", "stable", 2)
+
+
+def test_same_list_is_told_to_be_the_same(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Who has asked for a reload sees that nothing came of it."""
+    caplog.set_level("INFO", "serving")
+    house.start(house.config("a"))
+    house.reload(house.config("a"))
+    assert "The configuration lists the same as before" in caplog.messages
+
+
+def test_refused_list_changes_nothing_and_says_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """A label for a version that is not available."""
+    caplog.set_level("INFO", "serving")
+    house.start(house.config("a"))
+    with pytest.raises(ConfigurationError):
+        house.reload(house.config("a", labels={"stable": 9}))
+    assert not [each for each in caplog.messages if each.startswith(("Model ", "Label "))]

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from serving.core.actions import Action
+from serving.core.actions import Action, Refusal, Unload
+from serving.core.lifecycle import NoRoomError
 from serving.core.manager import Manager
 from serving.core.servable import Loader, Servable
 from serving.errors import Code, ServingError
 from serving.loading.performer import Performer
+from serving.loading.weighing import Meter
 from serving.sources.file_system import NotADirectory
 from tests.support import FakeServable, fails, loads, servable_id, summary
 
@@ -145,3 +147,48 @@ def test_unload_with_a_defect(caplog: pytest.LogCaptureFixture) -> None:
     assert "will not close" in caplog.text
     assert [state.id for state in stage.manager.states("m")] == [servable_id(1)]
     assert stage.manager.managed() == ()
+
+
+class Told:
+    """Who is told what versions hold, and which made room."""
+
+    def __init__(self) -> None:
+        self.held: list[int] = []
+        self.evicted_models: list[str] = []
+
+    def model_holds(self, model: str, version: int, count: int) -> None:
+        self.held.append(count)
+
+    def evicted(self, model: str) -> None:
+        self.evicted_models.append(model)
+
+
+def test_memory_of_a_version_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """What the process has grown by while it was loaded, and nothing once it is unloaded."""
+    stage = Stage(loads(FakeServable()), caplog)
+    told, process = Told(), iter([100, 130, 130, 100])
+    stage.performer = Performer(stage.manager, Meter(told, lambda: next(process)))
+    stage.perform()
+    stage.manager.set_aspired("m", {})
+    stage.perform()
+    assert (told.held, told.evicted_models) == ([30, 0], [])
+
+
+def test_version_that_makes_room(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says for which, and the metrics count it."""
+    caplog.set_level(logging.INFO, logger="serving")
+    told = Told()
+    performer = Performer(Manager(), Meter(told, lambda: 0))
+    performer.perform(Unload(id=servable_id(1), servable=FakeServable(), evicted_for=servable_id(2, "n")))
+    assert told.evicted_models == ["m"]
+    assert f"Servable version {ID} makes room for {{name: n version: 2}}; it has no requests" in caplog.text
+
+
+def test_refused_version_is_told_as_what_cannot_be_reserved(caplog: pytest.LogCaptureFixture) -> None:
+    """Without the words of a load."""
+    stage = Stage(Refusal(error=NoRoomError(Code.RESOURCE_EXHAUSTED, "no room")), caplog)
+    stage.perform()
+    assert lines(caplog) == [
+        f"ERROR Encountered an error for servable version {ID}: RESOURCE_EXHAUSTED: no room",
+        f"ERROR Servable {ID} cannot be loaded: RESOURCE_EXHAUSTED: no room",
+    ]

@@ -5,11 +5,17 @@ from pathlib import Path
 import pytest
 
 from serving.errors import Code, ServingError
-from serving.telemetry.serving_metrics import MOST_NAMES, OTHERS, UNCOUNTED, ServingMetrics
+from serving.telemetry.series import UNCOUNTED
+from serving.telemetry.serving_metrics import MOST_NAMES, OTHERS, Present, ServingMetrics
 from tests.support import ManualClock
 
 LISTED = """\
+# TYPE :serving:engine_calls counter
+# TYPE :serving:engine_micros gauge
+# TYPE :serving:evictions counter
 # TYPE :serving:long_runs gauge
+# TYPE :serving:model_memory_bytes gauge
+# TYPE :serving:refused_requests counter
 # TYPE :serving:version_state gauge
 # TYPE :tensorflow:cc:saved_model:load_attempt_count counter
 # TYPE :tensorflow:cc:saved_model:load_latency counter
@@ -114,15 +120,29 @@ def test_asking_for_a_series_counts_nothing(metrics: Metrics) -> None:
 def test_run(metrics: Metrics, entrypoint: str, api: str, label: str) -> None:
     """A run is timed in microseconds, and called the same whichever door it came by."""
     series = metrics.series("REST" if entrypoint == "REST" else "GRPC", api, "m")
-    series.first_run().observe(0.5e6)
-    assert series.runtime is series.first_run()
+    series.ran(0.5)
     assert metrics.points("runtime_latency_sum") == {f'model_name="m",API="{label}",runtime="TF1"': "500000"}
+
+
+@pytest.mark.parametrize("times", [1, 2, 1025])
+def test_run_answered_at_once(metrics: Metrics, times: int) -> None:
+    """A run and its answer count as the two do by themselves, however many there were since the page was last read."""
+    series = metrics.series("GRPC", "Predict", "m")
+    series.ran(0.5)
+    series.answered(0.75)
+    for _ in range(times):
+        series.ran_and_answered(0.5, 0.75)
+    assert metrics.points("request_count") == {'model_name="m",status="OK"': f"{times + 1}"}
+    runs, answers = 'model_name="m",API="Predict",runtime="TF1"', 'model_name="m",API="Predict",entrypoint="GRPC"'
+    assert metrics.points("runtime_latency_sum") == {runs: f"{(times + 1) * 500000:g}"}
+    assert metrics.points("request_latency_count") == {answers: f"{times + 1}"}
+    assert metrics.points("request_latency_sum") == {answers: f"{(times + 1) * 750000:g}"}
 
 
 def test_uncounted_call(metrics: Metrics) -> None:
     """A call that TensorFlow Serving does not count leaves no trace and raises nothing."""
-    assert UNCOUNTED.runtime is not None
-    UNCOUNTED.runtime.observe(1)
+    UNCOUNTED.ran(1)
+    UNCOUNTED.ran_and_answered(1, 2)
     UNCOUNTED.succeeded(UNCOUNTED.clock())
     UNCOUNTED.failed(ZeroDivisionError())
     assert metrics.page().decode() == LISTED
@@ -243,3 +263,52 @@ def test_value_by_internal_name(metrics: Metrics) -> None:
     """Reloads report numbers under the internal names."""
     metrics.series("REST", "predict", "m").succeeded(0)
     assert metrics.value("/tensorflow/serving/request_count") == 1
+
+
+def change_version(metrics: Metrics, version: int, path: Path) -> None:
+    """Everything that a version leaves on the page."""
+    metrics.loads("m", version, path)
+    metrics.measured(lambda each: each)(path)
+    metrics.warmed_up(str(path), "OK", 1.0, 2)
+    metrics.engine_calls("m", version, "openvino")()
+    metrics.engine_chosen("m", version, "serving_default", 1, 1, "openvino", 10)
+    for state in ("START", "LOADING", "AVAILABLE", "UNLOADING", "END"):
+        metrics.state_changed("m", version, state)
+
+
+def test_versions_that_are_gone_disappear(metrics: Metrics) -> None:
+    """Five hundred changes of a version leave a page as large as the first."""
+    metrics.series("GRPC", "Predict", "m").answered(1.0)
+    pages: list[str] = []
+    there: set[tuple[str, int]] = set()
+    metrics.present = lambda: Present(there, ["m"])
+    for version in range(1000, 1500):
+        there = {("m", version)}
+        change_version(metrics, version, Path(f"/models/m/{version}"))
+        pages.append(metrics.page().decode())
+    assert pages[-1].replace("1499", "1000") == pages[0]
+    assert 'version="1499"' in pages[-1]
+    assert 'model_path="/models/m/1499"' in pages[-1]
+
+
+def test_versions_that_are_there_stay(metrics: Metrics) -> None:
+    """One that is on its way out too, and whatever has the same path under another name."""
+    path = Path("/models/m/1")
+    metrics.loads("other", 1, path)
+    change_version(metrics, 1, path)
+    change_version(metrics, 2, Path("/models/m/2"))
+    metrics.state_changed("other", 1, "AVAILABLE")
+    metrics.present = lambda: Present({("m", 2), ("other", 1)}, ["m", "other"])
+    page = metrics.page().decode()
+    assert 'model_name="m",version="1"' not in page
+    assert 'model_name="m",version="2"' in page
+    assert {'model_path="/models/m/1"', 'model_path="/models/m/2"'} <= set(page.replace("{", ",").split(","))
+
+
+def test_counts_of_a_model_stay_as_in_tensorflow_serving(metrics: Metrics) -> None:
+    """What has its name and is ours goes when it is not listed any more; their own counts do not."""
+    metrics.series("GRPC", "Predict", "m").answered(1.0)
+    metrics.long_runs.child("m").set(1)
+    metrics.present = lambda: Present((), ())
+    assert metrics.points("request_count") == {'model_name="m",status="OK"': "1"}
+    assert metrics.points("long_runs") == {}

@@ -1,0 +1,1 @@
+"""OpenTelemetry traces of requests, made of their records once they have ended; who does not ask imports none of it."""

@@ -1,0 +1,1 @@
+"""Traces without servers and collectors."""
