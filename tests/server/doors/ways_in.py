@@ -61,7 +61,7 @@ class Way:
     @property
     def protocol(self) -> str:
         """As policies call it."""
-        return "open_inference" if self.name.startswith("REST v2") else "tfs"
+        return "open_inference" if " v2" in self.name or self.name.endswith(" ModelInfer") else "tfs"
 
 
 def rest(method: str, target: str, kind: str = JSON, *more: str, chunked: bool = False) -> Send:
