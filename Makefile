@@ -96,8 +96,8 @@ docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, the pictures
 	$(BIN)/python -m tests.server.doors.http2_table
 
 docs-site: $(DOCS_STAMP) ## Make a site with search of docs/ and the tutorials, in .docs-site; fails where a link leads nowhere
-	@$(BIN)/mkdocs build --quiet --strict
-	@echo 'Made: .docs-site/index.html'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'Made: .docs-site. To read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory .docs-site'
 
 dist: $(STAMP) ## Build the wheels of server and client into dist/, and try each in an environment of its own
 	@rm -rf dist .dist
