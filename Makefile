@@ -57,7 +57,7 @@ test-all: $(STAMP) ## Run every test that needs no Docker, with all examples of 
 
 test-long: soak faults soak-models soak-drain ## Run what takes long, about an hour and a half: these four
 
-soak: $(STAMP) ## Mixed load on both doors for ten minutes, with figures and a plot in .soak; SECONDS=120 for less
+soak: $(STAMP) ## Mixed load on both APIs for ten minutes, with figures and a plot in .soak; SECONDS=120 for less
 	$(BIN)/python -m tests.soak.mixed --seconds=$(SECONDS) $(ARGS)
 
 faults: $(STAMP) ## Do to running servers what goes wrong in production, the long variant; ARGS="-rP" for the figures
@@ -89,14 +89,14 @@ bench: $(BENCH_STAMP) ## Measure against the baselines, about seven minutes, int
 bench-smoke: $(BENCH_STAMP) ## A minute of the same, to see that it works; its figures mean nothing
 	$(BIN)/python -m tests.bench --smoke $(ARGS)
 
-docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, the pictures, the lane's states, and docs/http2.md
+docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, the pictures, states of connections, and docs/http2.md
 	$(BIN)/python docs/generate_flags.py
 	$(BIN)/python docs/draw_architecture.py
 	$(BIN)/python docs/draw_throughput.py
 	$(BIN)/python -m tests.server.doors.http2_table
 
 docs-site: $(DOCS_STAMP) ## Make a site with search of docs/ and the tutorials, in .docs-site; fails where a link leads nowhere
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo 'Made: .docs-site. To read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory .docs-site'
 
 dist: $(STAMP) ## Build the wheels of server and client into dist/, and try each in an environment of its own

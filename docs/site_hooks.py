@@ -71,6 +71,40 @@ def asks_other_hosts(page: str) -> Iterable[str]:
     return [found[0] for found in _OTHER_HOST.finditer(page) if not _NOT_ASKED.search(found[0])]
 
 
+def filled(nav: Any, pages: Iterable[str]) -> Any:
+    """The navigation, with all pages of a folder in place of ``folder/*``, from above to below.
+
+    ``pages`` are paths on the site. ValueError if a folder has none.
+    """
+    if isinstance(nav, dict):
+        return {title: filled(entry, pages) for title, entry in nav.items()}
+    if not isinstance(nav, list):
+        return nav
+    entries: list[Any] = []
+    for entry in nav:
+        if isinstance(entry, str) and entry.endswith("/*"):
+            folder = entry.removesuffix("*")
+            found = sorted((page for page in pages if page.startswith(folder)), key=_from_above)
+            if not found:
+                raise ValueError(f"mkdocs.yml: nav has {entry}, and there is no page in {folder}")
+            entries += found
+        else:
+            entries.append(filled(entry, pages))
+    return entries
+
+
+def _from_above(page: str) -> tuple[str, bool, str]:
+    return posixpath.dirname(page), not page.endswith("/README.md"), page
+
+
+def on_config(config: Any) -> Any:
+    """Fill the navigation (MkDocs calls this)."""
+    docs = ROOT / "docs"
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} | set(places(ROOT).values())
+    config.nav = filled(config.nav, pages)
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that lie outside of docs/ (MkDocs calls this)."""
     from mkdocs.structure.files import File

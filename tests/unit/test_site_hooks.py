@@ -74,3 +74,17 @@ def test_pages_outside_are_on_the_site(hooks: ModuleType) -> None:
 def test_pages_that_ask_others_are_found(hooks: ModuleType, page: str, asks: bool) -> None:
     """What a browser fetches by itself counts, and what a reader may follow does not."""
     assert bool(list(hooks.asks_other_hosts(page))) is asks
+
+
+def test_folders_are_filled_in(hooks: ModuleType) -> None:
+    """Their pages stand in the navigation from above to below, each folder's own page first."""
+    pages = {"a.md", "adr/2.md", "adr/README.md", "adr/10/README.md", "adr/1.md", "b/c.md"}
+    nav = ["a.md", {"More": [{"Decisions": ["adr/*"]}, "b/c.md"]}]
+    decisions = ["adr/README.md", "adr/1.md", "adr/2.md", "adr/10/README.md"]
+    assert hooks.filled(nav, pages) == ["a.md", {"More": [{"Decisions": decisions}, "b/c.md"]}]
+
+
+def test_folders_without_pages_are_refused(hooks: ModuleType) -> None:
+    """A name that is wrong is told."""
+    with pytest.raises(ValueError, match=r"nav has ard/\*, and there is no page in ard/"):
+        hooks.filled(["ard/*"], {"adr/1.md"})
