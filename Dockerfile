@@ -89,7 +89,7 @@ RUN set -eux; \
 	/opt/build/bin/python -c 'import hatchling.build'
 
 # Installed below /package as well, so that the runtime stage takes our files as a layer of their own.
-COPY pyproject.toml README.md LICENSE /src/
+COPY pyproject.toml LICENSE /src/
 COPY serving /src/serving
 RUN set -eux; \
 	/opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheel /src; \
@@ -154,7 +154,7 @@ RUN set -eux; \
 
 # Last, for they change most often. VERSION is held equal to serving/__init__.py by a test. CPU_FEATURES is what the
 # TensorFlow inside was compiled for; for a wheel of one's own nobody knows it here who does not say it.
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 ARG SOURCE=""
 ARG VARIANT=cpu

@@ -2,7 +2,7 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve unit test walks test-all test-long soak soak-drain soak-models faults fuzz check bench bench-smoke docs lock check-gpu-lock devel image test-image
+.PHONY: help install serve unit test walks test-all test-long soak soak-drain soak-models faults fuzz check bench bench-smoke docs docs-site dist lock check-gpu-lock devel image test-image
 
 # The first of these that is suitable makes the environment.
 PYTHON ?= python3 python3.13 python3.12 python3.11
@@ -28,6 +28,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+DOCS_STAMP := $(VENV)/.installed-docs
 
 help: ## Print this list
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
@@ -56,7 +57,7 @@ test-all: $(STAMP) ## Run every test that needs no Docker, with all examples of 
 
 test-long: soak faults soak-models soak-drain ## Run what takes long, about an hour and a half: these four
 
-soak: $(STAMP) ## Mixed load on both doors for ten minutes, with figures and a plot in .soak; SECONDS=120 for less
+soak: $(STAMP) ## Mixed load on both APIs for ten minutes, with figures and a plot in .soak; SECONDS=120 for less
 	$(BIN)/python -m tests.soak.mixed --seconds=$(SECONDS) $(ARGS)
 
 faults: $(STAMP) ## Do to running servers what goes wrong in production, the long variant; ARGS="-rP" for the figures
@@ -88,16 +89,35 @@ bench: $(BENCH_STAMP) ## Measure against the baselines, about seven minutes, int
 bench-smoke: $(BENCH_STAMP) ## A minute of the same, to see that it works; its figures mean nothing
 	$(BIN)/python -m tests.bench --smoke $(ARGS)
 
-docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, docs/architecture.svg, the lane's states, and docs/http2.md
+docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, the pictures, states of connections, and docs/http2.md
 	$(BIN)/python docs/generate_flags.py
 	$(BIN)/python docs/draw_architecture.py
+	$(BIN)/python docs/draw_throughput.py
 	$(BIN)/python -m tests.server.doors.http2_table
+
+docs-site: $(DOCS_STAMP) ## Make a site with search of docs/ and the tutorials, in .docs-site; fails where a link leads nowhere
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo 'Made: .docs-site. To read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory .docs-site'
+
+dist: $(STAMP) ## Build the wheels of server and client into dist/, and try each in an environment of its own
+	@rm -rf dist .dist
+	@$(UV) build --quiet --wheel --no-build-isolation --no-create-gitignore --out-dir dist .
+	@$(UV) build --quiet --wheel --no-build-isolation --no-create-gitignore --out-dir dist serving/client
+	@for name in client server; do \
+		case $$name in client) wheels=$$(echo dist/*_client-*.whl) ;; *) wheels=$$(echo dist/*.whl) ;; esac; \
+		$(BIN)/python -m venv --without-pip .dist/$$name || exit 1; \
+		$(INSTALL_WHEELS) || exit 1; \
+	done
+	$(BIN)/python -m pytest tests/dist $(ARGS)
+	@rm -rf .dist
+	@ls -l dist
 
 lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(COMPILE) --extra openvino --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --group pyproject.toml:tracing --constraints requirements.lock --output-file requirements-tracing.lock
 	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
 	@$(COMPILE) --group pyproject.toml:bench --constraints requirements-dev.lock --output-file requirements-bench.lock
+	@$(COMPILE) --group pyproject.toml:docs --constraints requirements-dev.lock --output-file requirements-docs.lock
 	@echo "tensorflow-cpu; sys_platform == 'never'" | { $(COMPILE_GPU) --overrides - --group gpu --constraints requirements.lock \
 		--output-file requirements-gpu.lock pyproject.toml; }
 	@! grep -nE '://|--(find-links|index-url|extra-index-url)' requirements*.lock \
@@ -137,6 +157,9 @@ UV = index="$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-ur
 	[ -z "$$cert" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
 	UV_HTTP_TIMEOUT="$${UV_HTTP_TIMEOUT:-180}" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 
+# As `pip install dist/*.whl` would, but of the versions that were tested, most of which are in uv's cache.
+INSTALL_WHEELS = ( $(UV) pip install --quiet --no-config --python .dist/$$name --constraints requirements-dev.lock $$wheels )
+
 $(STAMP): requirements-dev.lock pyproject.toml | $(BIN)/uv
 	@rm -f $@
 	@$(BIN)/python -c '$(SUITABLE)' \
@@ -151,6 +174,11 @@ $(STAMP): requirements-dev.lock pyproject.toml | $(BIN)/uv
 $(BENCH_STAMP): requirements-bench.lock $(STAMP)
 	@echo 'Installing what only the benchmark needs: Flask and FastAPI.'
 	@$(UV) pip install --quiet --require-hashes --requirement requirements-bench.lock
+	@touch $@
+
+$(DOCS_STAMP): requirements-docs.lock $(STAMP)
+	@echo 'Installing what only the site of the pages needs: MkDocs.'
+	@$(UV) pip install --quiet --require-hashes --requirement requirements-docs.lock
 	@touch $@
 
 # uv's own version and hashes come from the lock as well.

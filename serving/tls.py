@@ -1,6 +1,6 @@
 """TLS of a door: what a text SSLConfig says, checked before anything listens, and again whenever its file has changed.
 
-It knows neither door. The values of an SSLConfig are PEM texts, not paths (docs/compatibility.md, "TLS").
+It knows neither door. The values of an SSLConfig are PEM texts, not paths (docs/grpc.md, "TLS").
 """
 
 import os

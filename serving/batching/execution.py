@@ -1,7 +1,7 @@
 """What becomes of a batch: its callers' tensors merged, run, and taken apart again. It waits for nothing and nobody.
 
 One bad request does not fail the others: a merged run that fails is made again for each caller alone
-(docs/compatibility.md, "Batching").
+(docs/models.md, "Batching").
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Tensors of several callers into those of one run, and the run's outputs back; docs/compatibility.md, "Batching".
+"""Tensors of several callers into those of one run, and the run's outputs back; docs/models.md, "Batching".
 
 An inputs sequence is what one caller feeds, always in the same order. Rows are the 0th dimension. No queues here.
 """

@@ -1,4 +1,4 @@
-"""The settings of batching as values, checked; docs/compatibility.md, "Batching", has their meaning. No file format."""
+"""The settings of batching as values, checked; docs/models.md, "Batching", has their meaning. No file format."""
 
 from dataclasses import dataclass
 

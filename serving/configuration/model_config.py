@@ -1,6 +1,6 @@
 """Model configuration: the two single-model flags or a text ModelServerConfig, validated into values.
 
-Texts of errors are TensorFlow Serving's (docs/compatibility.md, "Model configuration").
+Texts of errors are TensorFlow Serving's (docs/models.md, "Model configuration").
 """
 
 from collections.abc import Collection, Mapping, Sequence

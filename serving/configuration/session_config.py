@@ -1,6 +1,6 @@
 """How models' sessions are made: flags, a text ConfigProto and a platform configuration, worked into values.
 
-It loads nothing. What TensorFlow Serving does with each setting is in docs/compatibility.md, "TensorFlow settings".
+It loads nothing. What TensorFlow Serving does with each setting is in docs/models.md, "TensorFlow settings".
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Batch queues: tasks in, batches out. Pure: no threads, no clock; time is an argument, in seconds of any one clock.
 
-A queue knows how many rows a task has and nothing else of it. Limits and texts: docs/compatibility.md, "Batching".
+A queue knows how many rows a task has and nothing else of it. Limits and texts: docs/models.md, "Batching".
 """
 
 import math

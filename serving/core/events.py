@@ -10,7 +10,7 @@ Subscriber = Callable[[ServableState], None]
 
 
 class StateMonitor:
-    """The latest state of each version. Versions at END stay, as docs/compatibility.md, "States", says.
+    """The latest state of each version. Versions at END stay, as docs/models.md, "States", says.
 
     Every method may be called from any thread.
     """

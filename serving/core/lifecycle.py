@@ -79,7 +79,7 @@ PUBLIC: Mapping[HarnessState, State] = MappingProxyType(
         HarnessState.ERROR: State.END,
     }
 )
-"""The public state of each harness state (docs/compatibility.md, "States")."""
+"""The public state of each harness state (docs/models.md, "States")."""
 
 FINISHED = frozenset({HarnessState.DISABLED, HarnessState.ERROR})
 """States that nothing leaves."""

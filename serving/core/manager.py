@@ -116,7 +116,7 @@ class Manager(Decisions):
     def acquire(self, name: str, version: int | None = None, label: str | None = None) -> Handle:
         """A handle on the version that a request means; the highest available one without ``version`` and ``label``.
 
-        INVALID_ARGUMENT for an unknown label, NOT_FOUND for what is not available (docs/compatibility.md, "Labels").
+        INVALID_ARGUMENT for an unknown label, NOT_FOUND for what is not available (docs/models.md, "Labels").
         """
         return Handle(self.hold(name, version, label))
 

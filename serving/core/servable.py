@@ -24,7 +24,7 @@ class ServableId:
 
 
 class State(IntEnum):
-    """Public states of a version; the numbers are GetModelStatus's (docs/compatibility.md, "States")."""
+    """Public states of a version; the numbers are GetModelStatus's (docs/models.md, "States")."""
 
     UNKNOWN = 0
     START = 10

@@ -104,7 +104,7 @@ def _listed(settings: Settings) -> tuple[list[Named], list[Finding]]:
         try:
             model_config.decode(message)
         except ConfigurationError as error:
-            return [], [*findings, fails(file.what, error.message, "See docs/compatibility.md, Model configuration.")]
+            return [], [*findings, fails(file.what, error.message, "See docs/models.md, Model configuration.")]
         return [], [*findings, warning(file.what, "lists no models", "Write model_config_list { config { ... } }.")]
     models: list[Named] = []
     for each in _entries(file, text, message.model_config_list.config, settings):

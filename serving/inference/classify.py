@@ -1,4 +1,4 @@
-"""Classify: Examples in, labels and scores out (docs/compatibility.md, "Classify and regress")."""
+"""Classify: Examples in, labels and scores out (docs/grpc.md, "Classify and regress")."""
 
 from collections.abc import Callable, Mapping
 

@@ -79,7 +79,7 @@ def missing(name: str) -> ServingError:
 
 
 def bind(request: PredictRequest, plans: Plans, name: str) -> tuple[Plan, list[Tensor]]:
-    """The call of a Predict message, and the tensors for it (docs/compatibility.md, "gRPC Predict")."""
+    """The call of a Predict message, and the tensors for it (docs/grpc.md, "gRPC Predict")."""
     sent, output_filter, known = request.sent, request.output_filter, request.tensors
     try:
         plan = plans.kept.get((name, sent, output_filter)) or plans.predict(name, sent, output_filter)

@@ -1,4 +1,4 @@
-"""Metadata: the signatures of a model version as it was loaded (docs/compatibility.md, "Metadata")."""
+"""Metadata: the signatures of a model version as it was loaded (docs/grpc.md, "Metadata")."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,6 +1,6 @@
 """MultiInference: several classify and regress signatures of one model on the same Examples, in one run.
 
-Not available over REST (docs/compatibility.md, "MultiInference").
+Not available over REST (docs/grpc.md, "MultiInference").
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Regress: Examples in, one number each out (docs/compatibility.md, "Classify and regress")."""
+"""Regress: Examples in, one number each out (docs/grpc.md, "Classify and regress")."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Reload: a new list of models in place of the old, by request (docs/compatibility.md, "Reload").
+"""Reload: a new list of models in place of the old, by request (docs/models.md, "Reload").
 
 What a list means is decided elsewhere; this is the request's form, its log lines and its metrics.
 """

@@ -95,15 +95,15 @@ class Service(UncalledRequests):
         return infer
 
     def classify(self, address: ModelSpec | None, form: ExamplesForm, payload: bytes, context: RequestContext) -> Reply:
-        """Examples in, labels and scores out (docs/compatibility.md, "Classify and regress")."""
+        """Examples in, labels and scores out (docs/grpc.md, "Classify and regress")."""
         return self._begin(partial(self._examples, CLASSIFY), address, form, payload, context)
 
     def regress(self, address: ModelSpec | None, form: ExamplesForm, payload: bytes, context: RequestContext) -> Reply:
-        """Examples in, a number each out (docs/compatibility.md, "Classify and regress")."""
+        """Examples in, a number each out (docs/grpc.md, "Classify and regress")."""
         return self._begin(partial(self._examples, REGRESS), address, form, payload, context)
 
     def multi_inference(self, form: ExamplesForm, payload: bytes, context: RequestContext) -> Reply:
-        """Several of the two above on the same Examples (docs/compatibility.md, "MultiInference")."""
+        """Several of the two above on the same Examples (docs/grpc.md, "MultiInference")."""
         return self._begin(self._multi_inference, None, form, payload, context)
 
     def metrics_page(self, context: RequestContext, openmetrics: bool = False) -> bytes:
@@ -113,7 +113,7 @@ class Service(UncalledRequests):
         return self._metrics.openmetrics() if openmetrics else self._metrics.page()
 
     def reload(self, request: Any, write: Callable[[Any], bytes], context: RequestContext, size: int) -> LongCall:
-        """Another list of models in place of the present one; waits for the new ones (docs/compatibility.md, "Reload").
+        """Another list of models in place of the present one; waits for the new ones (docs/models.md, "Reload").
 
         ``request`` is a ReloadConfigRequest message, ``write`` takes the ReloadConfigResponse.
         """

@@ -1,4 +1,4 @@
-"""Status: the states of a model's versions (docs/compatibility.md, "Status")."""
+"""Status: the states of a model's versions (docs/grpc.md, "Status")."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Warm-up: recorded requests replayed on a version before it is available (docs/compatibility.md, "Warm-up").
+"""Warm-up: recorded requests replayed on a version before it is available (docs/models.md, "Warm-up").
 
 A record names its signature and nothing else that counts: which model and version it was recorded on is not looked at.
 Not the file: records come as bytes, one after the other.

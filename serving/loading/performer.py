@@ -23,7 +23,7 @@ _UNEXPECTED = "The version failed to load unexpectedly; the server's log has det
 
 
 class Performer:
-    """Loads and closes servables for one manager (docs/compatibility.md, "Log lines")."""
+    """Loads and closes servables for one manager (docs/models.md, "Log lines")."""
 
     def __init__(self, manager: Manager, meter: Meter | None = None) -> None:
         self._manager = manager

@@ -1,7 +1,7 @@
 """Versions whose files are still coming: each is held back until nothing in it has changed for a while.
 
 It also sees when the files of a version that failed have changed, so that it is tried again. What is loaded is not
-looked at any more (docs/compatibility.md, "Version directories").
+looked at any more (docs/models.md, "Version directories").
 """
 
 import math

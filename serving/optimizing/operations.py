@@ -136,7 +136,7 @@ def is_marked(op: Any) -> bool:
 
 
 def table_rows() -> Iterator[str]:
-    """The rows of the table in docs/operating.md."""
+    """The rows of the table in docs/performance.md."""
     for word, groups in (("no", WITHOUT_STATE), ("yes", WITH_STATE)):
         for group in groups:
             names = ", ".join(f"`{name}`" for name in sorted(group.operations))

@@ -1,4 +1,4 @@
-"""Optimisation as a stage of loading: a model that gains from it is served by a better engine (docs/operating.md).
+"""Optimisation as a stage of loading: a model that gains from it is served by a better engine (docs/performance.md).
 
 A version is served as it is saved at once, and changes its engine when another has agreed and gains; with
 ``--optimize_wait`` it waits for that. The stage puts the parts together: what qualifies, what is tried, what is opened.

@@ -1,4 +1,4 @@
-"""Which scripts of other sites may read the REST door's answers (docs/compatibility.md, "URL grammar"): header lines.
+"""Which scripts of other sites may read the REST door's answers (docs/rest.md, "URL grammar"): header lines.
 
 A browser asks; nobody is kept from anything by these but the scripts of pages that it shows.
 """

@@ -1,4 +1,4 @@
-"""Compressed request bodies: as TensorFlow Serving takes them (docs/compatibility.md, "gzip"), and as others do."""
+"""Compressed request bodies: as TensorFlow Serving takes them (docs/rest.md, "gzip"), and as others do."""
 
 import zlib
 from collections.abc import Callable

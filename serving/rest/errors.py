@@ -1,4 +1,4 @@
-"""Errors as HTTP: the status of each code, and the shapes of an error's body (docs/compatibility.md, "REST errors")."""
+"""Errors as HTTP: the status of each code, and the shapes of an error's body (docs/rest.md, "REST errors")."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

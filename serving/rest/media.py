@@ -1,4 +1,4 @@
-"""Which form a body has and which one the answer gets, by the headers (docs/compatibility.md, "Binary predict").
+"""Which form a body has and which one the answer gets, by the headers (docs/rest.md, "Binary predict").
 
 Not the forms themselves: those are codecs. What is not named here counts as JSON, as in TensorFlow Serving.
 """

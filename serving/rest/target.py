@@ -1,4 +1,4 @@
-"""The request target as a URI (docs/compatibility.md, "URL grammar"); not what its path means, which the APIs say."""
+"""The request target as a URI (docs/rest.md, "URL grammar"); not what its path means, which the APIs say."""
 
 import re
 

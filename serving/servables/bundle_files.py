@@ -1,7 +1,7 @@
 """What TensorFlow 0.x's Exporter has written, read into values. Nothing is loaded here, and TensorFlow is not needed.
 
 It lives in ``export.meta``, a MetaGraphDef with collections of its own, and a checkpoint beside it
-(docs/compatibility.md, "Session bundles").
+(docs/models.md, "Session bundles").
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The signatures of a SessionBundle as SignatureDefs (docs/compatibility.md, "Session bundles"); loads nothing.
+"""The signatures of a SessionBundle as SignatureDefs (docs/models.md, "Session bundles"); loads nothing.
 
 The format has three kinds. A regression or classification signature takes Examples. A generic one is a map from names
 to tensors that does not say which go in and which come out, save for the pair named ``inputs`` and ``outputs``.

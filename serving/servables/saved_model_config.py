@@ -1,6 +1,6 @@
 """``assets.extra/saved_model_config.pb``: what a version asks of its own session, on top of what all sessions have.
 
-It changes grappler's options and nothing else (docs/compatibility.md, "TensorFlow settings").
+It changes grappler's options and nothing else (docs/models.md, "TensorFlow settings").
 """
 
 import base64

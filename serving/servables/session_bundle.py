@@ -1,6 +1,6 @@
 """A SessionBundle, the export of TensorFlow 0.x, as a servable: its graph in a session, variables and assets restored.
 
-TensorFlow Serving has dropped the format (docs/compatibility.md, "Session bundles"). What is in its files
+TensorFlow Serving has dropped the format (docs/models.md, "Session bundles"). What is in its files
 ``bundle_files`` says.
 """
 

@@ -1,7 +1,7 @@
 """A TensorFlow Lite file as a servable, run by interpreters of the package ai-edge-litert, TensorFlow Lite's successor.
 
 It does not use TensorFlow. An interpreter serves one call at a time, a pool of them as many
-(docs/compatibility.md, "TensorFlow Lite").
+(docs/models.md, "TensorFlow Lite").
 """
 
 import re

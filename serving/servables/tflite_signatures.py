@@ -1,6 +1,6 @@
 """The signatures of a TensorFlow Lite file: those in its metadata, or one made of its tensors.
 
-Of the file's own format only what leads to the metadata is read here (docs/compatibility.md, "TensorFlow Lite").
+Of the file's own format only what leads to the metadata is read here (docs/models.md, "TensorFlow Lite").
 """
 
 import struct

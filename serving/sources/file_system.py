@@ -33,7 +33,7 @@ class NotADirectory:
     path: Path
 
     def __call__(self) -> Servable:
-        """Raise ReservationError, FAILED_PRECONDITION (docs/compatibility.md, "Version directories")."""
+        """Raise ReservationError, FAILED_PRECONDITION (docs/models.md, "Version directories")."""
         raise ReservationError(
             Code.FAILED_PRECONDITION,
             f"Error while attempting to reserve resources to load servable {self.id}: {self.path}; Not a directory",

@@ -35,7 +35,7 @@ class Scan:
 def scan(base_path: Path, policy: VersionPolicy) -> Scan:
     """Look for the versions that ``policy`` wants. Directories are not looked into, nor told from files by number.
 
-    Never raises for what is or is not in the file system; see docs/compatibility.md, "Version directories".
+    Never raises for what is or is not in the file system; see docs/models.md, "Version directories".
     """
     named = _named(base_path, policy)
     if named is not None:

@@ -1,4 +1,4 @@
-"""The metrics of batching, as TensorFlow Serving has them (docs/compatibility.md, "Metrics")."""
+"""The metrics of batching, as TensorFlow Serving has them (docs/metrics.md, "Metrics")."""
 
 from collections.abc import Sequence
 from threading import Lock

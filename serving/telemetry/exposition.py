@@ -1,4 +1,4 @@
-"""The page that Prometheus reads, to the byte as TensorFlow Serving writes it (docs/compatibility.md, "Metrics").
+"""The page that Prometheus reads, to the byte as TensorFlow Serving writes it (docs/metrics.md, "Metrics").
 
 Not the OpenMetrics format: no HELP lines, names of colons, braces without labels, six significant digits.
 """

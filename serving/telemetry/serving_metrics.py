@@ -1,4 +1,4 @@
-"""The metrics of the server by name, as TensorFlow Serving has them (docs/compatibility.md, "Metrics"), and a few more.
+"""The metrics of the server by name, as TensorFlow Serving has them (docs/metrics.md, "Metrics"), and a few more.
 
 What a request costs here: one lookup, and an addition to three metrics that were resolved before.
 """

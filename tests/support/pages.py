@@ -11,6 +11,7 @@ PAGES = tuple(
             ROOT / "README.md",
             ROOT / "CHANGELOG.md",
             ROOT / "SECURITY.md",
+            ROOT / "serving" / "README.md",
             ROOT / "serving" / "client" / "README.md",
             *DOCS.rglob("*.md"),
             *(ROOT / "examples").rglob("*.md"),

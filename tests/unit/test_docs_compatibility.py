@@ -1,4 +1,4 @@
-"""docs/compatibility.md against the source it tells of: flags, calls, status codes, and who refers to it."""
+"""docs/compatibility.md and its like against the source: flags, calls, status codes, who refers to them."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ CALLS = frozenset(
 )
 """Every call of TensorFlow Serving's two services."""
 
-_CITATION = re.compile(r'docs/compatibility\.md`?,\s+(?:# )?"([^"]+)"')
+_CITATION = re.compile(r'docs/(compatibility|grpc|rest|models|metrics)\.md`?,\s+(?:# )?"([^"]+)"')
 
 
 def section(text: str, heading: str) -> str:
@@ -32,9 +32,9 @@ def section(text: str, heading: str) -> str:
     return found[1] if found else ""
 
 
-def citations(sources: Iterable[str]) -> set[str]:
-    """The headings of docs/compatibility.md that source texts name."""
-    return {heading for text in sources for heading in _CITATION.findall(text)}
+def citations(sources: Iterable[str]) -> set[tuple[str, str]]:
+    """The headings of these pages that source texts name, each with its page."""
+    return {(page, heading) for text in sources for page, heading in _CITATION.findall(text)}
 
 
 def flag_rows(text: str) -> dict[str, set[str]]:
@@ -64,24 +64,26 @@ def test_compatibility_sorts_every_flag(compatibility: str, row: str, belongs: C
     assert found == {flag.name for flag in FLAGS if belongs(flag)}
 
 
-def test_source_cites_headings_that_exist(compatibility: str) -> None:
-    """Each section of docs/compatibility.md that the source or a decision names is there."""
+def test_source_cites_headings_that_exist() -> None:
+    """Each section of these pages that the source or a decision names is there."""
     cited = citations(path.read_text() for path in [*(ROOT / "serving").rglob("*.py"), *DOCS.rglob("*.md")])
-    assert "Predict" in cited
-    assert cited - set(headings(compatibility)) == set()
+    assert {("compatibility", "Predict"), ("grpc", "TLS"), ("rest", "URL grammar")} <= cited
+    pages = {page for page, _ in cited}
+    there = {(page, heading) for page in pages for heading in headings((DOCS / f"{page}.md").read_text())}
+    assert cited - there == set()
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param('see docs/compatibility.md, "A b").', {"A b"}, id="docstring"),
-        pytest.param('# docs/compatibility.md,\n    # "A b"', {"A b"}, id="comment over two lines"),
-        pytest.param('docs/compatibility.md,\n    "A b"', {"A b"}, id="docstring over two lines"),
-        pytest.param('(`docs/compatibility.md`, "A b")', {"A b"}, id="Markdown"),
+        pytest.param('see docs/rest.md, "A b").', {("rest", "A b")}, id="docstring"),
+        pytest.param('# docs/grpc.md,\n    # "A b"', {("grpc", "A b")}, id="comment over two lines"),
+        pytest.param('docs/models.md,\n    "A b"', {("models", "A b")}, id="docstring over two lines"),
+        pytest.param('(`docs/compatibility.md`, "A b")', {("compatibility", "A b")}, id="Markdown"),
         pytest.param('docs/operating.md, "A b"', set(), id="another page"),
     ],
 )
-def test_citations(text: str, expected: set[str]) -> None:
+def test_citations(text: str, expected: set[tuple[str, str]]) -> None:
     """A heading is found in the ways that texts name it."""
     assert citations([text]) == expected
 
@@ -93,8 +95,8 @@ def test_status_codes_are_those_of_the_rest_door(compatibility: str) -> None:
     assert found == {code.name: (code.value, STATUS[code]) for code in Code}
 
 
-def test_calls_are_those_that_are_served(compatibility: str) -> None:
-    """The section "gRPC" names the calls of TensorFlow Serving's services that are answered, and no other."""
+def test_calls_are_those_that_are_served() -> None:
+    """Its page names the calls of TensorFlow Serving's services that are answered, and no other."""
 
     def refuse(config: object, timeout: float | None, gone: Callable[[], bool]) -> None:
         raise AssertionError
@@ -103,7 +105,7 @@ def test_calls_are_those_that_are_served(compatibility: str) -> None:
     service = Service(manager, metrics, Requests(manager, metrics, RequestLog(), Workers(1)), refuse)
     paths = [path for path in routes(service, as_content=False) if path.startswith("/tensorflow.serving.")]
     served = {path.rpartition("/")[2] for path in paths}
-    assert CALLS.intersection(re.findall(r"`(\w+)`", section(compatibility, "gRPC"))) == served
+    assert CALLS.intersection(re.findall(r"`(\w+)`", section((DOCS / "grpc.md").read_text(), "gRPC"))) == served
 
 
 def test_differences_have_ids_of_their_own(compatibility: str) -> None:

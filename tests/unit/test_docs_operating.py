@@ -1,4 +1,4 @@
-"""What docs/operating.md quotes of the log and of errors is what the source says."""
+"""What the pages for who runs a server quote of the log and of errors is what the source says."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ import pytest
 from serving.settings import FLAGS
 from tests.support.pages import DOCS, ROOT
 
-PAGE = DOCS / "operating.md"
+PAGES = [DOCS / f"{name}.md" for name in ("operating", "observing", "performance", "protecting", "troubleshooting")]
 
 FIRST_COLUMNS = ("line", "the log says", "the line", "text", "error")
 """How the headers begin of those tables whose first column quotes what the server says."""
@@ -109,14 +109,14 @@ def is_said(quote: str) -> bool:
     return any(agrees(pattern, each) for each in templates() if words.intersection(_WORD.findall(each)))
 
 
-def test_page_quotes() -> None:
+def test_pages_quote() -> None:
     """There is something to hold to the source."""
-    assert len(quotes(PAGE.read_text())) > 60
+    assert len([quote for page in PAGES for quote in quotes(page.read_text())]) > 60
 
 
-@pytest.mark.parametrize("quote", quotes(PAGE.read_text()))
+@pytest.mark.parametrize("quote", [quote for page in PAGES for quote in quotes(page.read_text())])
 def test_quoted_text_is_in_the_source(quote: str) -> None:
-    """A line or an error that the page quotes is one that the server writes."""
+    """A line or an error that a page quotes is one that the server writes."""
     assert is_said(quote)
 
 

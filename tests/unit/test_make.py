@@ -13,16 +13,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TARGETS = {"help", "install", "serve", "unit", "test", "walks", "test-all", "check", "bench", "bench-smoke", "docs"}
 TARGETS |= {"lock", "devel", "image", "test-image", "check-gpu-lock", "soak-drain", "soak-models", "test-long", "fuzz"}
-TARGETS |= {"soak", "faults"}
+TARGETS |= {"soak", "faults", "dist", "docs-site"}
 PAGES = ["README.md", "CHANGELOG.md", "examples/demo_models/README.md"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
-BENCH_LOCK = "requirements-bench.lock"
-"""What `make bench` adds to the second one."""
+ADDED = {"bench": "requirements-bench.lock", "docs": "requirements-docs.lock"}
+"""What `make bench` and `make docs-site` add to the second one, by dependency group."""
 TRACING_LOCK = "requirements-tracing.lock"
 """What images with the extra `tracing` add to the first one, or to the one for GPUs."""
 GPU_LOCK = "requirements-gpu.lock"
 """What the image's variant gpu has in place of the first one."""
-EVERY_LOCK = [*LOCKS, BENCH_LOCK, GPU_LOCK, TRACING_LOCK]
+EVERY_LOCK = [*LOCKS, *ADDED.values(), GPU_LOCK, TRACING_LOCK]
 
 
 def make(*arguments: str) -> str:
@@ -156,14 +156,16 @@ def test_locks_agree() -> None:
     assert server - everything == set()
 
 
-def test_bench_lock_covers_its_group() -> None:
-    """What the benchmark needs beside the rest is in its own lock."""
+@pytest.mark.parametrize(("group", "lock"), ADDED.items())
+def test_added_locks_cover_their_groups(group: str, lock: str) -> None:
+    """What the benchmark and the site need beside the rest is in locks of their own."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert names(pyproject["dependency-groups"]["bench"]) - set(locked(BENCH_LOCK)) == set()
+    assert names(pyproject["dependency-groups"][group]) - set(locked(lock)) == set()
 
 
-def test_bench_lock_changes_nothing() -> None:
-    """A package that the benchmark shares with the rest has the same version there: installing it moves nothing."""
+@pytest.mark.parametrize("lock", ADDED.values())
+def test_added_locks_change_nothing(lock: str) -> None:
+    """A package that they share with the rest has the same version there: installing it moves nothing."""
 
     def versions(lock: str) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -171,9 +173,9 @@ def test_bench_lock_changes_nothing() -> None:
             found.setdefault(name, set()).add(version)
         return found
 
-    rest, added = versions(LOCKS[1]), versions(BENCH_LOCK)
+    rest, added = versions(LOCKS[1]), versions(lock)
     shared = rest.keys() & added.keys()
-    assert "typing-extensions" in shared
+    assert shared
     assert {name: added[name] - rest[name] for name in shared if added[name] - rest[name]} == {}
 
 

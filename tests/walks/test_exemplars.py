@@ -1,4 +1,4 @@
-"""From a histogram to a trace, as docs/operating.md says: a real Prometheus keeps the exemplars of a server's page."""
+"""From a histogram to a trace, as docs/observing.md says: a real Prometheus keeps the exemplars of a server's page."""
 
 import json
 import shutil

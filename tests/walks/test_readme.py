@@ -23,6 +23,8 @@ TESTS = "tests/unit/core"
 """What `make test` runs here; all the rest of it is what runs this."""
 
 _CONTAINERS = re.compile(r"\bdocker\b|\bmake image\b")
+_WELCOME = re.compile(r"^```text\n(Serving over .*?)^```$", re.MULTILINE | re.DOTALL)
+_PORT = re.compile(r"\b850[01]\b")
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -32,6 +34,13 @@ class Newcomer(Reader):
     def __init__(self, clone: Path) -> None:
         # The ports are here because make would take flags for arguments of its own.
         super().__init__(clone, {**terminal(), "GRPC_PORT": "-1", "REST_PORT": "-1", "TESTS": TESTS, "ARGS": ""})
+        self.said: list[str] = []
+
+    def serve(self, script: str, seconds: float = INSTALL_SECONDS) -> None:
+        """Start a server as `make serve` does, and keep what it has said when it serves."""
+        super().serve(script, seconds)
+        self.server.wait_for("^  curl ")
+        self.said.append("".join(self.server.output))
 
     def read(self, page: str) -> None:
         """Do what the page says."""
@@ -63,6 +72,12 @@ def test_first_command_answers_a_prediction(newcomer: Newcomer) -> None:
     """After `make serve` the curl call of the page prints what the page says."""
     assert json.loads(newcomer.output(":predict")) == {"predictions": [2.5, 3.0, 4.5]}
     assert newcomer.output(":predict").strip() in (ROOT / "README.md").read_text()
+
+
+def test_what_it_looks_like(newcomer: Newcomer) -> None:
+    """`make serve` ends with the lines that the page shows, but for the ports, which are others here."""
+    (shown,) = _WELCOME.findall((ROOT / "README.md").read_text())
+    assert re.search(_PORT.sub(r"\\d+", re.escape(shown)), newcomer.said[0])
 
 
 def test_second_command_runs_tests(newcomer: Newcomer) -> None:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(300)
 
 PICTURE = SCRIPTS / "flower.jpg"
 TOLERANCE = 1e-4
-"""What optimisation at load may change, docs/operating.md."""
+"""What optimisation at load may change, docs/performance.md."""
 
 CLIENTS = [pytest.param("rest_client.py", id="rest"), pytest.param("grpc_client.py", id="grpc")]
 

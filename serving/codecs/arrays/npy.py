@@ -1,4 +1,4 @@
-"""numpy's ``.npy`` files <-> Tensor, without copying what is read (docs/compatibility.md, "Binary predict").
+"""numpy's ``.npy`` files <-> Tensor, without copying what is read (docs/rest.md, "Binary predict").
 
 Not numpy's own reader: that one evaluates the header as Python, warns, and fails with half a dozen kinds of exceptions.
 Pickles, which ``.npy`` may hold, are never read.

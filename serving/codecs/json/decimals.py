@@ -1,7 +1,7 @@
 """Arrays of numbers as JSON on one line without blanks: ``[[2.5,3.0],[0.333333343,1e-05]]``.
 
 Floats have TensorFlow Serving's digits: six if these give the value back, else nine or seventeen, and always a point or
-an exponent (docs/compatibility.md, "Numbers in answers"). Not the digits of messages (``json_digits``).
+an exponent (docs/rest.md, "Numbers in answers"). Not the digits of messages (``json_digits``).
 """
 
 import math

@@ -2,7 +2,7 @@
 
 Not the format of predictions (``json_decimals``). The algorithm is Florian Loitsch's "Printing Floating-Point Numbers
 Quickly and Accurately with Integers" (PLDI 2010), with one flaw of the original kept: digits found late are not moved
-to the nearest value (docs/compatibility.md, "Echoed values").
+to the nearest value (docs/rest.md, "Echoed values").
 """
 
 import math

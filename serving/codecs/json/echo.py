@@ -1,6 +1,6 @@
 """A JSON value as messages embed it: arrays on one line, objects over several, cut soon after 256 bytes.
 
-For people only: what is cut is not valid JSON any more (docs/compatibility.md, "Echoed values").
+For people only: what is cut is not valid JSON any more (docs/rest.md, "Echoed values").
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Classify and regress requests in JSON -> serialised Examples (docs/compatibility.md, "REST classify and regress")."""
+"""Classify and regress requests in JSON -> serialised Examples (docs/rest.md, "REST classify and regress")."""
 
 from dataclasses import dataclass
 from typing import Any

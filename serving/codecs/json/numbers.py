@@ -1,7 +1,7 @@
 """Number literals of JSON requests, read with the arithmetic of TensorFlow Serving's parser.
 
 Not ``float()``: long literals come out up to a few units in the last place off, subnormal results are zero, and
-literals beyond the largest double are infinite or refused (docs/compatibility.md, "Numbers in requests").
+literals beyond the largest double are infinite or refused (docs/rest.md, "Numbers in requests").
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Messages as JSON the way protobuf's C++ printer writes them (docs/compatibility.md, "Status and metadata bodies").
+"""Messages as JSON the way protobuf's C++ printer writes them (docs/rest.md, "Status and metadata bodies").
 
 Python's ``json_format`` orders, indents and omits differently; bodies here are promised to the byte.
 """

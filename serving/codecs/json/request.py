@@ -1,6 +1,6 @@
 """Predict requests in JSON to tensors, in the two steps between which a door looks the model up.
 
-Every rule, order and text is TensorFlow Serving's (docs/compatibility.md, "Predict request"). Not the lookup itself:
+Every rule, order and text is TensorFlow Serving's (docs/rest.md, "Predict request"). Not the lookup itself:
 unknown signatures and signatures without inputs are the caller's to refuse.
 """
 

@@ -1,6 +1,6 @@
 """One JSON value to the elements of one tensor, checked level by level; the exact road of ``json_request``.
 
-The shape is the nesting of the value, never the declared one (docs/compatibility.md, "Predict request").
+The shape is the nesting of the value, never the declared one (docs/rest.md, "Predict request").
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """JSON text to values, with the leniencies, error texts and offsets of TensorFlow Serving's parser.
 
 The exact road: Python's own scanner, with what the two read differently rewritten before or told apart afterwards. Not
-a validator of UTF-8: strings are the bytes of the body, surrogate-escaped (docs/compatibility.md, "Request JSON").
+a validator of UTF-8: strings are the bytes of the body, surrogate-escaped (docs/rest.md, "Request JSON").
 """
 
 import json

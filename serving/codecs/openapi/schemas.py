@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of tensors as TensorFlow Serving's JSON has them (docs/compatibility.md, "JSON").
+"""JSON Schemas (2020-12) of tensors as TensorFlow Serving's JSON has them (docs/rest.md, "JSON").
 
 A schema may take what a model refuses: that two open sizes agree, or that a nested list is regular, it cannot say.
 """

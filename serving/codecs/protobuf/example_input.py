@@ -1,4 +1,4 @@
-"""Input messages -> the serialised Examples that a graph parses (docs/compatibility.md, "Classify and regress")."""
+"""Input messages -> the serialised Examples that a graph parses (docs/grpc.md, "Classify and regress")."""
 
 from typing import Any
 

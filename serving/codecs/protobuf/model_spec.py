@@ -1,4 +1,4 @@
-"""ModelSpec messages <-> the address of a request (docs/compatibility.md, "gRPC Predict", steps 1-3)."""
+"""ModelSpec messages <-> the address of a request (docs/grpc.md, "gRPC Predict", steps 1-3)."""
 
 from functools import lru_cache
 from typing import Any

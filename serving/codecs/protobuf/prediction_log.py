@@ -1,6 +1,6 @@
 """PredictionLog records, put together from messages that are serialised already; and the messages of REST requests.
 
-A record is what warm-up replays (docs/compatibility.md, "Request logging").
+A record is what warm-up replays (docs/models.md, "Request logging").
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""TensorProto <-> Tensor, with TensorFlow's rules for the typed fields (docs/compatibility.md, "Tensor encoding")."""
+"""TensorProto <-> Tensor, with TensorFlow's rules for the typed fields (docs/grpc.md, "Tensor encoding")."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API (docs/compatibility.md, "REST predict", "REST classify and regress", "Status")."""
+"""TensorFlow Serving's REST API (docs/rest.md, "REST predict", "REST classify and regress", "Status")."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial

@@ -1,4 +1,4 @@
-"""The path grammar, on the raw request target (docs/compatibility.md, "URL grammar").
+"""The path grammar, on the raw request target (docs/rest.md, "URL grammar").
 
 Not a router: TensorFlow Serving matches the still percent-encoded target, query included, and decodes names afterwards.
 """

@@ -1,4 +1,4 @@
-"""Predict over REST, in JSON and in other forms (docs/compatibility.md, "REST predict", "Binary predict")."""
+"""Predict over REST, in JSON and in other forms (docs/rest.md, "REST predict", "Binary predict")."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """The standard health service ``grpc.health.v1.Health``: SERVING from the start until the server drains.
 
-It knows nothing of models: the port opens only when all are available (docs/compatibility.md, "gRPC health").
+It knows nothing of models: the port opens only when all are available (docs/grpc.md, "gRPC health").
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's two gRPC services, PredictionService and ModelService (docs/compatibility.md, "gRPC")."""
+"""TensorFlow Serving's two gRPC services, PredictionService and ModelService (docs/grpc.md, "gRPC")."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial

@@ -7,9 +7,9 @@ HEADER = ["| operations | state | why | names |", "|---|---|---|---|"]
 
 
 def test_the_page_has_the_table() -> None:
-    """docs/operating.md shows what the server decides by, row by row."""
+    """docs/performance.md shows what the server decides by, row by row."""
     table = "\n".join([*HEADER, *operations.table_rows()])
-    assert f"\n{table}\n\n" in (DOCS / "operating.md").read_text()
+    assert f"\n{table}\n\n" in (DOCS / "performance.md").read_text()
 
 
 def test_each_operation_is_in_one_group() -> None:
