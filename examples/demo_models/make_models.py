@@ -15,6 +15,8 @@ from typing import Any
 SEED = 7
 EPOCHS = 12
 REQUIRED_ACCURACY = 0.95
+INK = 16
+"""The darkest that a pixel of the data set is."""
 
 CONFIG = """model_config_list {{
   config {{ name: "half_plus_two" base_path: "{directory}/half_plus_two" model_platform: "tensorflow" }}
@@ -61,7 +63,8 @@ def make_half_plus_two(model: Path) -> None:
 def make_digits(model: Path) -> float:
     """Train on two thirds of scikit-learn's digits, export version 1 if it is good, and return the held-out accuracy.
 
-    images: float [batch, 8, 8, 1], ink from 0 to 16; probabilities: float [batch, 10]; classes: int64 [batch].
+    images: float [batch, 8, 8, 1], ink from 0 (paper) upwards, of any scale, for the darkest pixel counts as 16, as
+    it is in the data set; probabilities: float [batch, 10]; classes: int64 [batch].
     """
     import tensorflow as tf
     from sklearn.datasets import load_digits
@@ -77,7 +80,9 @@ def make_digits(model: Path) -> float:
     print(f"digits: right on {accuracy:.1%} of {len(test_x)} images held out", flush=True)
 
     def classify(images: Any) -> dict[str, Any]:
-        probabilities = network(images, training=False)
+        darkest = tf.reduce_max(images, axis=[1, 2, 3], keepdims=True)
+        # Paper without ink has to be divided by something.
+        probabilities = network(images * (INK / tf.maximum(darkest, 1e-6)), training=False)
         return {"probabilities": probabilities, "classes": tf.argmax(probabilities, axis=-1)}
 
     if accuracy >= REQUIRED_ACCURACY:
@@ -96,7 +101,7 @@ def _network() -> Any:
     network = keras.Sequential(
         [
             keras.Input([8, 8, 1]),
-            keras.layers.Rescaling(1 / 16),
+            keras.layers.Rescaling(1 / INK),
             keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
             keras.layers.Conv2D(32, 3, activation="relu"),
             keras.layers.MaxPooling2D(),

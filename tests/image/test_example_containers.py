@@ -55,12 +55,11 @@ def test_every_page_is_tried() -> None:
 
 @pytest.mark.parametrize("name", ASKED_AGAIN)
 def test_container_answers_like_the_server(name: str, image: str, tmp_path: Path) -> None:
-    """The page's client gets from the container what it got from the page's own server."""
+    """The page's client gets from the container what it got from the page's own server, here or in tests/walks."""
     skip_if_taken()
     (block,) = containers(EXAMPLES / name / "README.md")
     with Walk(name, tmp_path) as walk:
-        walk.run()
-        walk.stop()
+        walk.run_before()
         (before,) = (ran for ran in walk.ran if ran.block.endswith(ASKED_AGAIN[name]))
         authority = tmp_path / "certificates" / "ca.crt"  # which the page on TLS has made
         with in_foreground(

@@ -93,6 +93,9 @@ def test_nobody_there_over_rest(directory: Path) -> None:
         pytest.param(MAKE_WARMUP, 1, "error: [Errno 2] No such file or directory: 'logs'", id="no log"),
         pytest.param(f"{TLS} --key=none", 1, "error: [Errno 2] No such file or directory: 'none'", id="no key"),
         pytest.param(f"{SEGMENTATION} --evaluate=0", 2, "--evaluate is 1 or more, not 0", id="no pictures"),
+        pytest.param("notes_in_sound/make_sound.py a.wav H4", 1, "no note: 'H4'; expected one such as", id="no note"),
+        pytest.param(f"notes_in_sound/client.py {__file__}", 1, "is no WAV file that Python reads", id="no sound"),
+        pytest.param("guess_language/rest_client.py predict none", 1, "error: [Errno 2] No such file", id="no text"),
         pytest.param(f"{SEGMENTATION} --synthetic=-1", 2, "--synthetic is 0 or more, not -1", id="no number"),
     ],
 )

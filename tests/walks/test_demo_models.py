@@ -67,6 +67,18 @@ def test_digits(demo: tuple[Path, str], executor: ThreadPoolExecutor) -> None:
     servable.close()
 
 
+def test_ink_of_any_scale(demo: tuple[Path, str], executor: ThreadPoolExecutor) -> None:
+    """Digits from 0 to 1, as a page has the pixels of a drawing, are read like those to 16, and so is mere paper."""
+    from sklearn.datasets import load_digits
+
+    servable = load_saved_model(demo[0] / "models/digits/1", SavedModelOptions(), executor)
+    images = load_digits().images[:100, ..., None]
+    expected = predict(servable, images)["probabilities"]
+    np.testing.assert_allclose(predict(servable, images / 16)["probabilities"], expected, atol=1e-5)
+    assert np.isfinite(predict(servable, np.zeros((1, 8, 8, 1)))["probabilities"]).all()
+    servable.close()
+
+
 def test_progress_is_shown(demo: tuple[Path, str]) -> None:
     """Each epoch has a line, and the accuracy on the images held out is printed."""
     assert "digits: epoch 1/" in demo[1]

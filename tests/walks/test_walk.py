@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.walks.walk import Walk
+from tests.walks.walk import KEPT, Walk
 
 PAGE = """# A page
 
@@ -82,3 +82,24 @@ def test_output_of_an_unknown_block(tmp_path: Path) -> None:
         walk.run()
         with pytest.raises(AssertionError, match="2 blocks have 'echo'"):
             walk.output("echo")
+
+
+def test_kept_walks_are_not_walked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second walk has what the first one left and printed, and runs nothing."""
+    monkeypatch.setenv(KEPT, str(tmp_path / "kept"))
+    with example(tmp_path, "```sh\ndate +%N | tee left\n```\n") as first:
+        first.run_before()
+    with Walk("a", tmp_path / "again", examples=tmp_path / "examples") as second:
+        second.run_before()
+    assert second.ran == first.ran
+    assert (second.directory / "left").read_text() == first.output("date")
+
+
+def test_walks_are_kept_where_asked_for_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a place for them each walk is walked."""
+    monkeypatch.delenv(KEPT, raising=False)
+    with example(tmp_path, "```sh\ndate +%N\n```\n") as first:
+        first.run_before()
+    with Walk("a", tmp_path / "again", examples=tmp_path / "examples") as second:
+        second.run_before()
+    assert second.ran != first.ran
