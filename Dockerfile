@@ -141,8 +141,9 @@ EXPOSE 8500 8501
 # SIGTERM: the server stops taking requests, answers those it has, and exits.
 STOPSIGNAL SIGTERM
 
-# A large model may load for minutes; only after the start period does a failing probe count.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=10m --retries=3 CMD ["/usr/bin/tf_serving_healthcheck"]
+# While a model loads the probe waits, hence its timeout: the container is "starting", however large the model. Whatever else
+# is wrong, a MODEL_NAME of which there is no model among it, is "unhealthy" in half a minute.
+HEALTHCHECK --interval=5s --timeout=10m --start-period=20s --retries=3 CMD ["/usr/bin/tf_serving_healthcheck", "--wait"]
 
 ENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]
 
