@@ -110,16 +110,19 @@ check-gpu-lock: $(BIN)/uv ## See that the GPU lock resolves, from what the index
 
 devel: $(STAMP) ## Compile TensorFlow for VARIANT, for hours, and build the image with it; ARGS="--jobs=4" adds options
 	$(BIN)/python -m build all --variant $(VARIANT) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
-		--revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS)
+		--revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --created "$$($(COMMITTED))" $(ARGS)
 
 image: ## Build the runtime image; BASE_IMAGE=name builds on another base, EXTRAS=tracing adds the extra and to the tag
 	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(EXTRAS),--build-arg EXTRAS="$(EXTRAS)") \
-		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag $(IMAGE) $(ARGS) .
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --build-arg CREATED="$$($(COMMITTED))" \
+		--tag $(IMAGE) $(ARGS) .
 
 test-image: $(STAMP) ## Build the runtime image and test it running; IMAGE=name tests that image as it is
 	$(if $(filter file,$(origin IMAGE)),@$(MAKE) --no-print-directory image ARGS=)
 	IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/image $(ARGS)
 
+# The commit's time and not that of the build: the same source makes the same image.
+COMMITTED = TZ=UTC git log --max-count=1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || true
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 # From here on: how the environment is made.
