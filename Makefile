@@ -136,8 +136,9 @@ GPU_PLATFORM = --no-config --python-version 3.11 --python-platform x86_64-manyli
 COMPILE_GPU = $(UV) pip compile $(GPU_PLATFORM) $(COMPILE_OPTIONS)
 
 # uv does not read pip's settings, and without them it would miss a mirror or a proxy's certificate.
-UV_SETTINGS = index="$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}"; \
-	cert="$${PIP_CERT:-$$($(BIN)/python -m pip config get global.cert 2>/dev/null || true)}"; \
+UV_SETTINGS = config=$$($(BIN)/python -m pip config list 2>/dev/null || true); \
+	set_for_pip() { printf '%s\n' "$$config" | sed -n "s/^global\.$$1='\(.*\)'$$/\1/p"; }; \
+	index="$${PIP_INDEX_URL:-$$(set_for_pip index-url)}"; cert="$${PIP_CERT:-$$(set_for_pip cert)}"; \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
 	[ -z "$$cert" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
 	export UV_HTTP_TIMEOUT="$${UV_HTTP_TIMEOUT:-180}" VIRTUAL_ENV="$(CURDIR)/$(VENV)"

@@ -173,7 +173,7 @@ def positive(text: str) -> int:
 
 
 def repository(text: str) -> str:
-    """A repository's name, with or without a registry, and without a tag: ``registry.example:5000/team/serving``; "" for none."""
+    """A repository, with or without a registry, without a tag: ``registry.example:5000/a/serving``; "" for none."""
     part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
     if text and not re.fullmatch(rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{part}(?:/{part})*", text):
         raise argparse.ArgumentTypeError(
