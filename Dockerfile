@@ -1,13 +1,11 @@
-# The slim runtime image: Debian's Python, the locked dependencies, the server. Nothing is compiled here; Dockerfile.devel
-# does that. Classic syntax only (no RUN --mount, no heredocs), so that any Docker engine builds it without BuildKit.
+# The runtime image: Debian's Python, the locked packages, the server. Arguments and reasons: docs/images.md.
 #
 #   docker build -t tensorflow-serving-appliance:cpu .
 #
-# Behind a proxy, or without a registry, give a base image of your own. Its environment (PIP_*, SSL_CERT_FILE, proxies)
-# is what the steps below see; build/pins.toml says where the default comes from.
+# Classic syntax (no RUN --mount, no heredocs): any Docker engine builds it. Behind a proxy give a base image of your own,
+# whose environment (PIP_*, SSL_CERT_FILE) the steps see.
 ARG BASE_IMAGE=debian:bookworm-20260824-slim@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171
-# An image that has a TensorFlow wheel and its build.json in /wheels, as Dockerfile.devel makes it. Without one the wheel
-# comes from the package index.
+# An image with a TensorFlow wheel and its build.json in /wheels, as Dockerfile.devel makes it; none for the index's wheel.
 ARG TF_SERVING_BUILD_IMAGE
 FROM ${BASE_IMAGE} AS base
 
@@ -18,14 +16,14 @@ RUN set -eux; \
 		ca-certificates \
 		python3 \
 	; \
-	# what the package manager leaves behind, 80 MB of it, and what only `help()` and Python's own tests read
+	# 80 MB of caches, and what only `help()` and Python's own tests read
 	apt-get clean; \
 	rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/* \
 		/usr/lib/python3*/pydoc_data /usr/lib/python3*/test /usr/share/doc/*/NEWS*; \
 	python3 -c 'import ssl, sqlite3, xml.etree'
 
 
-# What the package index's own wheel asks of a CPU, and no wheel.
+# No wheel, but what that of the package index asks of a CPU.
 FROM scratch AS portable
 COPY build/images/portable /wheels
 
@@ -35,7 +33,7 @@ FROM ${TF_SERVING_BUILD_IMAGE:-portable} AS wheels
 
 FROM base AS dependencies
 
-# Two environments: /opt/build has pip and the build backend and is left behind, /opt/serving has neither.
+# /opt/build has pip and the build backend and is left behind; /opt/serving is what the image gets.
 RUN set -eux; \
 	apt-get update; \
 	apt-get install -y --no-install-recommends \
@@ -48,9 +46,9 @@ RUN set -eux; \
 	python3 -m venv --without-pip /opt/serving; \
 	/opt/build/bin/pip --python /opt/serving/bin/python list
 
-# cpu; or gpu, for the wheels with CUDA: docker build --build-arg VARIANT=gpu -t tensorflow-serving-appliance:gpu .
+# cpu, or gpu for the wheels with CUDA.
 ARG VARIANT=cpu
-# Extras that are left out unless they are asked for: keras, tracing.
+# keras, tracing, or both.
 ARG EXTRAS=""
 COPY requirements.lock requirements-gpu.lock requirements-tracing.lock build/images/install-packages.sh build/images/slim-packages.sh /tmp/
 COPY --from=wheels /wheels /wheels
@@ -58,19 +56,17 @@ RUN set -eux; \
 	case "$VARIANT" in gpu*) lock=requirements-gpu.lock ;; *) lock=requirements.lock ;; esac; \
 	/tmp/install-packages.sh "/tmp/$lock" /wheels /opt/build/bin/pip --python /opt/serving/bin/python; \
 	for extra in $EXTRAS; do \
-		# what Keras needs is in either lock, for TensorFlow names it
+		# in either lock already, for TensorFlow names it
 		test "$extra" != keras || continue; \
 		/opt/build/bin/pip --python /opt/serving/bin/python install --no-cache-dir --no-compile \
 			--require-hashes --only-binary :all: -r "/tmp/requirements-$extra.lock"; \
 	done; \
-	# what the TensorFlow inside was compiled for
 	test -e /wheels/build.json || cp "/wheels/$(uname -m).json" /wheels/build.json; \
 	install -m 0644 /wheels/build.json /opt/serving/build.json; \
-	# 1.5 GB become 0.9; in the same step, for a layer keeps what a later one deletes
+	# 1.5 GB become 0.9; in this step, for a layer keeps what a later one deletes
 	/tmp/slim-packages.sh /opt/serving /opt/build/bin/pip --python /opt/serving/bin/python; \
 	cd /opt/serving/lib/python3*/site-packages; \
-	# The root file system may be read-only and belongs to another user, so bytecode is made now. It is never checked
-	# against its source, which cannot change.
+	# Bytecode now, for the file system may be read-only later; unchecked, for its source cannot change.
 	/opt/serving/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .; \
 	/opt/serving/bin/python -c 'import aiohttp, grpc, numpy, orjson, simdjson, tensorflow, uvloop; \
 		from tensorflow.python.tools import saved_model_cli; print(tensorflow.reduce_sum([[1.0]]))'; \
@@ -88,7 +84,7 @@ RUN set -eux; \
 	/opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /tmp/build-backend.lock; \
 	/opt/build/bin/python -c 'import hatchling.build'
 
-# Installed below /package as well, so that the runtime stage takes our files as a layer of their own.
+# Below /package as well, so that our files become a layer of their own.
 COPY pyproject.toml LICENSE /src/
 COPY serving /src/serving
 RUN set -eux; \
@@ -113,14 +109,15 @@ COPY build/images/healthcheck /usr/bin/tf_serving_healthcheck
 COPY build/images/check-cpu /usr/bin/tf_serving_check_cpu
 RUN set -eux; \
 	mkdir /models; \
+	getent passwd 65532 || echo 'serving:x:65532:65532:TensorFlow Serving appliance:/tmp:/usr/sbin/nologin' >>/etc/passwd; \
+	getent group 65532 || echo 'serving:x:65532:' >>/etc/group; \
 	chmod 0755 /usr/bin/tf_serving_*; \
 	ln -s /opt/serving/bin/tensorflow_model_server /usr/bin/tensorflow_model_server; \
 	/usr/bin/tf_serving_entrypoint.sh true; \
 	bash -n /usr/bin/tf_serving_healthcheck; \
-	# does not try the CPU of the machine that builds: the image may be for another
+	# the image may be for another CPU than the one that builds it
 	SERVING_CPU_CHECK=off /usr/bin/tf_serving_check_cpu
-# CUDA's libraries, if they are here, each in a directory of its own; TensorFlow asks for them by name alone. The driver's
-# libraries come from the host when the container is started with a GPU.
+# TensorFlow asks for CUDA's libraries by name, and each has a directory of its own. The driver's come from the host.
 RUN set -eux; \
 	find /opt/serving -path '*/site-packages/nvidia/*/lib' >/etc/ld.so.conf.d/nvidia-wheels.conf; \
 	ldconfig; \
@@ -132,31 +129,31 @@ ENV MODEL_BASE_PATH=/models \
 	PATH=/opt/serving/bin:$PATH \
 	PYTHONDONTWRITEBYTECODE=1 \
 	PYTHONUNBUFFERED=1 \
-	# The one place that is written to, and only by tools that want to; a --user without an account has no other home.
+	# a --user without an account has no other home
 	HOME=/tmp \
 	TMPDIR=/tmp
 
 EXPOSE 8500 8501
 
-# SIGTERM: the server stops taking requests, answers those it has, and exits.
 STOPSIGNAL SIGTERM
 
-# A large model may load for minutes; only after the start period does a failing probe count.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=10m --retries=3 CMD ["/usr/bin/tf_serving_healthcheck"]
+# The probe waits while models load, hence the timeout: "starting" for a large model, "unhealthy" soon for a missing one.
+HEALTHCHECK --interval=5s --timeout=10m --start-period=20s --retries=3 CMD ["/usr/bin/tf_serving_healthcheck", "--wait"]
 
 ENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]
 
-# A number and no name: an orchestrator can then tell that it is not root. Any other --user works as well.
+# By number, so that an orchestrator sees that it is not root; its name is serving. Any other --user works.
 USER 65532:65532
 RUN set -eux; \
 	test "$(id -u)" != 0; \
 	tensorflow_model_server --version
 
-# Last, for they change most often. VERSION is held equal to serving/__init__.py by a test. CPU_FEATURES is what the
-# TensorFlow inside was compiled for; for a wheel of one's own nobody knows it here who does not say it.
+# Last, for they change most often. CPU_FEATURES is what TensorFlow was compiled for; a wheel of one's own says it itself.
 ARG VERSION=0.2.0
 ARG REVISION=unknown
+ARG CREATED=""
 ARG SOURCE=""
+ARG BASE_IMAGE
 ARG VARIANT=cpu
 ARG EXTRAS=""
 ARG TF_SERVING_BUILD_IMAGE
@@ -167,7 +164,9 @@ LABEL org.opencontainers.image.title="tensorflow-serving-appliance" \
 	org.opencontainers.image.source="${SOURCE}" \
 	org.opencontainers.image.version="${VERSION}" \
 	org.opencontainers.image.revision="${REVISION}" \
-	# what SageMaker asks of an image before it gives it a port of its own, and several models
+	org.opencontainers.image.created="${CREATED}" \
+	org.opencontainers.image.base.name="${BASE_IMAGE}" \
+	# for SageMaker: a port of its choice, several models
 	com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true" \
 	com.amazonaws.sagemaker.capabilities.multi-models="true" \
 	serving.variant="${VARIANT}" \

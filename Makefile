@@ -4,8 +4,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help install serve unit test walks test-all test-long soak soak-drain soak-models faults fuzz check bench bench-smoke docs docs-site dist lock check-gpu-lock devel image test-image
 
-# The first of these that is suitable makes the environment.
-PYTHON ?= python3 python3.13 python3.12 python3.11
+# The fastest suitable one of these makes the environment; the first, where they are about as fast as each other.
+PYTHON ?= python3 python3.13 python3.12 python3.11 /usr/bin/python3
 # Extras of the image that it is without unless they are asked for: tracing.
 EXTRAS ?=
 # What the image is called, and what it is built on when not on the Dockerfile's own base.
@@ -26,7 +26,9 @@ SECONDS ?= 600
 
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+# The environment has what serving needs; then what tests, checks and tutorials need as well; then the benchmark's.
+SERVING_STAMP := $(VENV)/.installed
+STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
 DOCS_STAMP := $(VENV)/.installed-docs
 
@@ -38,9 +40,9 @@ help: ## Print this list
 	@echo '  WORKERS (all tests but test-image, fuzz), FUZZ_INPUTS FUZZ_SECONDS (fuzz), VARIANT (devel), IMAGE (image, test-image), EXTRAS (image), BASE_IMAGE (devel, image, test-image)'
 	@echo '  WORKERS (all tests but test-image, fuzz), FUZZ_INPUTS FUZZ_SECONDS (fuzz), SECONDS (soak), VARIANT (devel), IMAGE (image, test-image), EXTRAS (image), BASE_IMAGE (devel, image, test-image)'
 
-install: $(STAMP) ## Make .venv with everything in it; does nothing when nothing changed
+install: $(STAMP) ## Make .venv with everything in it, for tests and tutorials; does nothing when nothing changed
 
-serve: $(STAMP) ## Serve two demo models, or yours: MODEL_NAME=name MODEL_BASE_PATH=/dir make serve
+serve: $(SERVING_STAMP) ## Serve two demo models, or yours: MODEL_NAME=name MODEL_BASE_PATH=/dir make serve
 	@exec sh examples/demo_models/serve.sh
 
 unit: $(STAMP) ## Run the tests that need no server and no TensorFlow, in half a minute
@@ -128,16 +130,19 @@ check-gpu-lock: $(BIN)/uv ## See that the GPU lock resolves, from what the index
 
 devel: $(STAMP) ## Compile TensorFlow for VARIANT, for hours, and build the image with it; ARGS="--jobs=4" adds options
 	$(BIN)/python -m build all --variant $(VARIANT) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
-		--revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS)
+		--revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --created "$$($(COMMITTED))" $(ARGS)
 
 image: ## Build the runtime image; BASE_IMAGE=name builds on another base, EXTRAS=tracing adds the extra and to the tag
 	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(EXTRAS),--build-arg EXTRAS="$(EXTRAS)") \
-		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag $(IMAGE) $(ARGS) .
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --build-arg CREATED="$$($(COMMITTED))" \
+		--tag $(IMAGE) $(ARGS) .
 
 test-image: $(STAMP) ## Build the runtime image and test it running; IMAGE=name tests that image as it is
 	$(if $(filter file,$(origin IMAGE)),@$(MAKE) --no-print-directory image ARGS=)
 	IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/image $(ARGS)
 
+# The commit's time and not that of the build: the same source makes the same image.
+COMMITTED = TZ=UTC git log --max-count=1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || true
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 # From here on: how the environment is made.
@@ -151,22 +156,35 @@ GPU_PLATFORM = --no-config --python-version 3.11 --python-platform x86_64-manyli
 COMPILE_GPU = $(UV) pip compile $(GPU_PLATFORM) $(COMPILE_OPTIONS)
 
 # uv does not read pip's settings, and without them it would miss a mirror or a proxy's certificate.
-UV = index="$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}"; \
-	cert="$${PIP_CERT:-$$($(BIN)/python -m pip config get global.cert 2>/dev/null || true)}"; \
+UV_SETTINGS = config=$$($(BIN)/python -m pip config list 2>/dev/null || true); \
+	set_for_pip() { printf '%s\n' "$$config" | sed -n "s/^global\.$$1='\(.*\)'$$/\1/p"; }; \
+	index="$${PIP_INDEX_URL:-$$(set_for_pip index-url)}"; cert="$${PIP_CERT:-$$(set_for_pip cert)}"; \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
 	[ -z "$$cert" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
-	UV_HTTP_TIMEOUT="$${UV_HTTP_TIMEOUT:-180}" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
+	export UV_HTTP_TIMEOUT="$${UV_HTTP_TIMEOUT:-180}" VIRTUAL_ENV="$(CURDIR)/$(VENV)"
+UV = $(UV_SETTINGS); $(BIN)/uv
+# In one line, however many packages there are; then ourselves, for which the backend is that of the lock.
+INSTALL = $(UV_SETTINGS); $(BIN)/python -m build.installing --folder $(VENV)
+INSTALL_OURSELVES = $(UV) pip install --quiet --no-deps --build-constraints requirements-dev.lock --editable .
 
 # As `pip install dist/*.whl` would, but of the versions that were tested, most of which are in uv's cache.
 INSTALL_WHEELS = ( $(UV) pip install --quiet --no-config --python .dist/$$name --constraints requirements-dev.lock $$wheels )
 
-$(STAMP): requirements-dev.lock pyproject.toml | $(BIN)/uv
+# Takes nothing away: what tests need may be there already.
+$(SERVING_STAMP): requirements.lock pyproject.toml | $(BIN)/uv
 	@rm -f $@
 	@$(BIN)/python -c '$(SUITABLE)' \
 		|| { echo 'error: $(VENV) has an unsuitable '"$$($(BIN)/python --version)"'; remove it and try again.' >&2; exit 1; }
-	@echo 'Installing the locked packages; the first time TensorFlow and OpenVINO (about 330 MB) are downloaded.'
-	@$(UV) pip sync --require-hashes requirements-dev.lock
-	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --what 'Installing TensorFlow and OpenVINO (410 MB unless cached)' --megabytes 1700 \
+		$(BIN)/uv pip install --require-hashes --requirement requirements.lock
+	@$(INSTALL_OURSELVES)
+	@touch $@
+
+$(STAMP): requirements-dev.lock $(SERVING_STAMP)
+	@rm -f $@
+	@$(INSTALL) --what 'Installing the tools of the tests (170 MB unless cached)' --megabytes 550 \
+		$(BIN)/uv pip sync --require-hashes requirements-dev.lock
+	@$(INSTALL_OURSELVES)
 	@touch $@
 	@echo "Ready: $(VENV), $$($(BIN)/python --version)"
 
@@ -189,13 +207,4 @@ $(BIN)/uv: $(BIN)/python
 	@touch $@
 
 $(BIN)/python:
-	@for python in $(PYTHON); do \
-		if "$$python" -c '$(SUITABLE)' 2>/dev/null; then \
-			echo "Making $(VENV) with $$python ($$("$$python" --version))"; \
-			exec "$$python" -m venv --clear $(VENV); \
-		fi; \
-	done; \
-	echo 'error: none of these is a Python 3.11, 3.12 or 3.13 with the venv module: $(PYTHON)' >&2; \
-	echo '  On Debian and Ubuntu: apt-get install python3-venv.' >&2; \
-	echo '  Elsewhere name one: make install PYTHON=/path/to/python3.12' >&2; \
-	exit 1
+	@python=$$(sh build/choose-python.sh $(PYTHON)) && exec "$$python" -m venv --clear $(VENV)

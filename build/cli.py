@@ -118,6 +118,13 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     default = Options()
     command.add_argument("--variant", required=True, help=f"one of: {', '.join(VARIANTS)}")
     command.add_argument("--name", default=default.name, help="what the images are called (%(default)s)")
+    command.add_argument(
+        "--tag-prefix",
+        type=repository,
+        default="",
+        metavar="REPOSITORY",
+        help="also tag the results as REPOSITORY:latest, latest-gpu, latest-devel, latest-devel-gpu, and by version",
+    )
     command.add_argument("--base-image", default="", help="instead of the Dockerfiles' own base")
     command.add_argument(
         "--build-arg", type=argument, action="append", default=[], help="NAME=VALUE for both Dockerfiles; repeatable"
@@ -133,12 +140,14 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--git-branch", default="", help="TF_SERVING_VERSION_GIT_BRANCH: TensorFlow's, as r2.21")
     command.add_argument("--git-commit", default="", help="TF_SERVING_VERSION_GIT_COMMIT: TensorFlow's")
     command.add_argument("--revision", default="", help="the commit to note in the runtime image's labels")
+    command.add_argument("--created", default="", help="a time to note there, as 2026-01-31T12:00:00Z: the commit's")
 
 
 def options(chosen: argparse.Namespace) -> Options:
     """The parsed arguments as options."""
     return Options(
         name=chosen.name,
+        tag_prefix=chosen.tag_prefix,
         tensorflow=chosen.tensorflow_version,
         base_image=chosen.base_image,
         arguments=tuple(sorted(dict(chosen.build_arg).items())),
@@ -152,6 +161,7 @@ def options(chosen: argparse.Namespace) -> Options:
         git_branch=chosen.git_branch,
         git_commit=chosen.git_commit,
         revision=chosen.revision,
+        created=chosen.created,
     )
 
 
@@ -160,6 +170,16 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"not a number from 1 on: {text}")
     return int(text)
+
+
+def repository(text: str) -> str:
+    """A repository, with or without a registry, without a tag: ``registry.example:5000/a/serving``; "" for none."""
+    part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+    if text and not re.fullmatch(rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{part}(?:/{part})*", text):
+        raise argparse.ArgumentTypeError(
+            f"not the name of a repository, without a tag, such as me/serving: {text[:256]}"
+        )
+    return text
 
 
 def argument(text: str) -> tuple[str, str]:

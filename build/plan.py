@@ -47,10 +47,12 @@ class Options:
     as the engine allows. ``prove`` says whether the compile ends with importing the wheel and multiplying two matrices.
     ``output`` is a directory. ``arguments`` are more build arguments for both Dockerfiles, such as a mirror's address;
     they change tags and not the cache. The texts at the end are upstream's build arguments, empty for the script's
-    defaults, and the commit to note in the runtime image.
+    defaults, and the commit to note in the runtime image, with its date. ``tag_prefix`` is a repository, such as
+    ``registry.example/serving``, that gets tags for people, none if empty.
     """
 
     name: str = "tensorflow-serving-appliance"
+    tag_prefix: str = ""
     tensorflow: str = ""
     base_image: str = ""
     network: str = ""
@@ -64,6 +66,7 @@ class Options:
     git_branch: str = ""
     git_commit: str = ""
     revision: str = ""
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,8 @@ class Names:
     wheels_image: str
     runtime: str
     runtime_alias: str
+    devel_tags: tuple[str, ...] = ()
+    runtime_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +141,7 @@ def names(variant: Variant, options: Options, inputs: Inputs) -> Names:
     wheel = f"{version}-{variant.name}-{digest(compiled)}"
     runtime = given | {f"file:{path}": value for path, value in inputs.runtime_files.items()}
     runtime |= {"base": options.base_image, "variant": variant.name, "revision": options.revision}
+    runtime |= {"created": options.created} if options.created else {}
     runtime |= {"wheel": wheel if variant.compiled else ""}
     return Names(
         devel=f"{options.name}-devel:{version}-{digest(devel)}",
@@ -144,7 +150,17 @@ def names(variant: Variant, options: Options, inputs: Inputs) -> Names:
         wheels_image=f"{options.name}-wheels:{wheel}",
         runtime=f"{options.name}:{inputs.server}-{variant.name}-{digest(runtime)}",
         runtime_alias=f"{options.name}:{variant.name}",
+        devel_tags=_tags(options, inputs, "devel", "gpu" if variant.gpu else ""),
+        runtime_tags=_tags(options, inputs, "" if variant.name == "cpu" else variant.name),
     )
+
+
+def _tags(options: Options, inputs: Inputs, *parts: str) -> tuple[str, ...]:
+    # As upstream's: latest, latest-gpu, latest-devel, latest-devel-gpu, and the same with the version. They move.
+    if not options.tag_prefix:
+        return ()
+    suffix = "".join(f"-{part}" for part in parts if part)
+    return tuple(f"{options.tag_prefix}:{which}{suffix}" for which in ("latest", inputs.server))
 
 
 def make_plan(goal: Goal, variant: Variant, options: Options, inputs: Inputs) -> Plan:
@@ -191,7 +207,7 @@ def _devel_step(options: Options, inputs: Inputs, named: Names) -> BuildImage:
     }
     return BuildImage(
         summary=f"the image that compiles TensorFlow {version}: compiler, Bazel, source",
-        images=(named.devel,),
+        images=(named.devel, *named.devel_tags),
         dockerfile="Dockerfile.devel",
         target=TOOLCHAIN_STAGE,
         arguments=_pairs(arguments) + unpinned + options.arguments,
@@ -244,13 +260,14 @@ def _wheels_image_step(options: Options, named: Names) -> BuildImage:
 def _runtime_step(variant: Variant, options: Options, named: Names) -> BuildImage:
     arguments = {
         "BASE_IMAGE": options.base_image,
+        "CREATED": options.created,
         "REVISION": options.revision,
         "TF_SERVING_BUILD_IMAGE": named.wheels_image if variant.compiled else "",
         "VARIANT": variant.name,
     }
     return BuildImage(
         summary=f"the runtime image: {variant.summary}",
-        images=(named.runtime, named.runtime_alias),
+        images=(named.runtime, named.runtime_alias, *named.runtime_tags),
         dockerfile="Dockerfile",
         arguments=_pairs(arguments) + options.arguments,
         labels=_pairs({LABEL: "runtime"}),

@@ -1,6 +1,7 @@
-"""Makes the two models that `make serve` shows: half_plus_two, and digits, a small image classifier trained here.
+"""Made the two models that `make serve` shows: half_plus_two, and digits, a small image classifier trained here.
 
-Not a training recipe: both exist to have something to call. A model that is already there is kept.
+They are in `models` beside this, so that serving them needs no training; this makes them anew, there or elsewhere. Not
+a training recipe: both exist to have something to call. Needs no package that the server does not have.
 """
 
 import argparse
@@ -12,35 +13,27 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+DATA = Path(__file__).with_name("digits.npz")
 SEED = 7
 EPOCHS = 12
 REQUIRED_ACCURACY = 0.95
 INK = 16
 """The darkest that a pixel of the data set is."""
 
-CONFIG = """model_config_list {{
-  config {{ name: "half_plus_two" base_path: "{directory}/half_plus_two" model_platform: "tensorflow" }}
-  config {{ name: "digits" base_path: "{directory}/digits" model_platform: "tensorflow" }}
-}}
-"""
-
 
 def main() -> int:
-    """Make what is missing below the given directory, then the config that names both; 1 if digits is bad."""
+    """Make what is missing below the given directory; 1 if digits is bad."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path, help="gets models/half_plus_two, models/digits and models.config")
-    directory: Path = parser.parse_args().directory.absolute()
-    models = directory / "models"
+    parser.add_argument("directory", type=Path, help="gets half_plus_two and digits; those that are there are kept")
+    models: Path = parser.parse_args().directory.absolute()
+    _quiet()
     if not _exported(models / "half_plus_two"):
-        _quiet()
         make_half_plus_two(models / "half_plus_two")
     if not _exported(models / "digits"):
-        _quiet()
         accuracy = make_digits(models / "digits")
         if accuracy < REQUIRED_ACCURACY:
             print(f"error: digits is right on {accuracy:.1%}, expected {REQUIRED_ACCURACY:.0%}", file=sys.stderr)
             return 1
-    (directory / "models.config").write_text(CONFIG.format(directory=models))
     print(f"Demo models: {models} (remove it to make them anew)", flush=True)
     return 0
 
@@ -61,18 +54,14 @@ def make_half_plus_two(model: Path) -> None:
 
 
 def make_digits(model: Path) -> float:
-    """Train on two thirds of scikit-learn's digits, export version 1 if it is good, and return the held-out accuracy.
+    """Train on two thirds of the digits, export version 1 if it is good, and return the held-out accuracy.
 
     images: float [batch, 8, 8, 1], ink from 0 (paper) upwards, of any scale, for the darkest pixel counts as 16, as
     it is in the data set; probabilities: float [batch, 10]; classes: int64 [batch].
     """
     import tensorflow as tf
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
-    digits = load_digits()
-    images = digits.images[..., None].astype("float32")
-    train_x, test_x, train_y, test_y = train_test_split(images, digits.target, test_size=1 / 3, random_state=SEED)
+    train_x, train_y, test_x, test_y = _split()
     print(f"digits: training on {len(train_x)} images for {EPOCHS} epochs", flush=True)
     network = _network()
     network.fit(train_x, train_y, epochs=EPOCHS, batch_size=32, verbose=0, callbacks=[_epoch_lines()])
@@ -91,6 +80,18 @@ def make_digits(model: Path) -> float:
         module.weights = [variable.value for variable in network.weights]
         _export(module, classify, tf.TensorSpec([None, 8, 8, 1], tf.float32, name="images"), model)
     return accuracy
+
+
+def _split() -> tuple[Any, Any, Any, Any]:
+    """Images and labels to train on, then those that training never sees: float [number, 8, 8, 1], uint8 [number]."""
+    import numpy as np
+
+    with np.load(DATA) as digits:
+        images, labels = digits["images"][..., None].astype("float32"), digits["labels"]
+    order = np.random.RandomState(SEED).permutation(len(labels))
+    held_out = -(-len(labels) // 3)
+    test, train = order[:held_out], order[held_out:]
+    return images[train], labels[train], images[test], labels[test]
 
 
 def _network() -> Any:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make serve` runs: decides which models to serve, makes the demo models when none are named, starts the server.
+# What `make serve` runs: decides which models to serve, lays out the demo models when none are named, starts the server.
 #
 #   MODEL_CONFIG_FILE   a text ModelServerConfig; or
 #   MODEL_NAME          (default: model) and
@@ -10,6 +10,7 @@ set -eu
 
 PYTHON=.venv/bin/python
 DEMO=.demo
+MADE=examples/demo_models/models
 
 # check whether a directory has a version to serve: a directory named by a number
 # usage: has_version DIRECTORY
@@ -52,6 +53,29 @@ model_directory() {
 	fi
 }
 
+# copies the demo models to where versions can be added and taken away, and writes the configuration that names them; what
+# is there already is kept, unless it has lost its saved_model.pb
+# usage: lay_out_demo
+lay_out_demo() {
+	for name in half_plus_two digits; do
+		model=$DEMO/models/$name
+		[ ! -e "$model/1/saved_model.pb" ] || continue
+		rm -rf "$model/1" "$model/unfinished"
+		mkdir -p "$model"
+		# Renamed when it is complete: a server that looks at the directory must not find a half.
+		cp -R "$MADE/$name/1" "$model/unfinished"
+		mv "$model/unfinished" "$model/1"
+	done
+	{
+		echo 'model_config_list {'
+		for name in half_plus_two digits; do
+			echo "  config { name: \"$name\" base_path: \"$PWD/$DEMO/models/$name\" model_platform: \"tensorflow\" }"
+		done
+		echo '}'
+	} >"$DEMO/models.config"
+	echo "Demo models: $DEMO/models, and how they were made: examples/demo_models"
+}
+
 if [ -n "${MODEL_CONFIG_FILE:-}" ]; then
 	set -- "--model_config_file=$MODEL_CONFIG_FILE"
 elif [ -n "${MODEL_NAME:-}${MODEL_BASE_PATH:-}" ]; then
@@ -59,7 +83,7 @@ elif [ -n "${MODEL_NAME:-}${MODEL_BASE_PATH:-}" ]; then
 	directory=$(model_directory "$(absolute "${MODEL_BASE_PATH:-/models}")" "$name")
 	set -- "--model_name=$name" "--model_base_path=$directory"
 else
-	"$PYTHON" examples/demo_models/make_models.py "$DEMO"
+	lay_out_demo
 	set -- "--model_config_file=$DEMO/models.config"
 fi
 

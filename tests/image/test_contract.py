@@ -1,5 +1,6 @@
 """What an operator may count on: users, labels, health, flags, read-only file systems, messages that help."""
 
+import json
 import re
 from pathlib import Path
 
@@ -21,6 +22,24 @@ def test_the_server_is_process_one_and_not_root(half_plus_two: TrackedContainer)
     assert "/opt/serving/bin/tensorflow_model_server" in command_line
 
 
+def test_the_user_has_a_name(half_plus_two: TrackedContainer) -> None:
+    """Tools that look the number up find an account and a group, which cannot log in."""
+    assert half_plus_two.execute("id", "--user", "--name").strip() == "serving"
+    assert half_plus_two.execute("id", "--group", "--name").strip() == "serving"
+    assert half_plus_two.execute("getent", "passwd", "serving").strip().endswith(":/tmp:/usr/sbin/nologin")
+
+
+def test_a_probe_is_cheap(half_plus_two: TrackedContainer, measured: dict[str, str]) -> None:
+    """The health check costs a few milliseconds of CPU, every five seconds."""
+    probes = 20
+    script = f"for i in {{1..{probes}}}; do /usr/bin/tf_serving_healthcheck --wait; done >/dev/null; times"
+    children = half_plus_two.execute("bash", "-c", script).splitlines()[-1]
+    spent = [60 * int(minutes) + float(seconds) for minutes, seconds in re.findall(r"(\d+)m([\d.]+)s", children)]
+    assert len(spent) == 2
+    measured["CPU per health probe"] = f"{1000 * sum(spent) / probes:.1f} ms"
+    assert sum(spent) / probes < 0.02
+
+
 def test_health_goes_from_starting_to_healthy(run_container: RunContainer, models: Path) -> None:
     """Docker calls the container healthy once the model answers, and not before."""
     container = run_container(models=models, environment=HALF_PLUS_TWO)
@@ -30,11 +49,21 @@ def test_health_goes_from_starting_to_healthy(run_container: RunContainer, model
 
 
 def test_health_is_not_given_without_a_model(run_container: RunContainer, models: Path) -> None:
-    """A server whose model is missing is never called healthy."""
+    """A server whose model is missing is unhealthy, and Docker's log of its health says what is missing."""
     options = ["--health-interval=1s", "--health-start-period=1s", "--health-retries=1"]
     container = run_container(models=models, environment={"MODEL_NAME": "absent"}, options=options)
     wait_until("unhealthy", lambda: container.health() == "unhealthy", 60)
+    assert "/models/absent has no version to serve" in container.inspect()["State"]["Health"]["Log"][-1]["Output"]
     assert container.running()
+
+
+def test_a_missing_model_is_noticed_within_a_minute(image: str) -> None:
+    """By the image's own times, of which the test before takes shorter ones; while a model loads, a probe may wait."""
+    second = 1_000_000_000
+    (config,) = json.loads(docker("image", "inspect", "--format", "[{{json .Config.Healthcheck}}]", image))
+    assert config["StartPeriod"] + (config["Retries"] + 1) * config["Interval"] < 60 * second
+    assert config["Timeout"] == 600 * second
+    assert config["Test"][-1] == "--wait"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +140,8 @@ def test_labels_describe_the_image(image: str) -> None:
     described = dict(line.split("=", 1) for line in labels.splitlines() if line)
     assert described["org.opencontainers.image.version"] == __version__
     assert described["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert described["org.opencontainers.image.base.name"]
+    assert re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?", described["org.opencontainers.image.created"])
     assert described["serving.variant"] == "cpu"
     assert described["serving.cpu-features"]
     for name in ("accept-bind-to-port", "multi-models"):

@@ -221,6 +221,7 @@ def clone(tmp_path: Path) -> Path:
     scripts = tmp_path / "examples" / "demo_models"
     scripts.mkdir(parents=True)
     shutil.copy(ROOT / "examples" / "demo_models" / "serve.sh", scripts)
+    shutil.copytree(ROOT / "examples" / "demo_models" / "models", scripts / "models")
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
@@ -242,11 +243,6 @@ PORTS = ["-m", "serving", "--port=8500", "--rest_api_port=8501", "--rest_api_ope
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        pytest.param(
-            {},
-            ["examples/demo_models/make_models.py", ".demo", *PORTS, "--model_config_file=.demo/models.config"],
-            id="demo",
-        ),
         pytest.param({"MODEL_CONFIG_FILE": "a b"}, [*PORTS, "--model_config_file=a b"], id="config-file"),
         pytest.param(
             {"MODEL_NAME": "resnet", "MODEL_BASE_PATH": "my models"},
@@ -282,6 +278,22 @@ def test_serve_starts_the_server(clone: Path, variables: dict[str, str], expecte
     """The variables become the server's arguments; flags come last, so that they win."""
     done = serve(clone, **{name: value.format(clone=clone) for name, value in variables.items()})
     assert done.stdout.splitlines() == [argument.format(clone=clone) for argument in expected]
+
+
+def test_serve_lays_out_the_demo_models(clone: Path) -> None:
+    """Without a model of one's own both are copied and named by absolute paths; what is damaged is replaced."""
+    damaged, kept = (clone / ".demo" / "models" / name for name in ("digits", "half_plus_two"))
+    (damaged / "1" / "left").mkdir(parents=True)
+    (kept / "1").mkdir(parents=True)
+    (kept / "1" / "saved_model.pb").write_text("mine")
+    done = serve(clone)
+    assert done.stdout.splitlines()[-len(PORTS) - 1 :] == [*PORTS, "--model_config_file=.demo/models.config"]
+    config = (clone / ".demo" / "models.config").read_text()
+    assert re.findall(r'base_path: "(.*?)"', config) == [str(kept), str(damaged)]
+    assert (damaged / "1" / "saved_model.pb").stat().st_size > 1000
+    assert [path.name for path in damaged.iterdir()] == ["1"]
+    assert not (damaged / "1" / "left").exists()
+    assert (kept / "1" / "saved_model.pb").read_text() == "mine"
 
 
 def test_serve_says_which_model_is_missing(clone: Path) -> None:

@@ -34,13 +34,18 @@ class Newcomer(Reader):
     def __init__(self, clone: Path) -> None:
         # The ports are here because make would take flags for arguments of its own.
         super().__init__(clone, {**terminal(), "GRPC_PORT": "-1", "REST_PORT": "-1", "TESTS": TESTS, "ARGS": ""})
-        self.said: list[str] = []
+        self.packages: set[str] = set()
+        self.megabytes = 0
+        self.log = ""
 
-    def serve(self, script: str, seconds: float = INSTALL_SECONDS) -> None:
-        """Start a server as `make serve` does, and keep what it has said when it serves."""
-        super().serve(script, seconds)
-        self.server.wait_for("^  curl ")
-        self.said.append("".join(self.server.output))
+    def look(self) -> None:
+        """Keep what the server has said, what the environment has, and its size, while it is only for serving."""
+        if not self.packages:
+            self.server.wait_for("^  curl ")
+            listed = json.loads(self.shell(".venv/bin/pip list --format=json --disable-pip-version-check 2>/dev/null"))
+            self.packages = {each["name"].lower().replace("_", "-") for each in listed}
+            self.megabytes = int(self.shell("du -sm .venv").split()[0])
+            self.log = "".join(self.server.output)
 
     def read(self, page: str) -> None:
         """Do what the page says."""
@@ -51,6 +56,7 @@ class Newcomer(Reader):
             for command in block.splitlines() if "make serve" in block else [block]:
                 if "make serve" in command:
                     self.serve(f"exec env {command}", INSTALL_SECONDS)
+                    self.look()
                 else:
                     self.enter(command)
 
@@ -77,7 +83,32 @@ def test_first_command_answers_a_prediction(newcomer: Newcomer) -> None:
 def test_what_it_looks_like(newcomer: Newcomer) -> None:
     """`make serve` ends with the lines that the page shows, but for the ports, which are others here."""
     (shown,) = _WELCOME.findall((ROOT / "README.md").read_text())
-    assert re.search(_PORT.sub(r"\\d+", re.escape(shown)), newcomer.said[0])
+    assert re.search(_PORT.sub(r"\\d+", re.escape(shown)), newcomer.log)
+
+
+def test_first_command_installs_what_serving_needs(newcomer: Newcomer) -> None:
+    """The packages of requirements.lock, ourselves and the installers: nothing of what tests need."""
+    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    ours = {"tensorflow-serving-appliance", "pip", "setuptools", "uv"}
+    assert newcomer.packages >= {"tensorflow-cpu", "openvino"}
+    assert newcomer.packages - locked - ours == set()
+
+
+def test_disk_is_what_the_page_says(newcomer: Newcomer) -> None:
+    """The page's gigabytes for `make serve` are those of the environment, within a tenth."""
+    (written,) = re.findall(r"(\S+) GB of disk", (ROOT / "README.md").read_text())
+    assert newcomer.megabytes * 1.048576 / 1000 == pytest.approx(float(written), rel=0.1)
+
+
+def test_the_install_is_one_line(newcomer: Newcomer) -> None:
+    """Which Python was taken and why; what is downloaded, and no line for each package."""
+    lines = newcomer.log.splitlines()
+    assert len([line for line in lines if re.match(r"Making \.venv with \S+ \(Python 3\.1[123]\.\d+\): \w", line)]) == 1
+    (installed,) = [number for number, line in enumerate(lines) if line.startswith("Installing ")]
+    assert re.fullmatch(
+        r"Installing TensorFlow and OpenVINO \(\d+ MB unless cached\): [\d,]+ MB in \d+ s", lines[installed]
+    )
+    assert lines[installed + 1].startswith("Demo models: ")
 
 
 def test_second_command_runs_tests(newcomer: Newcomer) -> None:

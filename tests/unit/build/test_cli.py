@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from build import cli
-from build.cli import Interrupts, main, positive, size
+from build.cli import Interrupts, main, positive, repository, size
 from build.errors import BuildError, catalogue
 from build.variants import VARIANTS
 from tests.unit.build.conftest import BASE
@@ -167,3 +167,26 @@ def test_only_the_third_signal_breaks_the_tidying() -> None:
     interrupts(signal.SIGTERM, None)
     with pytest.raises(KeyboardInterrupt):
         interrupts(signal.SIGINT, None)
+
+
+def test_a_plan_shows_tags_and_time(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tags that people know and the time for the labels stand in the command."""
+    text = planned(
+        tree, capsys, "--variant", "gpu", "--tag-prefix", "r.example:5000/a/s", "--created", "2026-01-31T12:00:00Z"
+    )
+    assert "--tag r.example:5000/a/s:latest-gpu" in text
+    assert "--build-arg CREATED=2026-01-31T12:00:00Z" in text
+
+
+@pytest.mark.parametrize("name", ["", "serving", "me/serving", "r.example:5000/a/b-c"])
+def test_repositories(name: str) -> None:
+    """A repository's name is taken as it is."""
+    assert repository(name) == name
+
+
+@pytest.mark.parametrize("name", ["me/serving:latest", "Me/Serving", "-serving", "a b"])
+def test_what_is_no_repository(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A tag of one's own, or what no engine would take, is refused with what was given."""
+    with pytest.raises(SystemExit):
+        main(["plan", "--variant", "cpu", f"--tag-prefix={name}"])
+    assert f"without a tag, such as me/serving: {name}" in capsys.readouterr().err

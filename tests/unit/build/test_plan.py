@@ -240,3 +240,36 @@ def test_plan_is_a_value() -> None:
     assert isinstance(step, CompileWheel)
     with pytest.raises(AttributeError):
         step.jobs = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("variant", "devel", "runtime"),
+    [
+        pytest.param("cpu", None, {"r/s:latest", "r/s:1.2.3"}, id="cpu"),
+        pytest.param("gpu", None, {"r/s:latest-gpu", "r/s:1.2.3-gpu"}, id="gpu"),
+        pytest.param(
+            "cpu-avx2",
+            {"r/s:latest-devel", "r/s:1.2.3-devel"},
+            {"r/s:latest-cpu-avx2", "r/s:1.2.3-cpu-avx2"},
+            id="compiled",
+        ),
+        pytest.param(
+            "gpu-avx2",
+            {"r/s:latest-devel-gpu", "r/s:1.2.3-devel-gpu"},
+            {"r/s:latest-gpu-avx2", "r/s:1.2.3-gpu-avx2"},
+            id="compiled-gpu",
+        ),
+    ],
+)
+def test_tags_as_people_know_them(variant: str, devel: set[str] | None, runtime: set[str]) -> None:
+    """A repository gets upstream's tags, beside those of the digests, which do not depend on it."""
+    plain, tagged = plan(variant), plan(variant, options=Options(tag_prefix="r/s"))
+    built = {
+        after.dockerfile: set(after.images) - set(before.images)
+        for before, after in zip(plain.steps, tagged.steps, strict=True)
+        if isinstance(before, BuildImage) and isinstance(after, BuildImage)
+    }
+    assert built.get("Dockerfile.devel") == devel
+    assert built["Dockerfile"] == runtime
+    assert built.get("build/images/wheels.Dockerfile", set()) == set()
+    assert tagged.names.runtime == plain.names.runtime

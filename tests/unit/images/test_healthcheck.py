@@ -1,12 +1,13 @@
 """The health check script by itself, asking a server of this process. Needs no Docker."""
 
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from socket import create_server
+from socket import create_server, socket
 
 import pytest
 
@@ -16,11 +17,13 @@ HEALTHCHECK = Path(__file__).parents[3] / "build" / "images" / "healthcheck"
 
 
 @contextmanager
-def rest_door(status: int) -> Iterator[int]:
-    """A server whose /healthz/ready has the status, and everything else 404; its port."""
+def rest_door(status: int, port: int = 0, asked: threading.Event | None = None) -> Iterator[int]:
+    """A server whose /healthz/ready has the status, all else 404; its port. ``asked`` is set by a request."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if asked is not None:
+                asked.set()
             self.send_response(status if self.path == "/healthz/ready" else 404)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -28,7 +31,7 @@ def rest_door(status: int) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:
             """Keep the test's output clean."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with HTTPServer(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_port
@@ -42,16 +45,23 @@ class Probe:
     def __init__(self, directory: Path) -> None:
         self.command_line = directory / "cmdline"
 
-    def ask(self, *flags: str) -> "subprocess.CompletedProcess[str]":
+    def start(self, *flags: str, wait: bool = False) -> "subprocess.Popen[str]":
+        """Begin to ask a server of these flags."""
         self.command_line.write_bytes(b"".join(flag.encode() + b"\0" for flag in ("tensorflow_model_server", *flags)))
-        return subprocess.run(
-            ["bash", str(HEALTHCHECK)],
-            env={"HEALTHCHECK_COMMAND_LINE": str(self.command_line)},
-            capture_output=True,
+        return subprocess.Popen(
+            ["bash", str(HEALTHCHECK), *(["--wait"] if wait else [])],
+            env={"HEALTHCHECK_COMMAND_LINE": str(self.command_line), "PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
-            check=False,
         )
+
+    def ask(self, *flags: str, wait: bool = False) -> "subprocess.CompletedProcess[str]":
+        """Ask, and what came of it."""
+        with self.start(*flags, wait=wait) as process:
+            out, errors = process.communicate(timeout=30)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
 
 @pytest.fixture
@@ -101,3 +111,70 @@ def test_without_plain_rest_the_grpc_port_decides(probe: Probe, flags: tuple[str
         port = listener.getsockname()[1]
         assert probe.ask(f"--port={port}", *flags).returncode == 0
     assert probe.ask(f"--port={free_port()}", *flags).returncode == 1
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model with a version."""
+    (tmp_path / "models" / "there" / "1").mkdir(parents=True)
+    return tmp_path / "models" / "there"
+
+
+def test_models_that_load_are_waited_for(probe: Probe, model: Path) -> None:
+    """With --wait a closed port is asked again until it answers; without, it is a failure at once."""
+    port = free_port()
+    flags = (f"--rest_api_port={port}", f"--model_base_path={model}")
+    assert probe.ask(*flags).returncode == 1
+    with probe.start(*flags, wait=True) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        with rest_door(200, port):
+            assert process.wait(30) == 0
+
+
+def test_an_early_rest_port_is_waited_for_until_grpc_is_open(probe: Probe) -> None:
+    """503 means that models load, as long as gRPC is closed; later it is a failure at once."""
+    asked = threading.Event()
+    with closing(create_server(("127.0.0.1", 0))) as listener, rest_door(503, asked=asked) as port:
+        open_port = listener.getsockname()[1]
+        assert probe.ask(f"--port={open_port}", f"--rest_api_port={port}", wait=True).returncode == 1
+        asked.clear()
+        with probe.start(f"--port={free_port()}", f"--rest_api_port={port}", wait=True) as process:
+            # asked once more than it would be by a probe that fails
+            for _ in range(2):
+                assert asked.wait(30)
+                asked.clear()
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(("--model_base_path={models}/absent",), id="by-flags"),
+        pytest.param(("--model_config_file={models}/config",), id="by-a-file"),
+        pytest.param(("--model_base_path={models}/there", "--model_base_path={models}/absent"), id="the-last-flag"),
+    ],
+)
+def test_a_model_without_a_version_is_not_waited_for(probe: Probe, model: Path, flags: tuple[str, ...]) -> None:
+    """No load will end it, so it fails at once and says what is missing."""
+    models = model.parent
+    entries = [f'config {{ name: "{name}" base_path: "{models / name}" }}' for name in ("there", "absent")]
+    (models / "config").write_text("# base_path: '/commented'\nmodel_config_list { " + " ".join(entries) + " }")
+    done = probe.ask(f"--rest_api_port={free_port()}", *(flag.format(models=models) for flag in flags), wait=True)
+    assert done.returncode == 1
+    assert done.stdout == (
+        f"{models}/absent has no version to serve, or cannot be read: expected {models}/absent/1/saved_model.pb\n"
+    )
+
+
+def test_a_server_that_hangs_is_found_in_seconds(probe: Probe) -> None:
+    """A connection that is not answered, and one that is not even accepted, fail long before the kernel gives up."""
+    with closing(create_server(("127.0.0.1", 0), backlog=0)) as listener, ExitStack() as waiting:
+        port = listener.getsockname()[1]
+        assert probe.ask(f"--rest_api_port={port}").stdout == "no answer within 3 s\n"
+        for _ in range(3):
+            connection = waiting.enter_context(socket())
+            connection.setblocking(False)
+            connection.connect_ex(("127.0.0.1", port))
+        done = probe.ask(f"--rest_api_port={port}", wait=True)
+    assert (done.returncode, done.stdout) == (1, "no answer within 3 s\n")
