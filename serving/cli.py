@@ -10,7 +10,6 @@ from serving.arguments import Misread
 from serving.configuration import flag_values
 from serving.configuration.hosting import with_hosting
 from serving.errors import ConfigurationError, ServingError
-from serving.host import allocator
 from serving.host.cpus import usable_cpus
 from serving.settings import FLAGS, BadFlagError, CommandLine, Settings, parse, usage
 from serving.telemetry import log
@@ -115,6 +114,8 @@ def _set_up_library(as_json: bool) -> None:
     # Its own pool never gives the weights of a version back that was unloaded.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        from serving.host import allocator  # here: a mistyped flag is told without
+
         allocator.set_up_allocator()
 
 
@@ -127,7 +128,6 @@ def _last_format(given: Sequence[str]) -> str:
 def _serve(command_line: CommandLine, cpus: int) -> int:
     as_json = command_line.settings.log_format == _JSON
     log.set_up(as_json=as_json)  # in text once more, for those who call ``main`` themselves
-    _set_up_library(as_json)
     misread = list(arguments.misread(command_line.unknown))
     _tell(logging.WARNING, misread)
     for flag in FLAGS:
@@ -137,6 +137,7 @@ def _serve(command_line: CommandLine, cpus: int) -> int:
         flag_values.check(command_line.settings)  # before anything is loaded, which takes seconds
     except ConfigurationError as error:
         return _failed(error, misread)
+    _set_up_library(as_json)
     try:
         from serving.server import run  # after the flags: --help and --version need no server
 

@@ -1,7 +1,6 @@
 """What is wrong with flags by themselves, before any file is read, in TensorFlow Serving's words where it has some."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from serving.errors import ConfigurationError, invalid_configuration
@@ -36,7 +35,7 @@ def usable(settings: Settings) -> Settings:
     changed: dict[str, Any] = {flag.name: flag.default for flag in FLAGS if flag.choices and not _takes(settings, flag)}
     if not _engines_are_known(settings):
         changed["optimize_engines"] = Settings().optimize_engines
-    return replace(settings, **changed)
+    return settings.replaced(**changed)
 
 
 def advice(error: ConfigurationError) -> str:
