@@ -18,7 +18,7 @@ from serving.configuration import session_config
 from serving.configuration.model_config import Configured
 from serving.configuration.named_models import named_by_flags
 from serving.configuration.session_config import Sessions
-from serving.core.servable import ServableState, State
+from serving.core.servable import ServableId, ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ServingError
 from serving.host import allocator, stop_signals
@@ -86,6 +86,8 @@ class Server:
         self._composition.metrics.readers.append(page_readings.build(serving.__version__))
         self._composition.service.know_server(serving.__version__, self._ready)
         self._models = self._composition.models
+        self._models.tell_first_failures(self._explain)
+        self._explained: set[str] = set()
         self._config_loop: ConfigLoop | None = None
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
@@ -183,7 +185,7 @@ class Server:
             if await wait.is_long():
                 from serving.doctor.at_start import explain_wait
 
-                explain_wait(self._settings, self._cpus, frozenset(startup.waiting))
+                explain_wait(self._settings, self._cpus, frozenset(startup.waiting) - self._explained)
         return False
 
     def _announce(self, grpc_port: int, rest_port: int) -> None:
@@ -282,13 +284,14 @@ class Server:
 
     def _explain_failure(self, state: ServableState) -> None:
         """Say in the log what is wrong with the files of a version that has failed beside those that serve."""
-        if state.state is not State.END or state.error is None or not self._serves:
-            return
-        model = next((each for each in self._models.configured or () if each.name == state.id.name), None)
-        if model is not None:
-            from serving.doctor.at_start import explain_failed_version
+        if state.state is State.END and state.error is not None and self._serves:
+            self._explain(state.id)
 
-            explain_failed_version(model, state.id.version, self._sessions)
+    def _explain(self, failed: ServableId) -> None:
+        from serving.doctor.at_start import explain_failed_version
+
+        self._explained.add(failed.name)
+        explain_failed_version(self._models.configured, failed, self._sessions)
 
     def _loop_died(self, error: BaseException) -> None:
         self._loop_ended = True

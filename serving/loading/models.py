@@ -11,7 +11,7 @@ from serving.configuration.changes import changes
 from serving.configuration.model_config import Configured, ModelConfig
 from serving.core.manager import Manager
 from serving.core.request_logging import RequestLogging
-from serving.core.servable import ServableState, State
+from serving.core.servable import ServableId, ServableState, State
 from serving.core.startup import Progress, Startup
 from serving.errors import Code, ConfigurationError, ServingError, first_few
 from serving.loading.manager_loop import LoaderFor, ManagerLoop
@@ -72,6 +72,10 @@ class Models:
         self._served: set[str] = set()
         self._ending = False
         manager.monitor.subscribe(self._note)
+
+    def tell_first_failures(self, told: Callable[[ServableId], None]) -> None:
+        """Have ``told`` called of each version whose first attempt has failed, if another one follows."""
+        self._loop.on_first_failure = told
 
     @property
     def configured(self) -> Configured:
