@@ -92,6 +92,10 @@ class Models:
         """The models listed now, in the order of the list."""
         return tuple(model.name for model in self._configured or ())
 
+    def available(self) -> dict[str, tuple[int, ...]]:
+        """The available versions of the models listed now, highest first."""
+        return {name: self.manager.serving.available(name) for name in self.names}
+
     def start(self, configured: Configured) -> None:
         """Put the first list into effect and begin to load. Raises ConfigurationError before anything has begun."""
         self._apply(configured)
