@@ -11,7 +11,7 @@ from serving.configuration import flag_values
 from serving.configuration.hosting import with_hosting
 from serving.errors import ConfigurationError, ServingError
 from serving.host.cpus import usable_cpus
-from serving.settings import FLAGS, BadFlagError, CommandLine, Settings, parse, usage
+from serving.settings import FLAGS, BadFlagError, CommandLine, Settings, Variables, parse, usage
 from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
@@ -141,7 +141,7 @@ def _serve(command_line: CommandLine, cpus: int) -> int:
     try:
         from serving.server import run  # after the flags: --help and --version need no server
 
-        return run(command_line.settings, cpus, otlp_protocol=_otlp_protocol())
+        return run(command_line.settings, cpus, variables=_variables())
     except ServingError as error:
         from serving.doctor.at_start import explain_failure  # a start that works needs none of it
 
@@ -163,10 +163,11 @@ def _tell(level: int, misread: Sequence[Misread]) -> None:
         logger.log(level, "Argument %s is not understood and passed over. %s", each.written, each.advice)
 
 
-def _otlp_protocol() -> str:
-    """How OpenTelemetry's environment variables say that traces are sent; what they say of all signals comes second."""
+def _variables() -> Variables:
+    """Of OpenTelemetry's variables, the one about all signals comes second."""
     names = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-    return next((value for name in names if (value := os.environ.get(name, ""))), "")
+    otlp_protocol = next((value for name in names if (value := os.environ.get(name, ""))), "")
+    return Variables(otlp_protocol=otlp_protocol, cpu_note=os.environ.get("SERVING_CPU_NOTE", ""))
 
 
 def _reason(error: ServingError) -> str:

@@ -36,17 +36,16 @@ from serving.rpc import addresses
 from serving.rpc.server import Transport, open_transport
 from serving.servables import libtensorflow
 from serving.servables.custom_ops import load_custom_ops, named_by
-from serving.settings import Settings
+from serving.settings import Settings, Variables
 from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
 
+_NO_VARIABLES = Variables()
 
-def run(settings: Settings, cpus: int, admit: Admit | None = None, *, otlp_protocol: str = "") -> int:
-    """Serve until SIGTERM or SIGINT, then drain; ``admit`` is a policy. Raises ServingError if the start fails.
 
-    ``otlp_protocol`` is that of --tracing.
-    """
+def run(settings: Settings, cpus: int, admit: Admit | None = None, *, variables: Variables = _NO_VARIABLES) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; ``admit`` is a policy. Raises ServingError if the start fails."""
     models = named_by_flags(settings)
     settings = resolved(settings)
     sessions = session_config.decide(settings, cpus)
@@ -58,7 +57,7 @@ def run(settings: Settings, cpus: int, admit: Admit | None = None, *, otlp_proto
         return dry_run(sessions, models, cpus)
     stop_signals.stop_watching()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(sessions, models, cpus, admit, otlp_protocol).run())
+        return runner.run(Server(sessions, models, cpus, admit, variables).run())
 
 
 def versions() -> str:
@@ -75,14 +74,15 @@ class Server:
         configured: Configured,
         cpus: int,
         admit: Admit | None = None,
-        otlp_protocol: str = "",
+        variables: Variables = _NO_VARIABLES,
     ) -> None:
         self._sessions = sessions
         self._settings = sessions.settings
         self._cpus = cpus
         self._configured = configured
+        self._cpu_note = variables.cpu_note
         check_pins(self._settings, [model.name for model in configured or ()])
-        self._composition = Composition(sessions, cpus, self._loop_died, admit, otlp_protocol)
+        self._composition = Composition(sessions, cpus, self._loop_died, admit, variables.otlp_protocol)
         self._composition.metrics.readers.append(page_readings.build(serving.__version__))
         self._composition.service.know_server(serving.__version__, self._ready)
         self._models = self._composition.models
@@ -210,6 +210,7 @@ class Server:
             anybody=self._composition.keys is None
             and (self._composition.rest_tls is None or not self._composition.rest_tls.credentials.verify_clients),
             rest_failed=self._settings.rest_api_port if not rest_port else 0,
+            note=self._cpu_note,
         )
         print("\n".join(map(quoted, text)))
 

@@ -195,6 +195,15 @@ FLAGS: tuple[Flag, ...] = _table()
 _BY_NAME = {flag.name: flag for flag in FLAGS}
 
 
+class Variables(NamedTuple):
+    """What the process's environment says beside the flags."""
+
+    otlp_protocol: str = ""
+    """How --tracing sends."""
+    cpu_note: str = ""
+    """What the image's entrypoint has found of the CPU, to be said once the server serves."""
+
+
 class CommandLine(NamedTuple):
     """What an argument vector says: settings, arguments not understood, and the flags that were given."""
 

@@ -128,10 +128,13 @@ loads_tensorflow() {
 	wants_server "$@" || [[ ${1##*/} == tensorflow_model_server || ${1##*/} == saved_model_cli ]]
 }
 
-# ends the container, with status 86 and an explanation, when the CPU lacks what TensorFlow was compiled for
+# ends the container, with status 86 and an explanation, when the CPU lacks what TensorFlow was compiled for; what the
+# check has to say otherwise waits in SERVING_CPU_NOTE until the server says what it serves
 # usage: check_cpu
 check_cpu() {
-	[ ! -x "$CHECK_CPU" ] || "$CHECK_CPU" || exit $?
+	[ -x "$CHECK_CPU" ] || return 0
+	SERVING_CPU_NOTE=$("$CHECK_CPU") || exit $?
+	export SERVING_CPU_NOTE
 }
 
 # replaces this script by a command, which gets its signals as ever: only the server knows that they wait

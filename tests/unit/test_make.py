@@ -204,8 +204,8 @@ def test_an_image_with_extras_has_a_tag_of_its_own(given: list[str], tag: str, o
     printed = make("--dry-run", "image", *given)
     assert f"--tag {f'tensorflow-serving-appliance:{tag}' if tag else 'mine:1'} " in printed
     checked, build, rest = printed.partition("docker build ")
-        assert (checked, build) == ("build/images/check-docker.sh\n", "docker build ")
-        assert rest.split("--build-arg REVISION")[0].replace("\\\n", "").split() == options.split()
+    assert (checked, build) == ("build/images/check-docker.sh\n", "docker build ")
+    assert rest.split("--build-arg REVISION")[0].replace("\\\n", "").split() == options.split()
 
 
 def test_license_is_whole() -> None:

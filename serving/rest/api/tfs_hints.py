@@ -58,7 +58,8 @@ def malformed(method: str, path: str) -> str:
     if near == "metadata":
         return "did you mean GET /v1/models/NAME/metadata?"
     verbs = f"the verbs are {_WITH_POST}, by POST"
-    return f"did you mean POST and :{near}? {verbs}" if near else verbs
+    meant = f":{near}" if method == "POST" else f"POST and :{near}"
+    return f"did you mean {meant}? {verbs}" if near else verbs
 
 
 def missing(message: str, served: Mapping[str, Sequence[int]]) -> str:

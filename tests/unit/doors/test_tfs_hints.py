@@ -13,9 +13,9 @@ VERBS = "the verbs are predict, classify or regress, by POST"
 @pytest.mark.parametrize(
     ("method", "path", "said"),
     [
-        ("POST", "/v1/models/m:predct", f"did you mean POST and :predict? {VERBS}"),
-        ("POST", "/v1/models/m/predict", f"did you mean POST and :predict? {VERBS}"),
-        ("POST", "/v1/models/m/versions/1:Predict", f"did you mean POST and :predict? {VERBS}"),
+        ("POST", "/v1/models/m:predct", f"did you mean :predict? {VERBS}"),
+        ("POST", "/v1/models/m/predict", f"did you mean :predict? {VERBS}"),
+        ("POST", "/v1/models/m/versions/1:Predict", f"did you mean :predict? {VERBS}"),
         ("GET", "/v1/models/m:predict", f"did you mean POST and :predict? {VERBS}"),
         ("POST", "/v1/models/m:explain", VERBS),
         ("POST", "/v1/models/m", "POST needs a verb behind the name: :predict, classify or regress"),
