@@ -19,8 +19,8 @@ _MOST_CHARACTERS = 400
 _MODEL_PATH = re.compile(r"/v1/models/[^/:?#]+(?:/(?:versions|labels)/[^/:?#]+)?", re.ASCII | re.IGNORECASE)
 _AFTER = re.compile(r"[:/]([^/:?#]*)")
 _MISSING = re.compile(
-    r"Servable not found for request: (?:Latest\((?P<latest>.*)\)|Specific\((?P<specific>.*), (?P<version>\d+)\))"
-    r"|Could not find any versions of model (?P<any>.*)",
+    r"Servable not found for request: (?:Latest\((?P<latest>.*)\)|Specific\((?P<specific>.*), \d+\))"
+    r"|Could not find (?:any versions|version \d+) of model (?P<any>.*)",
     re.DOTALL,
 )
 _WITH_POST = ", ".join(VERBS[:-1]) + f" or {VERBS[-1]}"

@@ -47,9 +47,10 @@ def test_malformed_requests(method: str, path: str, said: str) -> None:
             "Could not find any versions of model digts",
             "did you mean digits? models served: digits, half_plus_two, idle",
         ),
+        ("Could not find version 7 of model digits", "digits has the available versions 2, 1"),
         ("Something else was not found", ""),
     ],
-    ids=["typo", "unknown", "version", "nothing available", "status", "other"],
+    ids=["typo", "unknown", "version", "nothing available", "status", "status of a version", "other"],
 )
 def test_what_is_not_there(message: str, said: str) -> None:
     """The models that are served, or the versions of the one that was asked for."""
