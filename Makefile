@@ -129,15 +129,18 @@ check-gpu-lock: $(BIN)/uv ## See that the GPU lock resolves, from what the index
 	@$(UV) pip install --dry-run $(GPU_PLATFORM) --target $(VENV)/gpu --require-hashes --only-binary :all: -r requirements-gpu.lock
 
 devel: $(STAMP) ## Compile TensorFlow for VARIANT, for hours, and build the image with it; ARGS="--jobs=4" adds options
+	@build/images/check-docker.sh
 	$(BIN)/python -m build all --variant $(VARIANT) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
 		--revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --created "$$($(COMMITTED))" $(ARGS)
 
 image: ## Build the runtime image; BASE_IMAGE=name builds on another base, EXTRAS=tracing adds the extra and to the tag
+	@build/images/check-docker.sh
 	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(EXTRAS),--build-arg EXTRAS="$(EXTRAS)") \
 		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --build-arg CREATED="$$($(COMMITTED))" \
 		--tag $(IMAGE) $(ARGS) .
 
 test-image: $(STAMP) ## Build the runtime image and test it running; IMAGE=name tests that image as it is
+	@build/images/check-docker.sh
 	$(if $(filter file,$(origin IMAGE)),@$(MAKE) --no-print-directory image ARGS=)
 	IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/image $(ARGS)
 

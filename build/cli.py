@@ -23,6 +23,7 @@ from build.execute import Execution
 from build.inputs import ROOT, read_inputs
 from build.machine import survey
 from build.plan import Goal, Options, Plan, make_plan
+from build.preflight import expected
 from build.variants import VARIANTS, Variant
 from build.verifying import verify, verify_step
 
@@ -203,6 +204,7 @@ def rendered(plan: Plan) -> str:
     lines = [f"# {plan.variant.name}: {plan.variant.summary}"]
     if not plan.steps:
         return f"{lines[0]}\n# TensorFlow comes from the package index: there is nothing to compile."
+    lines += [f"# {each}" for each in expected(plan)]
     for number, step in enumerate(plan.steps, 1):
         lines += ["", f"# {number}/{len(plan.steps)} {step.summary}", *step.commands()]
     return "\n".join(lines)

@@ -59,6 +59,11 @@ class Engine:
             client = docker.from_env(environment=dict(environment), timeout=CALL_SECONDS)
             client.ping()
         except (docker.errors.DockerException, OSError) as error:
+            if "Permission denied" in str(error):
+                raise EngineUnavailableError(
+                    f"Docker's engine is there, but may not be used: {error}",
+                    'sudo usermod -aG docker "$(id -un)", and log in again; or run the same command as root',
+                ) from error
             raise EngineUnavailableError(
                 f"No Docker engine answers: {error}",
                 "start one, for example: sudo systemctl start docker. For an engine that is not at the usual place: "

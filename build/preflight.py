@@ -31,6 +31,26 @@ GPU_IMAGE_BYTES = 25_000_000_000
 GIGA = 1_000_000_000
 
 
+# Estimates as well, for TensorFlow is compiled by its own rules and nobody has measured it here: CPU-hours.
+COMPILE_HOURS = (25, 60)
+CUDA_COMPILE_HOURS = (60, 150)
+_SHOWN_CPUS = (4, 16)
+
+
+def expected(plan: Plan) -> list[str]:
+    """What a plan will take, as sentences: time, disk, and memory where something is compiled."""
+    disk = f"disk: up to {_disk_bytes(plan) / GIGA:.0f} GB free while it runs"
+    if not any(isinstance(step, CompileWheel) for step in plan.steps):
+        return ["time: some minutes, most of them downloads", disk]
+    least, most = CUDA_COMPILE_HOURS if plan.variant.gpu else COMPILE_HOURS
+    by_cpus = ", ".join(f"{least / cpus:.0f} to {most / cpus:.0f} hours with {cpus} CPUs" for cpus in _SHOWN_CPUS)
+    return [
+        f"time: {least} to {most} CPU-hours to compile (an estimate): {by_cpus}; images take minutes",
+        disk,
+        f"memory: {RESERVED_BYTES / GIGA:.0f} GB and {BYTES_PER_JOB / GIGA} GB for each compiler; as many run as fit",
+    ]
+
+
 def problems(machine: Machine, plan: Plan) -> list[BuildError]:
     """Everything that stands in the way of a plan, the most basic first."""
     if not plan.steps:

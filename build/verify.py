@@ -8,7 +8,8 @@ import platform
 import shlex
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,51 +20,69 @@ from build.inspection.contents import Contents, of_wheel
 from build.inspection.dispatch import Dispatch
 from build.inspection.elf import Elf
 from build.inspection.promises import problems
-from build.inspection.rendering import rendered
+from build.inspection.rendering import rendered, verdict
 from build.inspection.report import Report, Subject, as_json
 from build.inspection.sizes import Sizes
 from build.machine import cpu_features
 from build.wheels import DESCRIPTION
 
+Tell = Callable[[str], None]
+"""Hears of each thing that is about to be looked at, as a sentence."""
 
-def report_wheel(wheel: Path) -> Report:
+
+def _untold(text: str) -> None:
+    """Nobody waits."""
+
+
+def report_wheel(wheel: Path, tell: Tell = _untold) -> Report:
     """What is in a wheel. Its libraries are unpacked into a temporary directory for as long as it takes."""
     if not wheel.is_file():
         raise InputError(f"There is no wheel {shlex.quote(str(wheel))}.", "--wheel with the path of a .whl file")
     with tempfile.TemporaryDirectory(prefix="verify-") as directory:
+        tell("unpacking the wheel's libraries")
         contents = of_wheel(wheel, Path(directory))
         description = _description([wheel.parent / DESCRIPTION])
         files = contents.files
         measured = Sizes(unpacked=sum(f.size for f in files), packed=wheel.stat().st_size, parts=sizes.parts(files))
+        tell("running its library, to see which instructions are chosen here")
+        tried = _dispatch(contents.library(), description)
         return _report(
             contents,
+            tell,
             subject=Subject.WHEEL,
             name=wheel.name,
             description=description,
-            dispatch=_dispatch(contents.library(), description),
+            dispatch=tried,
             sizes=measured,
         )
 
 
-def report_image(engine: images.Images, name: str, base: str = "") -> Report:
+def report_image(engine: images.Images, name: str, base: str = "", tell: Tell = _untold) -> Report:
     """What is in an image, and how long it takes to its first answer. Starts containers and removes them."""
     with tempfile.TemporaryDirectory(prefix="verify-") as directory:
+        tell("copying files out of the image, and running its library to see which instructions are chosen here")
         contents, found = images.contents_and_dispatch(engine, name, Path(directory))
+        # Before the sizes, which take a minute: most of what can be wrong with an image shows here.
+        tell("starting a container, until it answers")
+        first_answer = images.first_answer_seconds(engine, name)
+        tell("weighing the image and the one below it, about a minute")
+        measured = images.sizes(engine, name, base)
         return _report(
             contents,
+            tell,
             subject=Subject.IMAGE,
             name=name,
             description=_description(contents.named(f"opt/**/{DESCRIPTION}")),
             dispatch=found,
-            # Before the sizes, which take a minute: most of what can be wrong with an image shows here.
-            first_answer_seconds=images.first_answer_seconds(engine, name),
-            sizes=images.sizes(engine, name, base),
+            first_answer_seconds=first_answer,
+            sizes=measured,
             labels=images.labels(engine, name),
         )
 
 
-def _report(contents: Contents, *, subject: Subject, name: str, **found: Any) -> Report:
+def _report(contents: Contents, tell: Tell, *, subject: Subject, name: str, **found: Any) -> Report:
     library = contents.library()
+    tell("counting instructions with objdump, and listing libraries and packages")
     listed = packages.installed(contents)
     return Report(
         subject=subject,
@@ -118,16 +137,25 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Print the report; 1 when a promise is broken. ``environment`` names the engine. Raises ``BuildError``."""
+    """Print the verdict and the report; 1 when a promise is broken. What is being done goes to standard error.
+
+    ``environment`` names the engine. Raises ``BuildError``.
+    """
     chosen = parser().parse_args(arguments)
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"verify, {time.monotonic() - began:3.0f} s: {text} ...", file=sys.stderr, flush=True)
+
     if chosen.wheel:
-        report = report_wheel(chosen.wheel)
+        report = report_wheel(chosen.wheel, tell)
     else:
-        report = report_image(Engine.connect(environment), chosen.image, chosen.base)
+        report = report_image(Engine.connect(environment), chosen.image, chosen.base, tell)
     if chosen.sbom:
         chosen.sbom.write_text(json.dumps(report.bill, indent=2) + "\n")
-    print(json.dumps(as_json(report), indent=2) if chosen.json else rendered(report), flush=True)
     broken = list(problems(report))
+    shown = json.dumps(as_json(report), indent=2) if chosen.json else f"{verdict(broken)}\n\n{rendered(report)}"
+    print(shown, flush=True)
     for problem in broken:
         print(f"broken promise: {problem}", file=sys.stderr)
     return 1 if broken else 0

@@ -1,10 +1,9 @@
 """What was probably meant by arguments that are not understood, in sentences for whoever typed them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import pairwise
 from types import MappingProxyType
+from typing import NamedTuple
 
 from serving.settings import FLAGS
 
@@ -24,8 +23,7 @@ _ELSEWHERE: Mapping[str, str] = MappingProxyType(
 """What other model servers call the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Misread:
+class Misread(NamedTuple):
     """An argument, with the one behind it if that is its value, and what to write in their place."""
 
     argument: str
@@ -81,4 +79,6 @@ def _near(name: str) -> str:
     lower = name.lower()
     if lower in _ELSEWHERE or lower in _KINDS:
         return _ELSEWHERE.get(lower, lower)
+    from difflib import get_close_matches  # only here: most starts have no such argument
+
     return next(iter(get_close_matches(lower, _KINDS, n=1)), "")

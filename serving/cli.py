@@ -10,9 +10,8 @@ from serving.arguments import Misread
 from serving.configuration import flag_values
 from serving.configuration.hosting import with_hosting
 from serving.errors import ConfigurationError, ServingError
-from serving.host import allocator
 from serving.host.cpus import usable_cpus
-from serving.settings import FLAGS, BadFlagError, CommandLine, Settings, parse, usage
+from serving.settings import FLAGS, BadFlagError, CommandLine, Settings, Variables, parse, usage
 from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
@@ -115,6 +114,8 @@ def _set_up_library(as_json: bool) -> None:
     # Its own pool never gives the weights of a version back that was unloaded.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        from serving.host import allocator  # here: a mistyped flag is told without
+
         allocator.set_up_allocator()
 
 
@@ -127,7 +128,6 @@ def _last_format(given: Sequence[str]) -> str:
 def _serve(command_line: CommandLine, cpus: int) -> int:
     as_json = command_line.settings.log_format == _JSON
     log.set_up(as_json=as_json)  # in text once more, for those who call ``main`` themselves
-    _set_up_library(as_json)
     misread = list(arguments.misread(command_line.unknown))
     _tell(logging.WARNING, misread)
     for flag in FLAGS:
@@ -137,10 +137,11 @@ def _serve(command_line: CommandLine, cpus: int) -> int:
         flag_values.check(command_line.settings)  # before anything is loaded, which takes seconds
     except ConfigurationError as error:
         return _failed(error, misread)
+    _set_up_library(as_json)
     try:
         from serving.server import run  # after the flags: --help and --version need no server
 
-        return run(command_line.settings, cpus, otlp_protocol=_otlp_protocol())
+        return run(command_line.settings, cpus, variables=_variables())
     except ServingError as error:
         from serving.doctor.at_start import explain_failure  # a start that works needs none of it
 
@@ -162,10 +163,11 @@ def _tell(level: int, misread: Sequence[Misread]) -> None:
         logger.log(level, "Argument %s is not understood and passed over. %s", each.written, each.advice)
 
 
-def _otlp_protocol() -> str:
-    """How OpenTelemetry's environment variables say that traces are sent; what they say of all signals comes second."""
+def _variables() -> Variables:
+    """Of OpenTelemetry's variables, the one about all signals comes second."""
     names = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-    return next((value for name in names if (value := os.environ.get(name, ""))), "")
+    otlp_protocol = next((value for name in names if (value := os.environ.get(name, ""))), "")
+    return Variables(otlp_protocol=otlp_protocol, cpu_note=os.environ.get("SERVING_CPU_NOTE", ""))
 
 
 def _reason(error: ServingError) -> str:

@@ -18,7 +18,7 @@ from serving.configuration import session_config
 from serving.configuration.model_config import Configured
 from serving.configuration.named_models import named_by_flags
 from serving.configuration.session_config import Sessions
-from serving.core.servable import ServableState, State
+from serving.core.servable import ServableId, ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ServingError
 from serving.host import allocator, stop_signals
@@ -36,17 +36,16 @@ from serving.rpc import addresses
 from serving.rpc.server import Transport, open_transport
 from serving.servables import libtensorflow
 from serving.servables.custom_ops import load_custom_ops, named_by
-from serving.settings import Settings
+from serving.settings import Settings, Variables
 from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
 
+_NO_VARIABLES = Variables()
 
-def run(settings: Settings, cpus: int, admit: Admit | None = None, *, otlp_protocol: str = "") -> int:
-    """Serve until SIGTERM or SIGINT, then drain; ``admit`` is a policy. Raises ServingError if the start fails.
 
-    ``otlp_protocol`` is that of --tracing.
-    """
+def run(settings: Settings, cpus: int, admit: Admit | None = None, *, variables: Variables = _NO_VARIABLES) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; ``admit`` is a policy. Raises ServingError if the start fails."""
     models = named_by_flags(settings)
     settings = resolved(settings)
     sessions = session_config.decide(settings, cpus)
@@ -58,7 +57,7 @@ def run(settings: Settings, cpus: int, admit: Admit | None = None, *, otlp_proto
         return dry_run(sessions, models, cpus)
     stop_signals.stop_watching()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(sessions, models, cpus, admit, otlp_protocol).run())
+        return runner.run(Server(sessions, models, cpus, admit, variables).run())
 
 
 def versions() -> str:
@@ -75,17 +74,20 @@ class Server:
         configured: Configured,
         cpus: int,
         admit: Admit | None = None,
-        otlp_protocol: str = "",
+        variables: Variables = _NO_VARIABLES,
     ) -> None:
         self._sessions = sessions
         self._settings = sessions.settings
         self._cpus = cpus
         self._configured = configured
+        self._cpu_note = variables.cpu_note
         check_pins(self._settings, [model.name for model in configured or ()])
-        self._composition = Composition(sessions, cpus, self._loop_died, admit, otlp_protocol)
+        self._composition = Composition(sessions, cpus, self._loop_died, admit, variables.otlp_protocol)
         self._composition.metrics.readers.append(page_readings.build(serving.__version__))
         self._composition.service.know_server(serving.__version__, self._ready)
         self._models = self._composition.models
+        self._models.tell_first_failures(self._explain)
+        self._explained: set[str] = set()
         self._config_loop: ConfigLoop | None = None
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
@@ -183,7 +185,7 @@ class Server:
             if await wait.is_long():
                 from serving.doctor.at_start import explain_wait
 
-                explain_wait(self._settings, self._cpus, frozenset(startup.waiting))
+                explain_wait(self._settings, self._cpus, frozenset(startup.waiting) - self._explained)
         return False
 
     def _announce(self, grpc_port: int, rest_port: int) -> None:
@@ -208,6 +210,7 @@ class Server:
             anybody=self._composition.keys is None
             and (self._composition.rest_tls is None or not self._composition.rest_tls.credentials.verify_clients),
             rest_failed=self._settings.rest_api_port if not rest_port else 0,
+            note=self._cpu_note,
         )
         print("\n".join(map(quoted, text)))
 
@@ -282,13 +285,14 @@ class Server:
 
     def _explain_failure(self, state: ServableState) -> None:
         """Say in the log what is wrong with the files of a version that has failed beside those that serve."""
-        if state.state is not State.END or state.error is None or not self._serves:
-            return
-        model = next((each for each in self._models.configured or () if each.name == state.id.name), None)
-        if model is not None:
-            from serving.doctor.at_start import explain_failed_version
+        if state.state is State.END and state.error is not None and self._serves:
+            self._explain(state.id)
 
-            explain_failed_version(model, state.id.version, self._sessions)
+    def _explain(self, failed: ServableId) -> None:
+        from serving.doctor.at_start import explain_failed_version
+
+        self._explained.add(failed.name)
+        explain_failed_version(self._models.configured, failed, self._sessions)
 
     def _loop_died(self, error: BaseException) -> None:
         self._loop_ended = True

@@ -3,17 +3,14 @@
 The syntax is TensorFlow's: ``--name=value`` only, the last occurrence wins, unknown arguments are passed over.
 """
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, NoReturn, Self, dataclass_transform
 
 Value = str | bool | int | float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag. ``kind`` is the word of the usage text; ``per_cpu`` makes the default a multiple of the CPUs.
 
     ``note`` says what a flag does not do here; it is printed when the flag is given, and shown in docs/flags.md.
@@ -32,8 +29,33 @@ class Flag:
 
 
 def _flag(kind: str, default: Value, group: str, help: str, **more: Any) -> Any:
-    flag = {"kind": kind, "group": group, "help": help, **more}
-    return dataclasses.field(default=default, metadata={"flag": flag})
+    return Flag(name="", kind=kind, default=default, group=group, help=help, **more)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class _Frozen:
+    """A frozen dataclass to whoever reads or checks the code; made without ``dataclasses``.
+
+    That module, and what it compiles for 130 fields, took as long as everything else that a mistyped flag is told by.
+    """
+
+    def __init__(self, **values: Value) -> None:
+        if unknown := values.keys() - _BY_NAME.keys():
+            raise TypeError(f"no flags: {', '.join(sorted(unknown))}")
+        self.__dict__.update({flag.name: flag.default for flag in FLAGS} | values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name} cannot be changed: settings are for the life of a server")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Frozen) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def replaced(self, **values: Any) -> Self:
+        """With these values in place of its own."""
+        return type(self)(**vars(self) | values)
 
 
 _XLA = "accepted; without effect: XLA is always allowed, and used by the functions that ask for it"
@@ -41,8 +63,7 @@ _GRPC, _REST, _MODELS, _BATCHING = "gRPC", "REST", "Models", "Batching"
 _RUNTIME, _LIMITS, _RECORDS, _OTHER = "TensorFlow runtime", "Limits", "Records of requests", "Other"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(_Frozen):
     """Every setting of the process. Each field is a flag of the same name; the order is that of the usage text."""
 
     # fmt: off
@@ -167,16 +188,23 @@ class Settings:
 
 
 def _table() -> tuple[Flag, ...]:
-    fields = dataclasses.fields(Settings)
-    return tuple(Flag(name=f.name, default=f.default, **f.metadata["flag"]) for f in fields)  # type: ignore[arg-type]
+    return tuple(each._replace(name=name) for name, each in vars(Settings).items() if isinstance(each, Flag))
 
 
 FLAGS: tuple[Flag, ...] = _table()
 _BY_NAME = {flag.name: flag for flag in FLAGS}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandLine:
+class Variables(NamedTuple):
+    """What the process's environment says beside the flags."""
+
+    otlp_protocol: str = ""
+    """How --tracing sends."""
+    cpu_note: str = ""
+    """What the image's entrypoint has found of the CPU, to be said once the server serves."""
+
+
+class CommandLine(NamedTuple):
     """What an argument vector says: settings, arguments not understood, and the flags that were given."""
 
     settings: Settings
@@ -208,8 +236,8 @@ def parse(arguments: Sequence[str], cpus: int) -> CommandLine:
 
 
 # More digits are out of range, and int() refuses thousands of them, and blanks that are none in ASCII.
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,30}", re.ASCII)
-_FLOAT = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_INTEGER = r"\s*[+-]?[0-9]{1,30}"
+_FLOAT = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _RANGE = {"int32": 2**31, "int64": 2**63}
 _EXPECTED = {
     "bool": "true, false, 1 or 0",
@@ -227,9 +255,9 @@ def _value(flag: Flag, text: str) -> Value:
             return True
         case "bool" if text.lower() in ("false", "0"):
             return False
-        case "float" if _FLOAT.fullmatch(text):
+        case "float" if re.fullmatch(_FLOAT, text, re.ASCII):
             return float(text)
-        case "int32" | "int64" if _INTEGER.fullmatch(text):
+        case "int32" | "int64" if re.fullmatch(_INTEGER, text, re.ASCII):
             number = int(text)
             if -_RANGE[flag.kind] <= number < _RANGE[flag.kind]:
                 return number

@@ -30,12 +30,13 @@ def lines(
     rest_at: str = "",
     anybody: bool = True,
     rest_failed: int = 0,
+    note: str = "",
 ) -> list[str]:
     """The lines, without log prefixes; ``rest_port`` 0 is no REST API, ``grpc_port`` 0 none but the socket.
 
     ``rest_at`` is host and port of REST where that is not "localhost". ``anybody`` says that REST asks for no
     certificate or key; otherwise there is no command that works as printed. ``rest_failed`` is a port that could not
-    be had.
+    be had. ``note`` is a line of its own, the last.
     """
     served = [(name, _available(manager, name)) for name in names]
     width = max((len(name) for name, _ in served), default=0)
@@ -53,7 +54,7 @@ def lines(
             "Try it:",
             "  " + _command(manager, names, curl, f"{scheme}://{rest_at or f'localhost:{rest_port}'}/v1/models/"),
         ]
-    return text
+    return [*text, note] if note else text
 
 
 def _available(manager: Manager, name: str) -> str:

@@ -88,11 +88,24 @@ has_version() {
 	return 1
 }
 
+# prints the first model in a directory, that is a directory with a version in it; nothing without one
+# usage: first_model DIRECTORY
+first_model() {
+	local path
+	for path in "$1"/*/; do
+		path=${path%/}
+		if has_version "$path"; then
+			printf '%s' "${path##*/}"
+			return
+		fi
+	done
+}
+
 # says what was looked for and what is there when the model cannot be found; the server starts all the same and waits
 # for it, for a model may be copied to its place later
 # usage: explain_missing_model DIRECTORY
 explain_missing_model() {
-	local model=$1
+	local model=$1 there
 	# Another file system's path (gs://, s3://) cannot be looked at from here.
 	[[ $model != *://* ]] || return 0
 	if [ -e "$model" ] && { [ ! -r "$model" ] || [ ! -x "$model" ]; }; then
@@ -102,9 +115,20 @@ explain_missing_model() {
 			"    docker run --user \"\$(id -u):\$(id -g)\" -v /path/to/$MODEL_NAME:$model IMAGE"
 	elif [ ! -d "$model" ]; then
 		say "warning: there is no model directory $model (MODEL_BASE_PATH/MODEL_NAME)." \
-			"$MODEL_BASE_PATH contains: $(contents "$MODEL_BASE_PATH")." \
-			"Mount the model there, or name one that is there, for example:" \
-			"    docker run -v /path/to/$MODEL_NAME:$model -e MODEL_NAME=$MODEL_NAME IMAGE"
+			"$MODEL_BASE_PATH contains: $(contents "$MODEL_BASE_PATH")."
+		there=$(first_model "$MODEL_BASE_PATH")
+		if [ -n "$there" ]; then
+			say "Name a model that is there, for example:" "    docker run -e MODEL_NAME=$there ... IMAGE"
+		else
+			say "Mount the model there, the directory that has its versions, for example:" \
+				"    docker run -v /path/to/$MODEL_NAME:$model -e MODEL_NAME=$MODEL_NAME IMAGE"
+		fi
+	elif [ -e "$model/saved_model.pb" ] && ! has_version "$model"; then
+		say "warning: the model lies directly in $model, which has no version: a directory named by a number." \
+			"$model contains: $(contents "$model")." \
+			"Expected: $model/1/saved_model.pb. If what is mounted is a version, mount the directory above it;" \
+			"otherwise mount it as version 1, for example:" \
+			"    docker run -v /path/to/$MODEL_NAME:$model/1 -e MODEL_NAME=$MODEL_NAME IMAGE"
 	elif ! has_version "$model"; then
 		say "warning: $model has no version to serve: a version is a directory named by a number." \
 			"$model contains: $(contents "$model")." \
@@ -128,10 +152,13 @@ loads_tensorflow() {
 	wants_server "$@" || [[ ${1##*/} == tensorflow_model_server || ${1##*/} == saved_model_cli ]]
 }
 
-# ends the container, with status 86 and an explanation, when the CPU lacks what TensorFlow was compiled for
+# ends the container, with status 86 and an explanation, when the CPU lacks what TensorFlow was compiled for; what the
+# check has to say otherwise waits in SERVING_CPU_NOTE until the server says what it serves
 # usage: check_cpu
 check_cpu() {
-	[ ! -x "$CHECK_CPU" ] || "$CHECK_CPU" || exit $?
+	[ -x "$CHECK_CPU" ] || return 0
+	SERVING_CPU_NOTE=$("$CHECK_CPU") || exit $?
+	export SERVING_CPU_NOTE
 }
 
 # replaces this script by a command, which gets its signals as ever: only the server knows that they wait

@@ -22,6 +22,14 @@ def rendered(report: Report) -> str:
     return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section(report))))
 
 
+def verdict(broken: Sequence[str]) -> str:
+    """The first lines: whether all is well, and otherwise what is not."""
+    if not broken:
+        return "verdict: every promise is kept"
+    count = "1 promise is" if len(broken) == 1 else f"{len(broken)} promises are"
+    return "\n".join([f"verdict: {count} broken", *(f"  {each}" for each in broken)])
+
+
 def megabytes(size: int) -> str:
     """As ``788.1 MB``; a megabyte is a million bytes."""
     return f"{size / 1e6:.1f} MB"

@@ -34,6 +34,48 @@ absolute() {
 	esac
 }
 
+# prints the names of the models in a directory, those of its directories that have a version, with commas between
+# usage: models DIRECTORY
+models() {
+	found=
+	for model in "$1"/*/; do
+		model=${model%/}
+		! has_version "$model" || found=${found:+$found, }${model##*/}
+	done
+	printf '%s' "$found"
+}
+
+# says why there is no version to serve, and what to type
+# usage: explain BASE NAME
+explain() {
+	base=${1%/}
+	if [ ! -d "$base" ]; then
+		echo "error: there is no directory $base (MODEL_BASE_PATH)."
+		echo "  Expected: $base/$2/1/saved_model.pb, or the versions directly below it."
+	elif [ -e "$base/saved_model.pb" ]; then
+		case ${base##*/} in
+			*[!0-9]*)
+				echo "error: the model lies directly in $base (MODEL_BASE_PATH), which has no version directory."
+				echo "  Put it one level deeper: mkdir '$base/1', and move what else is in it there."
+				;;
+			*)
+				echo "error: $base (MODEL_BASE_PATH) is a version itself: one level too deep."
+				echo "  Type: make serve MODEL_NAME=$2 MODEL_BASE_PATH='${base%/*}'"
+				;;
+		esac
+	elif [ -e "$base/$2/saved_model.pb" ]; then
+		echo "error: the model lies directly in $base/$2 (MODEL_BASE_PATH/MODEL_NAME), which has no version directory."
+		echo "  Put it one level deeper: mkdir '$base/$2/1', and move what else is in it there."
+	elif [ -n "$(models "$base")" ]; then
+		names=$(models "$base")
+		echo "error: there is no model $2 (MODEL_NAME) in $base (MODEL_BASE_PATH), which has: $names."
+		echo "  Type: make serve MODEL_NAME='${names%%, *}' MODEL_BASE_PATH='$base'"
+	else
+		echo "error: no version to serve in $base/$2 nor in $base: a version is a directory named by a number."
+		echo "  Expected: $base/$2/1/saved_model.pb. Set MODEL_BASE_PATH (now $base) and MODEL_NAME (now $2)."
+	fi
+}
+
 # prints the directory with the versions of the model MODEL_NAME: below BASE as in the Docker image, or BASE itself
 # usage: model_directory BASE NAME
 model_directory() {
@@ -45,8 +87,7 @@ model_directory() {
 		case $1 in
 			*://*) printf '%s\n' "$1/$2" ;;
 			*)
-				echo "error: no version to serve in $1/$2 nor in $1: a version is a directory named by a number." >&2
-				echo "  Expected: $1/$2/1/saved_model.pb. Set MODEL_BASE_PATH (now $1) and MODEL_NAME (now $2)." >&2
+				explain "$1" "$2" >&2
 				return 1
 				;;
 		esac

@@ -130,6 +130,7 @@ class Composition:
             exact_digits=settings.rest_exact_digits,
             hosted=hosted(self.service, settings, ready, lambda: self.models.names),
             described=Described(self._made_up, server_version, bool(self._metrics_path), self.keys is not None),
+            served=self.models.available if self.keys is None else None,
         )
         return RestApp(
             (*protocols, *browsers.grpc_web(settings, self.rpc_handlers, self.workers)),

@@ -1,7 +1,6 @@
 """What is wrong with flags by themselves, before any file is read, in TensorFlow Serving's words where it has some."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from serving.errors import ConfigurationError, invalid_configuration
@@ -9,10 +8,24 @@ from serving.settings import FLAGS, Flag, Settings
 
 NO_MODEL = "Both server_options.model_base_path and server_options.model_config_file are empty!"
 
+_NO_GRPC = "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
+_BOTH_CREDENTIALS = "Either use_alts_credentials must be false or ssl_config_file must be empty."
+_NO_BATCHING = "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
+_ALL_THREADS = (
+    "Either configure server_options.tensorflow_session_parallelism or "
+    "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
+    "separately. You cannot configure all."
+)
+
 _ENGINES = ("tensorflow", "openvino")
 
 _ADVICE = {
     NO_MODEL: "Give --model_name=NAME --model_base_path=/path/to/NAME, or --model_config_file=/path/to/models.config",
+    _NO_GRPC: "Give --port=8500 or another port, or --grpc_socket_path=/path/to/socket",
+    _BOTH_CREDENTIALS: "Leave out --use_alts_credentials, which works on Google Cloud alone, or --ssl_config_file",
+    _NO_BATCHING: "Give --enable_batching too, or leave out --batching_parameters_file",
+    _ALL_THREADS: "Leave out --tensorflow_session_parallelism, which is for both, or the two flags "
+    "--tensorflow_intra_op_parallelism and --tensorflow_inter_op_parallelism",
 }
 """What to do, where a text names what nobody has typed."""
 
@@ -36,7 +49,7 @@ def usable(settings: Settings) -> Settings:
     changed: dict[str, Any] = {flag.name: flag.default for flag in FLAGS if flag.choices and not _takes(settings, flag)}
     if not _engines_are_known(settings):
         changed["optimize_engines"] = Settings().optimize_engines
-    return replace(settings, **changed)
+    return settings.replaced(**changed)
 
 
 def advice(error: ConfigurationError) -> str:
@@ -67,24 +80,16 @@ def _words(settings: Settings) -> Iterator[ConfigurationError]:
 def _contradictions(settings: Settings) -> Iterator[ConfigurationError]:
     """Flags that cannot be given together, or not alone."""
     if settings.port == 0 and not settings.grpc_socket_path:
-        yield invalid_configuration(
-            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
-        )
+        yield invalid_configuration(_NO_GRPC)
     if settings.use_alts_credentials and settings.ssl_config_file:
-        yield invalid_configuration("Either use_alts_credentials must be false or ssl_config_file must be empty.")
+        yield invalid_configuration(_BOTH_CREDENTIALS)
     if settings.batching_parameters_file and not settings.enable_batching:
-        yield invalid_configuration(
-            "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
-        )
+        yield invalid_configuration(_NO_BATCHING)
     if settings.sagemaker_multi_model and not settings.sagemaker:
         yield invalid_configuration("--sagemaker_multi_model is given without --sagemaker; expected both")
     threads = settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism
     if settings.tensorflow_session_parallelism > 0 and min(threads) > 0:
-        yield invalid_configuration(
-            "Either configure server_options.tensorflow_session_parallelism or "
-            "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
-            "separately. You cannot configure all."
-        )
+        yield invalid_configuration(_ALL_THREADS)
 
 
 def _takes(settings: Settings, flag: Flag) -> bool:

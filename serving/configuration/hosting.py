@@ -5,7 +5,6 @@ docs/dialects.md has both as tables.
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from serving.errors import Code, ConfigurationError, invalid_configuration
 
@@ -29,8 +28,8 @@ _VERTEX_AI = {
     "AIP_PREDICT_ROUTE": "vertex_ai_predict_route",
     "AIP_HEALTH_ROUTE": "vertex_ai_health_route",
 }
-_PORT = re.compile(r"0*([1-9][0-9]{0,4})", re.ASCII)
-_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
+_PORT = r"0*([1-9][0-9]{0,4})"
+_RANGE = r"([0-9]{1,5})-([0-9]{1,5})"
 _LARGEST_PORT = 65535
 
 
@@ -66,7 +65,7 @@ def _sagemaker(variables: Mapping[str, str]) -> list[str]:
 
 def _grpc_port(ports: str, taken: int) -> int:
     """The first port of a range that is not ``taken``."""
-    found = _RANGE.fullmatch(ports)
+    found = re.fullmatch(_RANGE, ports, re.ASCII)
     low, high = map(int, found.groups()) if found else (0, 0)
     first = low + (low == taken)
     if not 0 < first <= high <= _LARGEST_PORT:
@@ -96,6 +95,8 @@ def _directory(uri: str) -> str:
             "the container with version directories in it. Put the model into the image, or mount it, and say where it "
             "is by --model_base_path: then this variable does not count",
         )
+    from pathlib import Path  # only here: a mistyped flag is told without
+
     if not path.startswith("/") or "\0" in path or Path(path, "saved_model.pb").is_file():
         raise invalid_configuration(
             f"AIP_STORAGE_URI is {uri}; expected the absolute path of a directory that has versions of the model, such "
@@ -112,7 +113,7 @@ def _is_true(variables: Mapping[str, str], name: str) -> bool:
 
 
 def _port(name: str, text: str) -> int:
-    found = _PORT.fullmatch(text)
+    found = re.fullmatch(_PORT, text, re.ASCII)
     if found is None or int(found[1]) > _LARGEST_PORT:
         raise invalid_configuration(f"{name} is {text}; expected a port from 1 to {_LARGEST_PORT}")
     return int(found[1])

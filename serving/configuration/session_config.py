@@ -3,7 +3,6 @@
 It loads nothing. What TensorFlow Serving does with each setting is in docs/models.md, "TensorFlow settings".
 """
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,8 +122,7 @@ def _of_platforms(settings: Settings) -> Sessions:
 
 
 def _in_place_of_flags(settings: Settings, bundle: Any) -> Settings:
-    return dataclasses.replace(
-        settings,
+    return settings.replaced(
         saved_model_tags=",".join(bundle.saved_model_tags),
         mixed_precision=bundle.mixed_precision,
         enable_model_warmup=bundle.enable_model_warmup,

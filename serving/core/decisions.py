@@ -27,8 +27,8 @@ class Decisions:
         self.monitor = monitor
         self.serving = ServingMap()
         """What can be asked for now; replaced whole, so a reader may keep it as a snapshot."""
-        self._max_load_retries = max_load_retries
-        self._retry_seconds = retry_seconds
+        self.max_load_retries = max_load_retries
+        self.retry_seconds = retry_seconds
         self._harnesses = Harnesses(monitor)
         self._leases: dict[ServableId, Lease] = {}
         self._accounts = Accounts(budget_bytes)
@@ -159,7 +159,7 @@ class Decisions:
             return AfterFailure.FINAL
         if self._needs_asking(harness.id.name):
             return AfterFailure.ON_DEMAND
-        if harness.attempt > self._max_load_retries:
+        if harness.attempt > self.max_load_retries:
             return AfterFailure.EXHAUSTED
         return AfterFailure.RETRY if harness.aspired else AfterFailure.CANCELLED
 

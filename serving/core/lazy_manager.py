@@ -40,7 +40,7 @@ class LazyManager(Manager):
             load_retry_interval_micros=load_retry_interval_micros,
             budget_bytes=budget_bytes,
         )
-        self._waking = Waking(pinned, self._retry_seconds)
+        self._waking = Waking(pinned, self.retry_seconds)
         self._uses: Iterator[int] = count(1)
         self._accounts = Accounts(budget_bytes, self._waking.is_lazy, self._waking.awaited)
 

@@ -240,7 +240,7 @@ class Manager(Decisions):
             harness = self._harnesses.get(servable_id)
             after = self._after_failure(harness, error)
             harness.error = error
-            harness.retry_at = now + self._retry_seconds
+            harness.retry_at = now + self.retry_seconds
             self._harnesses.take(harness, Event.RETRY if after is AfterFailure.RETRY else Event.FAIL)
             return after
 

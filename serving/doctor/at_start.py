@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from threading import Thread
 
-from serving.configuration.model_config import ModelConfig
+from serving.configuration.model_config import Configured, ModelConfig
 from serving.configuration.session_config import Sessions
+from serving.core.servable import ServableId
 from serving.doctor import examination
 from serving.doctor.finding import Finding
 from serving.settings import Settings
@@ -32,9 +34,15 @@ def explain_wait(settings: Settings, cpus: int, names: frozenset[str]) -> None:
     _on_thread(lambda: _say(examination.of_waiting(settings, cpus, names), logging.WARNING))
 
 
-def explain_failed_version(model: ModelConfig, version: int, sessions: Sessions) -> None:
-    """For a version that could not be loaded while others serve; one whose files are in order gives no line."""
-    _on_thread(lambda: _say(examination.of_failed_version(model, version, sessions), logging.ERROR))
+def explain_failed_version(configured: Configured, failed: ServableId, sessions: Sessions) -> None:
+    """For a version that could not be loaded; one whose files are in order, or not configured, gives no line."""
+    for model in configured or ():
+        if model.name == failed.name:
+            _on_thread(partial(_say_of_version, model, failed.version, sessions))
+
+
+def _say_of_version(model: ModelConfig, version: int, sessions: Sessions) -> None:
+    _say(examination.of_failed_version(model, version, sessions), logging.ERROR)
 
 
 def _on_thread(do: Callable[[], None]) -> Thread:

@@ -110,7 +110,8 @@ def _instead_of_missing(named: Named, base: Path) -> str:
     parent = next(each for each in base.parents if each.exists())
     if parent == base.parent:
         names = [each.name for each in _children(parent) if _has_versions(each)]
-        near = names if len(names) == 1 else get_close_matches(base.name, names, n=1)
+        only = len(names) == 1 and parent != parent.parent  # /proc has directories named by numbers, too
+        near = names if only else get_close_matches(base.name, names, n=1)
         if near:
             return f"Did you mean {near[0]}? Then give {named.base_path_is(parent / near[0])}"
     return (

@@ -55,7 +55,9 @@ class Named:
     def base_path_is(self, path: object) -> str:
         """How to configure another base path."""
         if self.file is None:
-            return f"--model_base_path={path}"
+            parent, _, name = str(path).rpartition("/")
+            variables = f"MODEL_BASE_PATH={parent or '/'} MODEL_NAME={name}"
+            return f"--model_base_path={path} (with make serve or the image {variables})"
         return f'base_path: "{path}" near line {self.line} of {self.file}'
 
 

@@ -42,7 +42,7 @@ def dry_run(sessions: Sessions, configured: Configured, cpus: int) -> int:
     Raises ConfigurationError for what a start refuses.
     """
     stop_signals.leave_to_system()
-    settings = dataclasses.replace(sessions.settings, optimize_wait=True)
+    settings = sessions.settings.replaced(optimize_wait=True)
     sessions = dataclasses.replace(sessions, settings=settings)
     composition = Composition(sessions, cpus, on_death=lambda _: None)
     models = configured or ()

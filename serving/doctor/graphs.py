@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
@@ -46,7 +47,7 @@ def look(version: Version, tags: tuple[str, ...]) -> tuple[Graph | None, list[Fi
     try:
         saved_model = _read(version)
     except (DecodeError, text_format.ParseError) as error:
-        found = f"{version.path}: the SavedModel cannot be parsed ({error}): it is cut off, or something else"
+        found = f"{_file(version)}: the SavedModel cannot be parsed ({error}): it is cut off, or something else"
         return None, [fails(version.what, found, "Copy the model again.")]
     with_tags = [each for each in saved_model.meta_graphs if set(each.meta_info_def.tags) == set(tags)]
     if not with_tags:
@@ -56,11 +57,17 @@ def look(version: Version, tags: tuple[str, ...]) -> tuple[Graph | None, list[Fi
 
 
 def _read(version: Version) -> Any:
-    binary = version.path / version_files.SAVED_MODEL
-    if binary.exists():
-        return SavedModel.FromString(binary.read_bytes())
-    text = (version.path / version_files.SAVED_MODELS[1]).read_text("utf-8", "replace")
+    file = _file(version)
+    if file.name == version_files.SAVED_MODEL:
+        return SavedModel.FromString(file.read_bytes())
+    text = file.read_text("utf-8", "replace")
     return text_format.Parse(text, SavedModel(), descriptor_pool=POOL)
+
+
+def _file(version: Version) -> Path:
+    """The one that is read."""
+    binary, text = (version.path / name for name in version_files.SAVED_MODELS)
+    return binary if binary.exists() else text
 
 
 def _other_tags(version: Version, saved_model: Any, tags: tuple[str, ...]) -> Finding:

@@ -2,7 +2,6 @@
 
 import errno
 import socket
-from dataclasses import replace
 
 from serving.errors import ConfigurationError, invalid_configuration
 from serving.host.listening import bind
@@ -19,8 +18,7 @@ _LACKS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
 
 def resolved(settings: Settings) -> Settings:
     """The same with names looked up, once, so that every part means the same addresses. Raises ConfigurationError."""
-    return replace(
-        settings,
+    return settings.replaced(
         grpc_bind_address=_numbers(_GRPC, settings.grpc_bind_address),
         rest_api_bind_address=_numbers(_REST, settings.rest_api_bind_address),
     )

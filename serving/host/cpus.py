@@ -2,31 +2,35 @@
 
 import math
 import os
-from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP = "/sys/fs/cgroup"
 
 
-def usable_cpus(cgroup: Path = _CGROUP) -> int:
+def usable_cpus(cgroup: str | os.PathLike[str] = _CGROUP) -> int:
     """CPUs to size thread pools by: those that may be scheduled on, at most the quota rounded up, at least one."""
     schedulable = len(os.sched_getaffinity(0))
     quota = granted_cpus(cgroup)
     return schedulable if quota is None else max(1, min(schedulable, math.ceil(quota)))
 
 
-def granted_cpus(cgroup: Path = _CGROUP) -> float | None:
+def granted_cpus(cgroup: str | os.PathLike[str] = _CGROUP) -> float | None:
     """CPUs' worth of time that the control group grants, or None for no limit."""
     try:
-        quota, period = (cgroup / "cpu.max").read_text().split()
+        quota, period = _read(cgroup, "cpu.max").split()
     except (OSError, ValueError):
         try:
-            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text().strip()
+            quota = _read(cgroup, "cpu/cpu.cfs_quota_us").strip()
+            period = _read(cgroup, "cpu/cpu.cfs_period_us").strip()
         except OSError:
             return None
     if not quota.isdecimal() or not period.isdecimal() or int(period) == 0:  # "max", or -1 in v1
         return None
     return int(quota) / int(period)
+
+
+def _read(cgroup: str | os.PathLike[str], name: str) -> str:
+    with open(f"{os.fspath(cgroup)}/{name}", encoding="utf-8") as file:  # noqa: PTH123 - without pathlib's imports
+        return file.read()
 
 
 def has_bfloat16(cpuinfo: str) -> bool:

@@ -18,7 +18,7 @@ def decide(sessions: Sessions, gpus: Gpus) -> Sessions:
     """The same for these GPUs. On a GPU models run as they are saved, for optimising folds and fuses for CPUs."""
     if gpus.names:
         logger.info("The models run on %s", ", ".join(gpus.names))
-        return dataclasses.replace(sessions, settings=dataclasses.replace(sessions.settings, optimize="off"))
+        return dataclasses.replace(sessions, settings=sessions.settings.replaced(optimize="off"))
     if sessions.settings.require_gpu:
         raise ConfigurationError(Code.FAILED_PRECONDITION, f"--require_gpu: no GPU can be used: {gpus.problem}")
     if gpus.expected:

@@ -39,7 +39,8 @@ class ManagerLoop:
     at any setting. ``settle_seconds`` is how long the files of a version must have been left alone before it is loaded,
     0 for no wait. ``max_loads`` and ``max_unloads`` bound what runs at the same time, each on a thread of its own, so
     that a slow load delays no other model. ``held_bytes`` gives what the process holds, if that is limited, and
-    ``meter`` measures what versions add. ``on_death`` is told, on the loop's thread, when the loop ends by a failure.
+    ``meter`` measures what versions add. ``on_death`` is told when the loop ends by a failure, and ``on_first_failure``
+    what the performer tells, on the loop's thread.
     """
 
     def __init__(
@@ -69,7 +70,8 @@ class ManagerLoop:
         self._spawn = spawn
         self._held_bytes = held_bytes
         self._weighing = Weighing(manager)
-        self._performer = Performer(manager, meter)
+        self.on_first_failure: Callable[[ServableId], None] = lambda servable_id: None
+        self._performer = Performer(manager, meter, lambda servable_id: self.on_first_failure(servable_id))
         self._settling = Settling(manager, settle_seconds)
         self._thread: threading.Thread | None = None
         self._next_poll: float | None = None

@@ -11,7 +11,7 @@ from serving.configuration.changes import changes
 from serving.configuration.model_config import Configured, ModelConfig
 from serving.core.manager import Manager
 from serving.core.request_logging import RequestLogging
-from serving.core.servable import ServableState, State
+from serving.core.servable import ServableId, ServableState, State
 from serving.core.startup import Progress, Startup
 from serving.errors import Code, ConfigurationError, ServingError, first_few
 from serving.loading.manager_loop import LoaderFor, ManagerLoop
@@ -73,6 +73,10 @@ class Models:
         self._ending = False
         manager.monitor.subscribe(self._note)
 
+    def tell_first_failures(self, told: Callable[[ServableId], None]) -> None:
+        """Have ``told`` called of each version whose first attempt has failed, if another one follows."""
+        self._loop.on_first_failure = told
+
     @property
     def configured(self) -> Configured:
         """The list in effect, None before there was one; replaced whole."""
@@ -87,6 +91,10 @@ class Models:
     def names(self) -> tuple[str, ...]:
         """The models listed now, in the order of the list."""
         return tuple(model.name for model in self._configured or ())
+
+    def available(self) -> dict[str, tuple[int, ...]]:
+        """The available versions of the models listed now, highest first."""
+        return {name: self.manager.serving.available(name) for name in self.names}
 
     def start(self, configured: Configured) -> None:
         """Put the first list into effect and begin to load. Raises ConfigurationError before anything has begun."""

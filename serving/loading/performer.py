@@ -19,14 +19,24 @@ from serving.telemetry.log import logger
 Report = Callable[[float], None]
 """What a finished action has to tell the manager, given the time; made on the loop's thread."""
 
+_ANEW = "put its files right, and it is tried anew, or put a new version beside it"
 _UNEXPECTED = "The version failed to load unexpectedly; the server's log has details"
 
 
 class Performer:
-    """Loads and closes servables for one manager (docs/models.md, "Log lines")."""
+    """Loads and closes servables for one manager (docs/models.md, "Log lines").
 
-    def __init__(self, manager: Manager, meter: Meter | None = None) -> None:
+    ``on_first_failure`` hears of a version whose first attempt has failed and which will be tried again.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        meter: Meter | None = None,
+        on_first_failure: Callable[[ServableId], None] = lambda servable_id: None,
+    ) -> None:
         self._manager = manager
+        self._on_first_failure = on_first_failure
         self._meter = meter or Meter()
 
     def perform(self, action: Action) -> Report:
@@ -75,6 +85,7 @@ class Performer:
         if after not in (AfterFailure.FINAL, AfterFailure.ON_DEMAND):
             logger.error("Loading servable: %s failed: %s", action.id, error)
         if after is AfterFailure.RETRY:
+            self._tell_next(action)
             return
         if after is AfterFailure.EXHAUSTED:
             retries = action.attempt - 1
@@ -83,6 +94,19 @@ class Performer:
             logger.info("Retrying of Loading servable: %s was cancelled.", action.id)
         logger.error("Encountered an error for servable version %s: %s", action.id, error)
         logger.error("Servable %s cannot be loaded: %s", action.id, error)
+        if after is AfterFailure.EXHAUSTED:
+            logger.error("No more attempts for %s (--max_num_load_retries): %s", action.id, _ANEW)
+
+    def _tell_next(self, action: Load) -> None:
+        left = self._manager.max_load_retries - action.attempt
+        logger.error(
+            "Next attempt for %s in %g s (--load_retry_interval_micros), or as soon as its files change; %s",
+            action.id,
+            max(self._manager.retry_seconds, 0.0),
+            f"{left} more after that (--max_num_load_retries)" if left else "that is the last one",
+        )
+        if action.attempt == 1:
+            self._on_first_failure(action.id)
 
     def _unload(self, action: Unload) -> Report:
         if action.unwanted:

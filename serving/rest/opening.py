@@ -47,6 +47,7 @@ def bound_door(settings: Settings, app: RestApp, tls: ssl.SSLContext | None, uns
             "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API. "
             "Skipped exporting HTTP/REST API."
         )
+        logger.error("Both are %d: give --rest_api_port another port than --port", port)
         return None
     if tls is not None:
         logger.info("Using SSL credentials for the REST API")

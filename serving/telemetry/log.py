@@ -7,11 +7,10 @@ import atexit
 import logging
 import sys
 import threading
+import time
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from numbers import Number
-from pathlib import PurePath
 from types import TracebackType
 
 from serving.telemetry.line_writer import STANDARD_ERROR, STANDARD_OUTPUT, LineWriter, Stream
@@ -28,11 +27,13 @@ class TensorFlowFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback follows, indented, when the record has one."""
-        when = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M:%S.%f")
+        seconds, micros = divmod(round(record.created * 1e6), 1_000_000)
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
         severity = _SEVERITIES.get(record.levelno, "I")
-        place = f"{PurePath(record.pathname).name}:{record.lineno}"
+        place = f"{record.filename}:{record.lineno}"
         about = getattr(record, "request_id", "")
-        line = f"{when}: {severity} {place}] {_message(record)}" + (f" (request {quoted(about)})" if about else "")
+        line = f"{when}.{micros:06d}: {severity} {place}] {_message(record)}"
+        line += f" (request {quoted(about)})" if about else ""
         return f"{line}\n{_indented(self.formatException(record.exc_info))}" if record.exc_info else line
 
 

@@ -8,7 +8,7 @@ _UNSAFE = re.compile(
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they change the order in which text is shown
     "\ud800-\udfff]"  # no characters: the bytes of a name that is not UTF-8, and what JSON may say
 )
-_WITH_LINES = re.compile(f"(?!\n){_UNSAFE.pattern}")
+_WITH_LINES = f"(?!\n){_UNSAFE.pattern}"
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _SURROGATE_OF_BYTE_0 = 0xDC00
 
@@ -20,7 +20,7 @@ def quoted(text: str) -> str:
 
 def quoted_lines(text: str) -> str:
     """The same, for a text of several lines."""
-    return _WITH_LINES.sub(_escape, text)
+    return re.sub(_WITH_LINES, _escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ FIRST_COLUMNS = ("line", "the log says", "the line", "text", "error")
 
 OF_OTHERS = (
     "tf_serving_check_cpu: ",  # a program of the image
+    "The variant {name} of this image may be faster: ",  # the same
     "Could not find meta graph def ",  # TensorFlow
     "Op type not registered ",
     "Can't parse ",

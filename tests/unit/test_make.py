@@ -205,7 +205,9 @@ def test_an_image_with_extras_has_a_tag_of_its_own(given: list[str], tag: str, o
     """Unless it has a name of one's own."""
     printed = make("--dry-run", "image", *given)
     assert f"--tag {f'tensorflow-serving-appliance:{tag}' if tag else 'mine:1'} " in printed
-    assert printed.split("--build-arg REVISION")[0].replace("\\\n", "").split() == ["docker", "build", *options.split()]
+    checked, build, rest = printed.partition("docker build ")
+    assert (checked, build) == ("build/images/check-docker.sh\n", "docker build ")
+    assert rest.split("--build-arg REVISION")[0].replace("\\\n", "").split() == options.split()
 
 
 def test_license_is_whole() -> None:
@@ -296,9 +298,54 @@ def test_serve_lays_out_the_demo_models(clone: Path) -> None:
     assert (kept / "1" / "saved_model.pb").read_text() == "mine"
 
 
-def test_serve_says_which_model_is_missing(clone: Path) -> None:
-    """A path without versions ends with what was looked for, and does not start the server."""
-    done = serve(clone, MODEL_NAME="bert", MODEL_BASE_PATH="my models")
-    assert done.returncode != 0
-    assert done.stdout == ""
-    assert f"{clone}/my models/bert/1/saved_model.pb" in done.stderr
+@pytest.mark.parametrize(
+    ("variables", "error", "advice"),
+    [
+        pytest.param(
+            {"MODEL_NAME": "bert", "MODEL_BASE_PATH": "my models"},
+            "there is no model bert (MODEL_NAME) in {clone}/my models (MODEL_BASE_PATH), which has: resnet.",
+            "Type: make serve MODEL_NAME='resnet' MODEL_BASE_PATH='{clone}/my models'",
+            id="the directory above the models",
+        ),
+        pytest.param(
+            {"MODEL_BASE_PATH": "my models/resnet/1"},
+            "{clone}/my models/resnet/1 (MODEL_BASE_PATH) is a version itself: one level too deep.",
+            "Type: make serve MODEL_NAME=model MODEL_BASE_PATH='{clone}/my models/resnet'",
+            id="a version",
+        ),
+        pytest.param(
+            {"MODEL_BASE_PATH": "bare"},
+            "the model lies directly in {clone}/bare (MODEL_BASE_PATH), which has no version directory.",
+            "Put it one level deeper: mkdir '{clone}/bare/1', and move what else is in it there.",
+            id="no number",
+        ),
+        pytest.param(
+            {"MODEL_NAME": "bare", "MODEL_BASE_PATH": "."},
+            "the model lies directly in {clone}/./bare (MODEL_BASE_PATH/MODEL_NAME), which has no version directory.",
+            "Put it one level deeper: mkdir '{clone}/./bare/1', and move what else is in it there.",
+            id="no number below",
+        ),
+        pytest.param(
+            {"MODEL_BASE_PATH": "/none"},
+            "there is no directory /none (MODEL_BASE_PATH).",
+            "Expected: /none/model/1/saved_model.pb, or the versions directly below it.",
+            id="nothing",
+        ),
+        pytest.param(
+            {"MODEL_BASE_PATH": "examples"},
+            "no version to serve in {clone}/examples/model nor in {clone}/examples: a version is a directory named by "
+            "a number.",
+            "Expected: {clone}/examples/model/1/saved_model.pb. Set MODEL_BASE_PATH (now {clone}/examples) and "
+            "MODEL_NAME (now model).",
+            id="something else",
+        ),
+    ],
+)
+def test_serve_says_what_to_type(clone: Path, variables: dict[str, str], error: str, advice: str) -> None:
+    """A path without versions ends with what is there and what to write instead, and does not start the server."""
+    for directory in ("bare", "my models/resnet/1"):
+        (clone / directory).mkdir(parents=True, exist_ok=True)
+        (clone / directory / "saved_model.pb").touch()
+    done = serve(clone, **variables)
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert done.stderr == f"error: {error}\n  {advice}\n".format(clone=clone)

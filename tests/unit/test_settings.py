@@ -1,5 +1,8 @@
 """The flag table and its syntax."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -244,3 +247,27 @@ def test_usage_tells_what_does_nothing() -> None:
     for flag in FLAGS:
         if flag.note:
             assert f"{flag.help} ({flag.note})\n" in usage("server", CPUS)
+
+
+def test_settings_are_for_the_life_of_a_server() -> None:
+    """They cannot be changed, and what is made of them by ``replaced`` leaves them as they were."""
+    settings = parse(["--port=1"], CPUS).settings
+    other = settings.replaced(port=2)
+    assert (settings.port, other.port, other.replaced(port=1)) == (1, 2, settings)
+    with pytest.raises(AttributeError, match="port"):
+        settings.port = 3  # type: ignore[misc]
+    with pytest.raises(TypeError, match="prot"):
+        settings.replaced(prot=1)
+
+
+def test_a_mistyped_flag_is_told_without_what_takes_long_to_import() -> None:
+    """What tells it takes about as long as Python takes to start; one of these modules alone would add a third."""
+    code = (
+        "import sys; from serving.cli import main; main(['--prot=1'])\n"
+        "heavy = {'asyncio', 'ctypes', 'dataclasses', 'datetime', 'inspect', 'json', 'numpy', 'pathlib', 'socket'}\n"
+        "sys.exit(f'loaded: {sorted(heavy & sys.modules.keys())}')"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    *_, meant, loaded = told.stderr.splitlines()
+    assert meant.endswith("Did you mean --port=1?")
+    assert loaded == "loaded: []"

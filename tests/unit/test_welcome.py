@@ -122,3 +122,10 @@ def test_status_is_the_example_where_no_call_can_be_made_up(name: str) -> None:
     served.set_aspired("m", {1: loads(WithSignature(name, {"s": (STRING, (-1,))}))})
     settle(served)
     assert welcome.lines(served, ["m"], 8501, 8500)[-1] == "  curl 'http://localhost:8501/v1/models/m'"
+
+
+def test_a_note_comes_last() -> None:
+    """What is worth knowing and urgent to nobody does not part the lines before it."""
+    text = welcome.lines(manager(m=({"x": (FLOAT, (-1,))}, [1])), ["m"], 1, 2, note="The variant cpu-avx2 is faster")
+    assert text[-1] == "The variant cpu-avx2 is faster"
+    assert text[0].startswith("Serving over ")

@@ -24,7 +24,8 @@ from serving.protos import GetModelStatusResponse
 from serving.protos import ModelSpec as ModelSpecMessage
 from serving.rest import errors, media
 from serving.rest.answer import JSON, Answer
-from serving.rest.api import tfs_paths
+from serving.rest.api import tfs_hints, tfs_paths
+from serving.rest.api.tfs_hints import Served
 from serving.rest.api.tfs_paths import Route, VersionTooLargeError
 from serving.rest.api.tfs_predict import Writers, arrays_form, json_form, protobuf_form
 from serving.rest.encoding import as_encoded
@@ -46,12 +47,16 @@ Prepare = Callable[[ModelSpec, Any], Callable[[bytes, RequestContext], Reply]]
 
 
 class TfsApi:
-    """The API; ``as_content`` is --enable_serialization_as_tensor_content, ``exact_digits`` --rest_exact_digits."""
+    """The API; ``as_content`` is --enable_serialization_as_tensor_content, ``exact_digits`` --rest_exact_digits.
+
+    ``served`` gives the models that errors may name to anybody; None if there are no such.
+    """
 
     name = "tfs"
 
-    def __init__(self, service: Service, *, as_content: bool, exact_digits: bool) -> None:
+    def __init__(self, service: Service, *, as_content: bool, exact_digits: bool, served: Served | None = None) -> None:
         self._service = service
+        self._served = served
         self._reader = Reader()
         self._remembered = lru_cache(1024)(self._endpoint)
         self._writers = Writers(as_content=as_content, exact_digits=exact_digits)
@@ -95,7 +100,10 @@ class TfsApi:
         """As ``RestApi``."""
         if isinstance(error, VersionTooLargeError):
             return Answer(400, b"", JSON)
-        return errors.answer(error) if isinstance(error, ServingError) else None
+        if not isinstance(error, ServingError):
+            return None
+        answer = errors.answer(error)
+        return answer._replace(extra=answer.extra + tfs_hints.lines(error, self._served))
 
     def _binary(self, route: Route, forms: Forms) -> tuple[Prepare, Any]:
         """What answers Predict where the body or the answer is not JSON."""

@@ -7,10 +7,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from serving.errors import Code, ServingError, invalid_argument
+from serving.errors import Code, ServingError
+
+VERBS = ("predict", "classify", "regress")
+"""What a POST asks of a model."""
 
 _POST = re.compile(
-    r"/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:(classify|regress|predict)",
+    rf"/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:({'|'.join(VERBS)})",
     re.ASCII | re.IGNORECASE,
 )
 _GET = re.compile(
@@ -41,7 +44,7 @@ def match(method: str, path: str) -> Route:
     """The route of a GET or POST. INVALID_ARGUMENT if the path fits neither grammar."""
     found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
     if found is None or (method == "POST" and found[4] != found[4].lower()):
-        raise invalid_argument(f"Malformed request: {method} {path}")
+        raise MalformedError(method, path)
     name, version, label, verb = found.groups()
     return Route(
         name=decoded(name or ""),
@@ -55,6 +58,15 @@ def name_in(method: str, path: str) -> str:
     """The model that a path names, also where ``match`` refuses it; empty without one."""
     found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
     return decoded(found[1] or "") if found else ""
+
+
+class MalformedError(ServingError):
+    """A path or a method that the grammar does not have."""
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(Code.INVALID_ARGUMENT, f"Malformed request: {method} {path}")
+        self.method = method
+        self.path = path
 
 
 class VersionTooLargeError(ServingError):

@@ -6,7 +6,6 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -58,7 +57,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 def opened(transport: str, text: str, port: int = -1, socket_path: str = "") -> Iterator[Transport]:
     """A gRPC door at these addresses, which echoes. Raises ConfigurationError."""
     settings = Settings(port=port, grpc_bind_address=text, grpc_max_threads=2, grpc_socket_path=socket_path)
-    tls, settings = None, replace(settings, grpc_transport="native" if transport == "tls" else transport)
+    tls, settings = None, settings.replaced(grpc_transport="native" if transport == "tls" else transport)
     if transport == "tls":
         identity = OURS.identity()
         with tempfile.TemporaryDirectory() as directory:

@@ -11,7 +11,7 @@ from build.errors import (
     WrongArchitectureError,
 )
 from build.plan import Goal, Options
-from build.preflight import jobs, problems
+from build.preflight import expected, jobs, problems
 from tests.unit.build.values import GIGA, MACHINE, compile_step, machine, plan
 
 PLAIN_CPU = frozenset({"avx", "sse4_2"})
@@ -23,7 +23,7 @@ def test_nothing_is_wrong_with_a_good_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "options", "expected", "what", "next_step"),
+    ("changes", "options", "error", "what", "next_step"),
     [
         pytest.param(
             {"engine_version": "19.03.8"}, {}, EngineTooOldError, "19.03.8; 20.10", "upgrade the engine", id="engine"
@@ -57,11 +57,11 @@ def test_nothing_is_wrong_with_a_good_machine() -> None:
     ],
 )
 def test_problem(
-    changes: dict[str, object], options: dict[str, object], expected: type[BuildError], what: str, next_step: str
+    changes: dict[str, object], options: dict[str, object], error: type[BuildError], what: str, next_step: str
 ) -> None:
     """One thing is missing: the error is its own, with what was found and what to do."""
     (found,) = problems(machine(**changes), plan("cpu-avx2", options=Options(**options)))  # type: ignore[arg-type]
-    assert type(found) is expected
+    assert type(found) is error
     assert what in found.what
     assert next_step in found.next_step
 
@@ -111,3 +111,20 @@ def test_cuda_takes_more_disk() -> None:
 def test_jobs(options: dict[str, object], expected: int) -> None:
     """The number of compilers follows the memory that the container will have."""
     assert jobs(MACHINE, compile_step(options=Options(**options))) == expected  # type: ignore[arg-type]
+
+
+def test_what_a_compile_will_take() -> None:
+    """Hours, gigabytes of disk and of memory; more with CUDA."""
+    time, disk, memory = expected(plan("cpu-avx2"))
+    assert "25 to 60 CPU-hours to compile (an estimate)" in time
+    assert "2 to 4 hours with 16 CPUs" in time
+    assert "up to 50 GB" in disk
+    assert "2.5 GB for each compiler" in memory
+    assert "100 GB" in expected(plan("gpu-avx2"))[1]
+
+
+def test_what_an_image_alone_will_take() -> None:
+    """Nothing is compiled: minutes, and less disk."""
+    time, disk = expected(plan("cpu"))
+    assert "minutes" in time
+    assert "up to 8 GB" in disk

@@ -116,6 +116,9 @@ def test_wheel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--wheel", str(wheel), "--sbom", str(tmp_path / "sbom.json")], {}) == 1
     printed = capsys.readouterr()
     assert "needs of the CPU: avx" in printed.out
+    assert printed.out.startswith("verdict: ")
+    assert "\n  there is no libtensorflow_cc" in printed.out.partition("\n\n")[0]
+    assert printed.err.startswith("verify,   0 s: unpacking the wheel's libraries ...\n")
     assert "broken promise: there is no libtensorflow_cc" in printed.err
     assert json.loads((tmp_path / "sbom.json").read_text())["components"][0]["name"] == "a"
 

@@ -96,5 +96,12 @@ def test_advice() -> None:
     """Where the text has internal names, what to type; where it has flags, nothing more."""
     no_model, *_ = flag_values.wrong(Settings())
     assert "--model_name=NAME --model_base_path=/path/to/NAME" in flag_values.advice(no_model)
+    for flags in (
+        {"port": 0},
+        {"batching_parameters_file": "f"},
+        {"use_alts_credentials": True, "ssl_config_file": "f"},
+    ):
+        error, *_ = flag_values.wrong(Settings(model_base_path="/m", **flags))
+        assert "--" in flag_values.advice(error)
     word, *_ = flag_values.wrong(Settings(optimize="x"))
     assert flag_values.advice(word) == ""

@@ -27,7 +27,7 @@ MISTAKES = [
     pytest.param(
         lambda at: fill(at, "resnet/1/", "mnist/2/"),
         "further down: mnist, resnet",
-        "Give --model_base_path={at}/mnist or list them in a --model_config_file",
+        " or list them in a --model_config_file",
         id="several models",
     ),
     pytest.param(

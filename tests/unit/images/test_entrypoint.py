@@ -146,8 +146,15 @@ def test_a_missing_model_is_explained(entrypoint: Entrypoint) -> None:
     done = entrypoint.run()
     assert f"no model directory {entrypoint.models}/resnet" in done.stderr
     assert f"{entrypoint.models} contains: half plus two inception." in done.stderr
-    assert "docker run -v /path/to/resnet:" in done.stderr
+    assert "docker run -e MODEL_NAME=half plus two ... IMAGE" in done.stderr
     assert "--model_name=resnet" in done.stdout
+
+
+def test_a_missing_mount_is_explained(entrypoint: Entrypoint) -> None:
+    """Where there is no model at all, the warning shows how one is mounted."""
+    entrypoint.models.mkdir(exist_ok=True)
+    done = entrypoint.run()
+    assert f"docker run -v /path/to/resnet:{entrypoint.models}/resnet -e MODEL_NAME=resnet IMAGE" in done.stderr
 
 
 def test_a_mount_one_level_too_deep_is_explained(entrypoint: Entrypoint) -> None:
@@ -157,6 +164,7 @@ def test_a_mount_one_level_too_deep_is_explained(entrypoint: Entrypoint) -> None
     done = entrypoint.run()
     assert "resnet contains: saved_model.pb variables." in done.stderr
     assert f"{entrypoint.models}/resnet/1/saved_model.pb" in done.stderr
+    assert f"docker run -v /path/to/resnet:{entrypoint.models}/resnet/1 " in done.stderr
 
 
 def test_long_listings_are_cut(entrypoint: Entrypoint) -> None:

@@ -8,7 +8,7 @@ import pytest
 from serving.core.actions import Action, Refusal, Unload
 from serving.core.lifecycle import NoRoomError
 from serving.core.manager import Manager
-from serving.core.servable import Loader, Servable
+from serving.core.servable import Loader, Servable, ServableId
 from serving.errors import Code, ServingError
 from serving.loading.performer import Performer
 from serving.loading.weighing import Meter
@@ -35,7 +35,8 @@ class Stage:
     def __init__(self, loader: Loader, caplog: pytest.LogCaptureFixture, max_load_retries: int = 1) -> None:
         caplog.set_level(logging.INFO, logger="serving")
         self.manager = Manager(max_load_retries=max_load_retries, load_retry_interval_micros=10_000_000)
-        self.performer = Performer(self.manager)
+        self.failed: list[ServableId] = []
+        self.performer = Performer(self.manager, on_first_failure=self.failed.append)
         self.manager.set_aspired("m", {1: loader})
 
     def next(self, now: float = 0.0) -> Action:
@@ -66,11 +67,24 @@ def test_load_that_fails_is_retried(caplog: pytest.LogCaptureFixture) -> None:
     assert lines(caplog) == [
         *BEGIN,
         FAILED,
+        f"ERROR Next attempt for {ID} in 10 s (--load_retry_interval_micros), or as soon as its files change; "
+        "that is the last one",
         f"INFO Retrying of Loading servable: {ID} retry: 1",
         FAILED,
         f"ERROR Retrying of Loading servable: {ID} exhausted max_num_retries: 1",
         *END,
+        f"ERROR No more attempts for {ID} (--max_num_load_retries): put its files right, and it is tried anew, or put "
+        "a new version beside it",
     ]
+
+
+def test_only_the_first_of_several_attempts_is_told_to_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Its files are looked at once, and not again after each attempt; the log says how many are left."""
+    stage = Stage(fails(BROKEN), caplog, max_load_retries=2)
+    stage.perform(0.0)
+    assert "; 1 more after that (--max_num_load_retries)" in lines(caplog)[-1]
+    stage.perform(10.0)
+    assert stage.failed == [servable_id(1)]
 
 
 def test_load_that_fails_when_un_aspired(caplog: pytest.LogCaptureFixture) -> None:

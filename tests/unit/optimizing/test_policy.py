@@ -1,6 +1,5 @@
 """What the flags say about optimising, on one CPU and on another."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ OPTIONS = SavedModelOptions(tags=("serve", "cpu"))
 
 
 def policy(cpu: str = OLD, threads: int = 4, rows: int = 0, **flags: Any) -> Policy | None:
-    return policy_of(replace(Settings(), **flags), OPTIONS, cpu, threads, rows)
+    return policy_of(Settings(**flags), OPTIONS, cpu, threads, rows)
 
 
 def there(cpu: str = OLD, threads: int = 4, rows: int = 0, **flags: Any) -> Policy:
