@@ -65,6 +65,8 @@ class Service(UncalledRequests):
         model_control: bool = True,
     ) -> None:
         super().__init__(manager, metrics, requests, admit)
+        self.interpreter = requests.interpreter
+        """As the requests'."""
         self._begin = requests.begin
         self._try = requests.tried
         self._apply = apply
