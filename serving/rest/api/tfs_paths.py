@@ -17,8 +17,8 @@ _GET = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:\/(metadata))?",
     re.ASCII | re.IGNORECASE,
 )
-OWN = re.compile(r"/v1/models/([^/:?#]+):compare(?:\?([^#]*))?", re.ASCII)
-"""What is POSTed beside TensorFlow Serving's own: ``:compare`` with its query."""
+OWN = re.compile(r"/v1/models/([^/:?#]+)(?::compare(?:\?([^#]*))?|/labels/([^/:?#]+))", re.ASCII)
+"""What is POSTed beside TensorFlow Serving's own: ``:compare`` with its query, or a label that is to be moved."""
 
 _API = re.compile(r"/v1/.*", re.ASCII | re.IGNORECASE)
 
