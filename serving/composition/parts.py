@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from serving import tls
-from serving.composition import accounting, browsers, memory, page
+from serving.composition import accounting, browsers, memory, page, shadowing
 from serving.composition.documents import MadeUpInputs
 from serving.configuration import model_config, monitoring_config, sagemaker_models
 from serving.configuration.session_config import Sessions
@@ -102,6 +102,9 @@ class Composition:
         self.unsent = UnsentBytes(settings.max_unsent_bytes, allocator.return_free_pages, self.metrics.limited)
         self.watch = self._run_watch()
         self.workers = self._workers(cpus)
+        self.shadows = shadowing.shadows(
+            settings, self.manager, self.metrics, self.executor, self.workers, self.limiter, self.batching
+        )
         self.service = self._service(admit)
         self._made_up = MadeUpInputs(sessions.tags)
         self.loaders = Loaders(self.metrics.measured(self._model_loader(sessions)), self._stages(), self.metrics.loads)
@@ -163,7 +166,7 @@ class Composition:
             close(seconds)
 
     def _service(self, admit: Admit | None) -> Service:
-        return Service(
+        return shadowing.service_of(self.shadows)(
             self.manager,
             self.metrics,
             self._requests(admit),
@@ -205,7 +208,7 @@ class Composition:
             *(part.close for part in (self.tracing,) if part is not None),
             lambda _: self.executor.shutdown(wait=False, cancel_futures=True),
             lambda _: self.workers.close(),
-            *(part.close for part in (self.limiter,) if part is not None),
+            *(part.close for part in (self.limiter, self.shadows) if part is not None),
             self.request_log.close,
             *(part.close for part in (self.batching,) if part is not None),
             self.models.close,
@@ -222,11 +225,7 @@ class Composition:
         """What every request for a model goes through."""
         first_calls = memory.first_calls(self.settings, self.manager, self.workers.interpreter)
         parts = self.manager, self.metrics, self.request_log, self.workers, admit, first_calls
-        if self.accounts is None and self.limiter is None:
-            return Requests(*parts)
-        from serving.inference.entrance import Entrance  # who limits nothing and keeps no records does without
-
-        return Entrance(*parts, limiter=self.limiter, engines=self._answered_by)
+        return accounting.requests(parts, self.accounts, self.limiter, self._answered_by)
 
     def _tracing(self, otlp_protocol: str) -> "Tracing | None":
         if not self.settings.tracing:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from serving.configuration import shadow_flag
 from serving.errors import ConfigurationError, invalid_configuration
 from serving.settings import FLAGS, Flag, Settings
 
@@ -36,6 +37,8 @@ def usable(settings: Settings) -> Settings:
     changed: dict[str, Any] = {flag.name: flag.default for flag in FLAGS if flag.choices and not _takes(settings, flag)}
     if not _engines_are_known(settings):
         changed["optimize_engines"] = Settings().optimize_engines
+    if any(shadow_flag.wrong(settings.shadow)):
+        changed["shadow"] = ""
     return replace(settings, **changed)
 
 
@@ -55,6 +58,7 @@ def _words(settings: Settings) -> Iterator[ConfigurationError]:
         yield invalid_configuration(
             f"--optimize_engines is {settings.optimize_engines!r}; expected a comma-separated list of {known}"
         )
+    yield from shadow_flag.wrong(settings.shadow)
     rate = settings.access_log_sampling_rate
     if not 0 <= rate <= 1:
         yield invalid_configuration(f"--access_log_sampling_rate is {rate:g}; expected a number from 0 to 1")
