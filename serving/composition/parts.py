@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from serving import tls
 from serving.composition import accounting, browsers, memory, page, shadowing
 from serving.composition.documents import MadeUpInputs
-from serving.configuration import model_config, monitoring_config, sagemaker_models
+from serving.configuration import model_config, sagemaker_models
 from serving.configuration.session_config import Sessions
 from serving.host import allocator
 from serving.host.memory import held_bytes
@@ -45,12 +46,13 @@ from serving.telemetry.serving_metrics import ServingMetrics
 
 if TYPE_CHECKING:
     from serving.access.keys_loop import KeysLoop
+    from serving.inference.shadows import Shadows
     from serving.telemetry.version_metrics import VersionMetrics
     from serving.tracing.tracer import Tracing
 
 _FEWEST_WORKERS = 2
-"""Threads for requests that are long to read or to write, one for each CPU. They read, call the model and write: each
-thread more would be one more that the event threads wait for, and one more large request in memory."""
+"""Threads for requests that are long to read or to write, one for each CPU, which also call the model: each thread more
+would be one more that the event threads wait for, and one more large request in memory."""
 
 
 class Composition:
@@ -102,16 +104,13 @@ class Composition:
         self.unsent = UnsentBytes(settings.max_unsent_bytes, allocator.return_free_pages, self.metrics.limited)
         self.watch = self._run_watch()
         self.workers = self._workers(cpus)
-        self.shadows = shadowing.shadows(
-            settings, self.manager, self.metrics, self.executor, self.workers, self.limiter, self.batching
-        )
         self.service = self._service(admit)
         self._made_up = MadeUpInputs(sessions.tags)
         self.loaders = Loaders(self.metrics.measured(self._model_loader(sessions)), self._stages(), self.metrics.loads)
         self.models = self._models(sessions, cpus, budget, meter, on_death)
         self.single_models = single_models.from_settings(settings, self.models, self.base_paths)
         self._closing = self._in_order_of_use()
-        self._metrics_path = self._read_metrics_path()
+        self._metrics_path = page.metrics_path(settings)
         page.fill(
             self.metrics,
             self.manager,
@@ -164,6 +163,13 @@ class Composition:
         """End everything in the reverse order, giving each ``seconds``; blocks. The doors are closed by now."""
         for close in reversed(self._closing):
             close(seconds)
+
+    @cached_property
+    def shadows(self) -> "Shadows | None":
+        """Who makes shadow requests, if any are to be made."""
+        return shadowing.shadows(
+            self.settings, self.manager, self.metrics, self.executor, self.workers, self.limiter, self.batching
+        )
 
     def _service(self, admit: Admit | None) -> Service:
         return shadowing.service_of(self.shadows)(
@@ -277,9 +283,6 @@ class Composition:
             iterations = self.settings.num_request_iterations_for_warmup
             stages.append(WarmupStage(Warmup(self.service.recorded, iterations=iterations, observer=self.metrics)))
         return [*stages, self._made_up.note]
-
-    def _read_metrics_path(self) -> str:
-        return monitoring_config.read_path(self.settings.monitoring_config_file) if self.settings.rest_api_port else ""
 
     def _read_keys(self, on_death: Callable[[BaseException], None]) -> "KeysLoop | None":
         if not self.settings.api_keys_file:
