@@ -125,21 +125,20 @@ class Composition:
 
     def rest_app(self, ready: Callable[[], bool], server_version: str) -> RestApp:
         """The REST APIs; ``ready`` answers the readiness probe."""
-        settings = self.settings
         protocols = apis(
             self.service,
-            as_content=settings.enable_serialization_as_tensor_content,
-            exact_digits=settings.rest_exact_digits,
-            hosted=hosted(self.service, settings, ready, lambda: self.models.names),
+            as_content=self.settings.enable_serialization_as_tensor_content,
+            exact_digits=self.settings.rest_exact_digits,
+            hosted=hosted(self.service, self.settings, ready, lambda: self.models.names),
             described=Described(self._made_up, server_version, bool(self._metrics_path), self.keys is not None),
         )
         return RestApp(
-            (*protocols, *browsers.grpc_web(settings, self.rpc_handlers, self.workers)),
+            (*protocols, *browsers.grpc_web(self.settings, self.rpc_handlers, self.workers)),
             ready,
             self.metrics,
-            timeout_ms=settings.rest_api_timeout_in_ms,
-            cors=browsers.cors(settings),
-            max_request_bytes=settings.max_request_bytes,
+            timeout_ms=self.settings.rest_api_timeout_in_ms,
+            cors=browsers.cors(self.settings),
+            max_request_bytes=self.settings.max_request_bytes,
             metrics_path=self._metrics_path,
             accounts=self.accounts,
             own_contexts=self.limiter is not None,
