@@ -14,6 +14,7 @@ import serving
 from serving import tls, welcome
 from serving.composition.memory import check_pins
 from serving.composition.parts import Composition
+from serving.composition.shadowing import check_shadows
 from serving.configuration import session_config
 from serving.configuration.model_config import Configured
 from serving.configuration.named_models import named_by_flags
@@ -82,6 +83,7 @@ class Server:
         self._configured = configured
         self._cpu_note = variables.cpu_note
         check_pins(self._settings, [model.name for model in configured or ()])
+        check_shadows(self._settings, [model.name for model in configured or ()])
         self._composition = Composition(sessions, cpus, self._loop_died, admit, variables.otlp_protocol)
         self._composition.metrics.readers.append(page_readings.build(serving.__version__))
         self._composition.service.know_server(serving.__version__, self._ready)

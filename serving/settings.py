@@ -14,7 +14,8 @@ class Flag(NamedTuple):
     """One flag. ``kind`` is the word of the usage text; ``per_cpu`` makes the default a multiple of the CPUs.
 
     ``note`` says what a flag does not do here; it is printed when the flag is given, and shown in docs/flags.md.
-    ``choices`` are all values that it takes, if they are few.
+    ``choices`` are all values that it takes, if they are few. What a ``repeated`` flag is given more than once is one
+    comma-separated value.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Flag(NamedTuple):
     ours: bool = False
     note: str = ""
     choices: tuple[str, ...] = ()
+    repeated: bool = False
 
 
 def _flag(kind: str, default: Value, group: str, help: str, **more: Any) -> Any:
@@ -123,7 +125,8 @@ class Settings(_Frozen):
     lazy_load_timeout_seconds: float = _flag("float", 60.0, _MODELS, "Seconds that a request waits for its model with --lazy_load, if its deadline does not come first.", ours=True)
     pin_models: str = _flag("string", "", _MODELS, "Comma-separated names of models that --lazy_load leaves alone: they are loaded at the start and stay.", ours=True)
     allow_any_base_path: bool = _flag("bool", False, _MODELS, "Let a reload or a load by request name any base path. Without it, those below the parents of the base paths given by flags or in --model_config_file, unless its API key has the right admin.", ours=True)
-    allow_model_control: bool = _flag("bool", True, _MODELS, "Let requests load and unload single models, at the REST port as well; with --api_keys_file they need the right admin. Without it, models change by reloads alone.", ours=True)
+    allow_model_control: bool = _flag("bool", True, _MODELS, "Let requests load and unload single models and move labels, at the REST port as well; with --api_keys_file they need the right admin. Without it, models change by reloads alone.", ours=True)
+    shadow: str = _flag("string", "", _MODELS, "Send a share of the requests for a model to another version as well, once they are answered, and compare: MODEL:VERSION:SHARE, such as resnet:124:0.1, comma-separated or one flag for each model.", ours=True, repeated=True)
     optimize: str = _flag("string", "safe", _RUNTIME, "Serve models by the fastest engine that agrees with TensorFlow, if they gain from it: off, safe (same precision) or fast (bfloat16 or float16 where the CPU computes with it).", ours=True, choices=("off", "safe", "fast"))
     optimize_engines: str = _flag("string", "tensorflow,openvino", _RUNTIME, "What is tried beside the graph as it is saved: tensorflow (its own optimised graph), openvino (if the package openvino is installed), or both.", ours=True)
     optimize_wait: bool = _flag("bool", False, _RUNTIME, "Make a version available only when everything was tried. Without it, it is served as it is saved until then, and changes its engine between two requests.", ours=True)
@@ -230,7 +233,8 @@ def parse(arguments: Sequence[str], cpus: int) -> CommandLine:
         if flag is None or not (equals or flag.kind == "bool"):
             unknown.append(argument)
             continue
-        values[name] = _value(flag, text if equals else "true")
+        value = _value(flag, text if equals else "true")
+        values[name] = f"{values[name]},{value}" if flag.repeated and name in given else value
         given.add(name)
     return CommandLine(settings=Settings(**values), unknown=tuple(unknown), given=frozenset(given))  # type: ignore[arg-type]
 

@@ -1,12 +1,15 @@
 """What the flags say of records of requests and of limits on them: values for the request layer, None where off."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from serving.core.concurrency import Limits
 from serving.core.model_spec import ModelSpec
 from serving.inference.accounts import Accounts, Observer, Say, echoed, timing
+from serving.inference.answered_by import AnsweredBy
 from serving.inference.context import Admit, RequestContext
 from serving.inference.limits import Limiter
+from serving.inference.requests import Requests
 from serving.settings import Settings
 
 _ADAPTIVE_WAITING = 4
@@ -32,6 +35,17 @@ def _limits(settings: Settings) -> Limits:
         most_waiting=waiting,
         wait_seconds=settings.max_wait_seconds,
     )
+
+
+def requests(
+    parts: tuple[Any, ...], accounts: Accounts | None, limiter: Limiter | None, engines: AnsweredBy | None
+) -> Requests:
+    """What every request for a model goes through, made of ``parts``."""
+    if accounts is None and limiter is None:
+        return Requests(*parts)
+    from serving.inference.entrance import Entrance  # who limits nothing and keeps no records does without
+
+    return Entrance(*parts, limiter=limiter, engines=engines)
 
 
 def accounts(settings: Settings, observers: Sequence[Observer], write: Callable[[int, str], None]) -> Accounts | None:

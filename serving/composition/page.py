@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from serving.configuration import monitoring_config
 from serving.core.manager import Manager
 from serving.core.servable import ServableId
 from serving.host import process_readings
@@ -13,6 +14,7 @@ from serving.loading import page_readings
 from serving.loading.batching_stage import BatchingStage
 from serving.loading.models import Models
 from serving.servables.threads import ModelThreads
+from serving.settings import Settings
 from serving.telemetry.serving_metrics import Present, ServingMetrics
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ def fill(
         metrics.forgetting.append(by_version.forget_gone)
     if batching is not None:
         metrics.readers.append(page_readings.batch_queues(manager, batching))
+
+
+def metrics_path(settings: Settings) -> str:
+    """Where the page is, as a file may say; empty without a REST port, or if there is none."""
+    return monitoring_config.read_path(settings.monitoring_config_file) if settings.rest_api_port else ""
 
 
 def version_metrics(metrics: ServingMetrics, manager: Manager, listed: Callable[[str], bool]) -> "VersionMetrics":

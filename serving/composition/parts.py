@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from serving import tls
-from serving.composition import accounting, browsers, memory, page
+from serving.composition import accounting, browsers, memory, page, shadowing
 from serving.composition.documents import MadeUpInputs
-from serving.configuration import model_config, monitoring_config, sagemaker_models
+from serving.configuration import model_config, sagemaker_models
 from serving.configuration.session_config import Sessions
 from serving.host import allocator
 from serving.host.memory import held_bytes
@@ -45,12 +46,13 @@ from serving.telemetry.serving_metrics import ServingMetrics
 
 if TYPE_CHECKING:
     from serving.access.keys_loop import KeysLoop
+    from serving.inference.shadows import Shadows
     from serving.telemetry.version_metrics import VersionMetrics
     from serving.tracing.tracer import Tracing
 
 _FEWEST_WORKERS = 2
-"""Threads for requests that are long to read or to write, one for each CPU. They read, call the model and write: each
-thread more would be one more that the event threads wait for, and one more large request in memory."""
+"""Threads for requests that are long to read or to write, one for each CPU, which also call the model: each thread more
+would be one more that the event threads wait for, and one more large request in memory."""
 
 
 class Composition:
@@ -108,7 +110,7 @@ class Composition:
         self.models = self._models(sessions, cpus, budget, meter, on_death)
         self.single_models = single_models.from_settings(settings, self.models, self.base_paths)
         self._closing = self._in_order_of_use()
-        self._metrics_path = self._read_metrics_path()
+        self._metrics_path = page.metrics_path(settings)
         page.fill(
             self.metrics,
             self.manager,
@@ -123,22 +125,21 @@ class Composition:
 
     def rest_app(self, ready: Callable[[], bool], server_version: str) -> RestApp:
         """The REST APIs; ``ready`` answers the readiness probe."""
-        settings = self.settings
         protocols = apis(
             self.service,
-            as_content=settings.enable_serialization_as_tensor_content,
-            exact_digits=settings.rest_exact_digits,
-            hosted=hosted(self.service, settings, ready, lambda: self.models.names),
+            as_content=self.settings.enable_serialization_as_tensor_content,
+            exact_digits=self.settings.rest_exact_digits,
+            hosted=hosted(self.service, self.settings, ready, lambda: self.models.names),
             described=Described(self._made_up, server_version, bool(self._metrics_path), self.keys is not None),
             served=self.models.available if self.keys is None else None,
         )
         return RestApp(
-            (*protocols, *browsers.grpc_web(settings, self.rpc_handlers, self.workers)),
+            (*protocols, *browsers.grpc_web(self.settings, self.rpc_handlers, self.workers)),
             ready,
             self.metrics,
-            timeout_ms=settings.rest_api_timeout_in_ms,
-            cors=browsers.cors(settings),
-            max_request_bytes=settings.max_request_bytes,
+            timeout_ms=self.settings.rest_api_timeout_in_ms,
+            cors=browsers.cors(self.settings),
+            max_request_bytes=self.settings.max_request_bytes,
             metrics_path=self._metrics_path,
             accounts=self.accounts,
             own_contexts=self.limiter is not None,
@@ -163,8 +164,15 @@ class Composition:
         for close in reversed(self._closing):
             close(seconds)
 
+    @cached_property
+    def shadows(self) -> "Shadows | None":
+        """Who makes shadow requests, if any are to be made."""
+        return shadowing.shadows(
+            self.settings, self.manager, self.metrics, self.executor, self.workers, self.limiter, self.batching
+        )
+
     def _service(self, admit: Admit | None) -> Service:
-        return Service(
+        return shadowing.service_of(self.shadows)(
             self.manager,
             self.metrics,
             self._requests(admit),
@@ -206,7 +214,7 @@ class Composition:
             *(part.close for part in (self.tracing,) if part is not None),
             lambda _: self.executor.shutdown(wait=False, cancel_futures=True),
             lambda _: self.workers.close(),
-            *(part.close for part in (self.limiter,) if part is not None),
+            *(part.close for part in (self.limiter, self.shadows) if part is not None),
             self.request_log.close,
             *(part.close for part in (self.batching,) if part is not None),
             self.models.close,
@@ -223,11 +231,7 @@ class Composition:
         """What every request for a model goes through."""
         first_calls = memory.first_calls(self.settings, self.manager, self.workers.interpreter)
         parts = self.manager, self.metrics, self.request_log, self.workers, admit, first_calls
-        if self.accounts is None and self.limiter is None:
-            return Requests(*parts)
-        from serving.inference.entrance import Entrance  # who limits nothing and keeps no records does without
-
-        return Entrance(*parts, limiter=self.limiter, engines=self._answered_by)
+        return accounting.requests(parts, self.accounts, self.limiter, self._answered_by)
 
     def _tracing(self, otlp_protocol: str) -> "Tracing | None":
         if not self.settings.tracing:
@@ -279,9 +283,6 @@ class Composition:
             iterations = self.settings.num_request_iterations_for_warmup
             stages.append(WarmupStage(Warmup(self.service.recorded, iterations=iterations, observer=self.metrics)))
         return [*stages, self._made_up.note]
-
-    def _read_metrics_path(self) -> str:
-        return monitoring_config.read_path(self.settings.monitoring_config_file) if self.settings.rest_api_port else ""
 
     def _read_keys(self, on_death: Callable[[BaseException], None]) -> "KeysLoop | None":
         if not self.settings.api_keys_file:

@@ -49,6 +49,8 @@ def usable(settings: Settings) -> Settings:
     changed: dict[str, Any] = {flag.name: flag.default for flag in FLAGS if flag.choices and not _takes(settings, flag)}
     if not _engines_are_known(settings):
         changed["optimize_engines"] = Settings().optimize_engines
+    if any(_wrong_shadows(settings)):
+        changed["shadow"] = ""
     return settings.replaced(**changed)
 
 
@@ -68,6 +70,7 @@ def _words(settings: Settings) -> Iterator[ConfigurationError]:
         yield invalid_configuration(
             f"--optimize_engines is {settings.optimize_engines!r}; expected a comma-separated list of {known}"
         )
+    yield from _wrong_shadows(settings)
     rate = settings.access_log_sampling_rate
     if not 0 <= rate <= 1:
         yield invalid_configuration(f"--access_log_sampling_rate is {rate:g}; expected a number from 0 to 1")
@@ -104,3 +107,10 @@ def _either(choices: tuple[str, ...]) -> str:
     words = [each for each in choices if each]
     text = f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
     return text if "" not in choices else f"{text}, or nothing for none"
+
+
+def _wrong_shadows(settings: Settings) -> Iterator[ConfigurationError]:
+    if settings.shadow:
+        from serving.configuration import shadow_flag  # only here: a mistyped flag is told without
+
+        yield from shadow_flag.wrong(settings.shadow)

@@ -149,6 +149,11 @@ class Limiter:
             place.entered.add_done_callback(go_on)
         return answer
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return self._state.waiting
+
     def counts(self) -> tuple[int, int, dict[str, tuple[int, int, int]]]:
         """In flight, waiting, and both by model with the limit, 0 for none."""
         with self._lock:

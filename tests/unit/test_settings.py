@@ -100,6 +100,7 @@ def test_every_flag_explains_itself(flag: Flag) -> None:
         pytest.param(["--model_name="], "model_name", "", id="empty string"),
         pytest.param(["--model_name=a=b --c"], "model_name", "a=b --c", id="everything after the first ="),
         pytest.param(["--model_name=a", "--model_name=b"], "model_name", "b", id="the last one wins"),
+        pytest.param(["--shadow=a:1:1", "--shadow=b:2:1"], "shadow", "a:1:1,b:2:1", id="one that is repeated"),
         pytest.param(["--version", "--version=false"], "version", False, id="the last bool wins"),
         pytest.param(["--enable_batching"], "enable_batching", True, id="bare bool"),
         pytest.param(["--enable_batching=TRUE"], "enable_batching", True, id="any case"),

@@ -35,6 +35,11 @@ WRONG = [
         id="rate",
     ),
     pytest.param(
+        {"shadow": "m:1"},
+        "--shadow has the entry 'm:1'; expected MODEL:VERSION:SHARE, such as resnet:124:0.1, a tenth of its requests",
+        id="shadow",
+    ),
+    pytest.param(
         {"grpc_channel_arguments": "a=1,b"},
         "--grpc_channel_arguments has the entry 'b'; expected key=value",
         id="channel arguments",
