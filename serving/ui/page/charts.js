@@ -136,8 +136,8 @@ export function ceiling(value) {
   return power * STEPS.find((step) => step * power >= value * 0.999);
 }
 
-/** The same for bytes: a round number of KiB, MiB or GiB. */
+/** The same for bytes: a power of two. */
 export function ceilingOfBytes(value) {
   const unit = 1024 ** Math.floor(Math.log(Math.max(1, value)) / Math.log(1024));
-  return unit * Math.min(1024, ceiling(value / unit));
+  return unit * 2 ** Math.ceil(Math.log2(Math.max(1, value / unit)));
 }

@@ -8,6 +8,8 @@ import { failure } from "./try.js";
 import { parse } from "./tensors.js";
 import { number, seconds } from "./words.js";
 
+const captionOf = ({ version }, [text, , asked]) => (asked.version === version ? text : `Version ${version}`);
+
 export class Compare {
   constructor(name) {
     Object.assign(this, { name, model: null, shown: "" });
@@ -70,7 +72,7 @@ export class Compare {
     this.answer.replaceChildren(
       h("dl", { class: "figures-row" }, figures.map(([name, figure]) => h("div", {}, h("dt", {}, name), h("dd", {}, figure)))),
       h("div", { class: "split even" }, told.answers.map((each, at) => h("section", { class: "answer" },
-        h("div", { class: "row between" }, h("h3", {}, chosen[at]?.[0] ?? each.version), each.seconds !== undefined && h("b", {}, seconds(each.seconds))),
+        h("div", { class: "row between" }, h("h3", {}, captionOf(each, chosen[at])), each.seconds !== undefined && h("b", {}, seconds(each.seconds))),
         each.error ? failure("Error", each.error) : results(each, this.signature)))));
   }
 }
