@@ -4,7 +4,7 @@ import { h, swap } from "./dom.js";
 import { drawingPad } from "./drawing.js";
 import { RANGES, encoded, pictureInputs, pixels } from "./pictures.js";
 import * as server from "./server.js";
-import { parse, pretty, withInput } from "./tensors.js";
+import { hasRows, parse, pretty, withInput } from "./tensors.js";
 import { shape } from "./words.js";
 
 // A longer body is shown shortened: no text field stays quick with a million characters in it.
@@ -44,12 +44,12 @@ export class BodyEditor {
       const { body, image } = await server.json(`ui/data/example?${query}`);
       if (turn !== this.asked) return;
       this.hint = image;
-      this.told.textContent = body ? "" : "No made-up input was answered by this signature: fill in one of yours.";
-      this.#show(body ?? emptyBody(this.signature));
+      this.told.textContent = body ? "" : "Zeros of the signature's shape.";
+      this.#show(body ?? zerosFor(this.signature));
     } catch (error) {
       if (turn !== this.asked) return;
       this.told.textContent = `There is no example: ${error.message}`;
-      this.#show(emptyBody(this.signature));
+      this.#show(zerosFor(this.signature));
     }
     swap(this.pictures, [this.model, this.version, this.signature, this.hint], () => this.#pictures());
     this.changed(false);
@@ -133,7 +133,17 @@ export class BodyEditor {
   }
 }
 
-const emptyBody = (signature) => ({ signature_name: signature.name, inputs: Object.fromEntries(signature.inputs.map(({ name }) => [name, []])) });
+/** Zeros (or empty texts) of the signature's shapes; a size that is open is 1. */
+function zerosFor(signature) {
+  const zero = ({ dtype }) => (dtype === "DT_STRING" ? "" : dtype === "DT_BOOL" ? false : 0);
+  const nest = (dims, value) => (dims.length ? Array.from({ length: Math.max(1, dims[0]) }, () => nest(dims.slice(1), value)) : value);
+  const filled = (tensor) => nest((tensor.shape ?? []).map(Number), zero(tensor));
+  const inputs = Object.fromEntries(signature.inputs.map((tensor) => [tensor.name, filled(tensor)]));
+  const named = signature.name === "serving_default" ? {} : { signature_name: signature.name };
+  if (!signature.inputs.every(hasRows)) return { ...named, inputs };
+  const row = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, value[0]]));
+  return { ...named, instances: [signature.inputs.length === 1 ? Object.values(row)[0] : row] };
+}
 
 /** A choice between targets that keeps what was chosen while there is such a target. `options` are [text, anything]. */
 export function fillSelect(select, options) {
