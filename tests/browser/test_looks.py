@@ -91,7 +91,7 @@ def test_keyboard(visit: Open) -> None:
     expect(tab).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Ask")).to_be_focused()
+    expect(page.get_by_role("combobox", name="Ask")).to_be_focused()
     page.get_by_label("Request body (JSON)").focus()
     page.keyboard.press("Control+A")
     page.keyboard.type('{"instances": [1.5]}')

@@ -59,7 +59,7 @@ def test_example_is_filled_in_and_answered(visit: Open) -> None:
 def test_label_is_asked_and_numbers_are_a_table(visit: Open) -> None:
     """The version behind the label answers, with a number for each row."""
     page = visit("/models/labels")
-    page.get_by_label("Ask").select_option("stable (version 1)")
+    page.get_by_role("combobox", name="Ask").select_option("stable (version 1)")
     ask(page, '{"instances": [1.0, 2.5]}')
     expect(page.locator(".numbers tbody td")).to_have_text(["2", "3.5"])
 
@@ -118,7 +118,7 @@ def test_digit_is_drawn(visit: Open) -> None:
 def test_encoded_picture_is_shown(visit: Open) -> None:
     """Bytes that are a picture are one, sent and answered."""
     page = visit("/models/strings")
-    page.get_by_label("Signature").select_option("bytes")
+    page.get_by_role("combobox", name="Signature").select_option("bytes")
     field(page)
     written = io.BytesIO()
     Image.effect_noise((40, 30), 60).save(written, "PNG")

@@ -62,10 +62,12 @@ export class LineChart {
     const highest = this.round(Math.max(0, ...this.values.flat().filter((value) => value !== null)));
     const x = (time) => width - ((this.#end() - time) / WINDOW_SECONDS) * width;
     const y = (value) => HEIGHT - BOTTOM - (value / highest) * (HEIGHT - TOP - BOTTOM);
+    const empty = !this.values.flat().some((value) => value !== null);
     const parts = [0, 0.5, 1].map((share) => [
       s("line", { class: "grid", x1: 0, x2: width, y1: y(highest * share), y2: y(highest * share) }),
-      share > 0 && s("text", { class: "tick", x: 0, y: y(highest * share) - 4 }, this.format(highest * share)),
+      share > 0 && !empty && s("text", { class: "tick", x: 0, y: y(highest * share) - 4 }, this.format(highest * share)),
     ]);
+    if (empty) parts.push(s("text", { class: "nothing", x: width / 2, y: y(highest * 0.25) + 4, "text-anchor": "middle" }, "Nothing to show yet"));
     parts.push(s("text", { class: "tick", x: 0, y: HEIGHT - 5 }, "5 min ago"));
     parts.push(s("text", { class: "tick", x: width, y: HEIGHT - 5, "text-anchor": "end" }, "now"));
     this.lines.forEach(([, tone], at) => parts.push(this.#line(this.values[at], tone, x, y, this.lines.length === 1)));
