@@ -1,6 +1,7 @@
 """Who the page is for: keyboards, screen readers, phones, dark rooms, slow lines."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,19 @@ from tests.support.server_process import ServerProcess, write_model_config
 MOST_BYTES = 150 * 1024
 PHONE = {"width": 360, "height": 740}
 PLACES = ("/", "/models/mnist", "/models/broken", "/checks", "/api")
-NAMES = ("mnist", "broken", "labels")
 
 
 @pytest.fixture(scope="module")
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with models that answer and one that has failed."""
-    config = write_model_config(tmp_path_factory.mktemp("config") / "m.config", {name: models / name for name in NAMES})
-    flags = ("--max_num_load_retries=0", "--rest_api_open_early")
-    with ServerProcess((f"--model_config_file={config}", *flags), wait=False) as running:
-        running.rest_port = int(running.wait_for(r"REST API at:localhost:(\d+) ")[1])
+    """A server with models that answer, and a version of one that fails."""
+    broken = tmp_path_factory.mktemp("looks") / "broken"
+    shutil.copytree(models / "labels" / "1", broken / "1")
+    paths = {"mnist": models / "mnist", "labels": models / "labels", "broken": broken}
+    config = write_model_config(broken.parent / "models.config", paths)
+    flags = ("--file_system_poll_wait_seconds=1", "--max_num_load_retries=0", "--optimize=off")
+    with ServerProcess((f"--model_config_file={config}", *flags)) as running:
+        shutil.copytree(models / "broken" / "1", broken / "2")
+        running.wait_for("Servable {name: broken version: 2} cannot be loaded")
         yield running
 
 

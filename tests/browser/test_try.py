@@ -14,7 +14,7 @@ from tests.browser.conftest import Open
 from tests.support.server_process import ServerProcess, write_model_config
 
 NAMES = ("labels", "mnist", "strings")
-DROP = """([target, bytes]) => {
+DROP = """(target, bytes) => {
   const held = new DataTransfer();
   held.items.add(
     new File([Uint8Array.from(atob(bytes), (each) => each.charCodeAt(0))], "digit.jpg", {type: "image/jpeg"}),
@@ -29,7 +29,8 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     paths = {name: models / name for name in NAMES}
     given = {"labels": {"stable": 1, "canary": 2}}
     config = write_model_config(tmp_path_factory.mktemp("config") / "models.config", paths, labels=given)
-    with ServerProcess((f"--model_config_file={config}",)) as running:
+    flags = ("--allow_version_labels_for_unavailable_models", "--optimize=off")
+    with ServerProcess((f"--model_config_file={config}", *flags)) as running:
         yield running
 
 
