@@ -1,4 +1,4 @@
-"""Single models by request: which there are, one more, one fewer (docs/dialects.md, "Model repository").
+"""Single models by request: which there are, one more, one fewer, a label (docs/dialects.md, "Model repository").
 
 What becomes of a model is decided elsewhere; these are the values that protocols read requests into and answer with.
 """
@@ -62,14 +62,14 @@ def load_request(name: str, parameters: Mapping[str, Any]) -> LoadRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What a load or an unload has come to; ``note`` says for how long, and what has changed nothing."""
+    """What a change has come to; ``note`` says for how long, and what has changed nothing."""
 
     name: str
     note: str
 
 
 class Repository(Protocol):
-    """Loads and unloads single models. Every method may be called from any thread; each raises ServingError."""
+    """Loads, unloads and labels single models. Every method may be called from any thread; each raises ServingError."""
 
     def configured(self) -> Sequence[str]:
         """The models listed now."""
@@ -89,6 +89,10 @@ class Repository(Protocol):
 
     def unload(self, name: str, timeout: float | None, gone: Gone) -> Done:
         """Take a model out, and block until no request reaches it any more; those that it has may go on."""
+        ...
+
+    def move_label(self, name: str, label: str, version: int) -> Done:
+        """Let a label, which may be new, be for this version from now on."""
         ...
 
 

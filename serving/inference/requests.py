@@ -50,6 +50,8 @@ class Requests:
         self._metrics = metrics
         self._request_log = request_log
         self._workers = workers
+        self.interpreter = workers.interpreter
+        """As the workers': held while something long is read outside of event threads."""
         self._admit = admit
         self._first_calls = first_calls
         self._kept: Mapping[tuple[Entrypoint, str, str], Series] = metrics.kept

@@ -65,6 +65,8 @@ class Service(UncalledRequests):
         model_control: bool = True,
     ) -> None:
         super().__init__(manager, metrics, requests, admit)
+        self.interpreter = requests.interpreter
+        """As the requests'."""
         self._begin = requests.begin
         self._try = requests.tried
         self._apply = apply
@@ -168,6 +170,14 @@ class Service(UncalledRequests):
         repository = self._controlled()
         return LongCall(lambda gone: write(repository.unload(name, wait_seconds(timeout_ms), gone)))
 
+    def move_label(
+        self, name: str, label: str, version: int, write: Callable[[Done], bytes], context: RequestContext, size: int
+    ) -> LongCall:
+        """Another version behind a label, until a whole list comes (docs/operating.md, "Move a label")."""
+        self._admitted_to_change(context, size, name)
+        repository = self._controlled()
+        return LongCall(lambda _: write(repository.move_label(name, label, version)))
+
     def trials(
         self, address: ModelSpec, write: Callable[[Trials], bytes], context: RequestContext, *, admitted: bool = False
     ) -> Reply:
@@ -203,8 +213,8 @@ class Service(UncalledRequests):
         if not self._model_control:
             raise ServingError(
                 Code.PERMISSION_DENIED,
-                "Single models are not loaded or unloaded by requests here, for --allow_model_control=false says so; "
-                "expected a reload, or another --model_config_file",
+                "Single models are not loaded, unloaded or labelled by requests here, for --allow_model_control=false "
+                "says so; expected a reload, or another --model_config_file",
             )
         return self._of_single_models()
 

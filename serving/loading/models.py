@@ -4,6 +4,7 @@ It owns the manager, the source and the loop between them; it opens no doors and
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 
 from serving.configuration import model_config
@@ -122,7 +123,7 @@ class Models:
                 return
             # Not the others: a version that one of their labels is for may have gone since.
             changed = [model for model in configured if model not in before]
-            self.check(configured, changed)
+            self.check(configured, [_with_moved_labels(model, before) for model in changed])
             self._put(configured, changed)
 
     def wait(self, done: Callable[[], bool], timeout: float | None, gone: Callable[[], bool] = never) -> Code:
@@ -244,6 +245,14 @@ class Models:
     def _note(self, state: ServableState) -> None:
         if state.state is State.AVAILABLE and state.id.name in self.names:
             self._served.add(state.id.name)
+
+
+def _with_moved_labels(model: ModelConfig, before: Iterable[ModelConfig]) -> ModelConfig:
+    """A model of which nothing but labels is another, with these alone."""
+    for former in before:
+        if replace(former, labels=model.labels) == model:
+            return replace(model, labels=dict(model.labels.items() - former.labels.items()))
+    return model
 
 
 def _tell_changes(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) -> None:

@@ -1,4 +1,4 @@
-"""Loading and unloading one model at run time, without a list of the others (docs/adr/0030-one-model-at-a-time.md).
+"""Loading, unloading, labelling one model at run time, without a list of others (docs/adr/0030-one-model-at-a-time.md).
 
 Where a model is, for how long it stays and who waits for what; versions are loaded as those of every other model.
 """
@@ -84,6 +84,19 @@ class SingleModels:
         manager = self._models.manager
         self._models.wait(lambda: name in self._models.names or not manager.serving.available(name), timeout, gone)
         return self._done(name, "unloaded")
+
+    def move_label(self, name: str, label: str, version: int) -> Done:
+        """As ``Repository``. NOT_FOUND for a model that is not in the list; otherwise as a list with this label."""
+        try:
+            self._models.edit(lambda present: _labelled(present, name, label, version))
+        except ServingError as error:
+            logger.error("Moving label %s of model %s by request failed: %s", label, name, error.text)
+            raise
+        listed = entry(self._models.listed or (), name)
+        as_listed = listed is not None and listed.labels.get(label) == version
+        note = "as the list of models says" if as_listed else f"until {self._lasts}"
+        logger.info("Label %s of model %s is for version %d by request, %s", label, name, version, note)
+        return Done(name=name, note=f"the label is for version {version}, {note}")
 
     def _done(self, name: str, what: str, ignored: Sequence[str] = ()) -> Done:
         before, now = (entry(models or (), name) for models in (self._models.listed, self._models.configured))
@@ -195,6 +208,14 @@ def _without(present: Sequence[ModelConfig], name: str) -> Sequence[ModelConfig]
     if entry(present, name) is None:
         raise ServingError(Code.NOT_FOUND, f"Model {shown(name)} is not loaded, nor to be")
     return [model for model in present if model.name != name]
+
+
+def _labelled(present: Sequence[ModelConfig], name: str, label: str, version: int) -> Sequence[ModelConfig]:
+    there = entry(present, name)
+    if there is None:
+        raise ServingError(Code.NOT_FOUND, f"Model {shown(name)} is not configured; expected one that is")
+    labelled = replace(there, labels={**there.labels, label: version})
+    return [labelled if each is there else each for each in present]
 
 
 def _is_settled(state: ServableState) -> bool:

@@ -1,8 +1,8 @@
 """TensorFlow Serving's REST API (docs/compatibility.md, "REST predict", "REST classify and regress", "Status")."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
-from typing import Any
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 from serving.codecs.json import example as json_example
 from serving.codecs.json import proto as json_proto
@@ -30,6 +30,9 @@ from serving.rest.api.tfs_predict import Writers, arrays_form, json_form, protob
 from serving.rest.encoding import as_encoded
 from serving.rest.endpoint import Endpoint
 from serving.rest.media import Form, Forms
+
+if TYPE_CHECKING:
+    from serving.rest.api.versions import Versions
 
 _BYTE_SECONDS = 2e-7
 """To read a body of many small Examples."""
@@ -78,6 +81,8 @@ class TfsApi:
     def _endpoint(self, method: str, path: str, content_type: str, accept: str, encoding: str) -> Endpoint:
         if method == "GET" and path.lower() == "/v1/models":
             return Endpoint("", self._models, JSON, takes_body=False)
+        if method == "POST" and tfs_paths.OWN.fullmatch(path):
+            return self._versions.endpoint(path, encoding)
         route = tfs_paths.match(method, path)
         spec = ModelSpec(route.name, route.version, route.label)
         if method == "GET":
@@ -96,6 +101,12 @@ class TfsApi:
         if isinstance(error, VersionTooLargeError):
             return Answer(400, b"", JSON)
         return errors.answer(error) if isinstance(error, ServingError) else None
+
+    @cached_property
+    def _versions(self) -> "Versions":
+        from serving.rest.api.versions import Versions  # who asks for neither does without
+
+        return Versions(self._service, json_form(self._writers))
 
     def _binary(self, route: Route, forms: Forms) -> tuple[Prepare, Any]:
         """What answers Predict where the body or the answer is not JSON."""

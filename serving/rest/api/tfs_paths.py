@@ -17,6 +17,9 @@ _GET = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:\/(metadata))?",
     re.ASCII | re.IGNORECASE,
 )
+OWN = re.compile(r"/v1/models/([^/:?#]+)(?::compare(?:\?([^#]*))?|/labels/([^/:?#]+))", re.ASCII)
+"""What is POSTed beside TensorFlow Serving's own: ``:compare`` with its query, or a label that is to be moved."""
+
 _API = re.compile(r"/v1/.*", re.ASCII | re.IGNORECASE)
 
 _LARGEST_VERSION = 2**63 - 1
@@ -54,6 +57,8 @@ def match(method: str, path: str) -> Route:
 def name_in(method: str, path: str) -> str:
     """The model that a path names, also where ``match`` refuses it; empty without one."""
     found = {"POST": _POST, "GET": _GET}[method].fullmatch(path) if method in ("GET", "POST") else None
+    if found is None and method == "POST":
+        found = OWN.fullmatch(path)
     return decoded(found[1] or "") if found else ""
 
 

@@ -270,3 +270,12 @@ def test_which_paths_are_its_own() -> None:
     assert api.model_in("POST", "/v2/repository/models/a%20b/load") == "a b"
     assert api.model_in("POST", "/v2/repository/index") == ""
     assert any(isinstance(each, RepositoryApi) for each in apis(house.service, as_content=False, exact_digits=False))
+
+
+def test_a_label_is_moved() -> None:
+    """By who has the right admin."""
+    house = House(admit=as_principal("admin"))
+    context = RequestContext("REST")
+    call = house.service.move_label("m", "stable", 2, lambda done: done.note.encode(), context, 0)
+    assert (call.here(never), context.right) == (b"moved", Right.ADMIN)
+    assert house.repository.asked == [("m", "stable", 2)]
