@@ -48,7 +48,7 @@ def test_key_goes_with_requests(visit: Open, keys: Mapping[str, str]) -> None:
     page = visit("/models/labels")
     page.get_by_label("API key").fill(keys["all"])
     page.get_by_role("button", name="Continue").click()
-    page.get_by_label("Request body (JSON)").fill('{"instances": [1.0]}')
+    page.get_by_role("textbox", name="Request body (JSON)").fill('{"instances": [1.0]}')
     page.get_by_role("button", name="Predict").click()
     expect(page.locator(".single")).to_have_text("4")
     copied = page.get_by_role("tabpanel", name="curl")

@@ -96,7 +96,7 @@ def test_keyboard(visit: Open) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     expect(page.get_by_role("combobox", name="Ask")).to_be_focused()
-    page.get_by_label("Request body (JSON)").focus()
+    page.get_by_role("textbox", name="Request body (JSON)").focus()
     page.keyboard.press("Control+A")
     page.keyboard.type('{"instances": [1.5]}')
     page.keyboard.press("Control+Enter")

@@ -77,7 +77,7 @@ def test_markup_in_inputs_and_outputs_is_text(visit: Open) -> None:
     """Strings that the model answers are shown as the characters that they are, and sent so by the copied commands."""
     page = visit(f"/models/{quote(HOSTILE)}")
     page.get_by_role("combobox", name="Signature").select_option("plain")
-    page.get_by_label("Request body (JSON)").fill(
+    page.get_by_role("textbox", name="Request body (JSON)").fill(
         '{"signature_name": "plain", "instances": ["<b onclick=alert(1)>\'"]}'
     )
     page.get_by_role("button", name="Predict").click()

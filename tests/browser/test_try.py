@@ -37,7 +37,7 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 def field(page: Page) -> Locator:
     """Where the request stands, once the example does."""
     expect(page.get_by_text("An example is being made…")).to_be_hidden()
-    found = page.get_by_label("Request body (JSON)")
+    found = page.get_by_role("textbox", name="Request body (JSON)")
     expect(found).not_to_have_value("")
     return found
 
@@ -150,8 +150,18 @@ def test_two_versions_side_by_side(visit: Open) -> None:
     field(page)
     page.get_by_role("tab", name="Compare").click()
     panel = page.get_by_role("tabpanel", name="Compare")
-    expect(panel.get_by_label("Request body (JSON)")).not_to_have_value("")
-    panel.get_by_label("Request body (JSON)").fill('{"instances": [1.0]}')
+    expect(panel.get_by_role("textbox", name="Request body (JSON)")).not_to_have_value("")
+    panel.get_by_role("textbox", name="Request body (JSON)").fill('{"instances": [1.0]}')
     panel.get_by_role("button", name="Compare").click()
     expect(panel.locator(".single")).to_have_text(["4", "3"])
     expect(panel.locator("dd").first).to_have_text("1")
+
+
+def test_label_is_moved(visit: Open) -> None:
+    """One button moves a label, and the page shows it without a reload."""
+    page = visit("/models/labels")
+    page.get_by_text("Move a label").click()
+    page.get_by_role("textbox", name="Label").or_(page.get_by_role("combobox", name="Label")).fill("fresh")
+    page.get_by_role("combobox", name="Version").select_option("3")
+    page.get_by_role("button", name="Move").click()
+    expect(page.get_by_text("fresh → 3")).to_be_visible()

@@ -9,7 +9,6 @@ import { since, stateOf } from "./words.js";
 
 const place = (id) => document.getElementById(id);
 const history = new History();
-const can = { compare: false, labels: false };
 let state = null;
 let shown = null;
 let address = "";
@@ -18,7 +17,7 @@ let asking = null;
 /** The page for the address; kept while the address is the same. */
 function pageFor(hash) {
   const model = /^#\/models\/(.+)$/.exec(hash);
-  if (model) return new ModelPage(decodeURIComponent(model[1]), can);
+  if (model) return new ModelPage(decodeURIComponent(model[1]));
   return hash === "#/checks" ? new Checks() : hash === "#/api" ? new Api() : new Overview();
 }
 
@@ -78,22 +77,10 @@ function askForKey(refused, again) {
   input.focus();
 }
 
-async function abilities() {
-  try {
-    const paths = Object.keys((await server.json("openapi.json")).paths);
-    can.compare = paths.some((path) => path.includes(":compare"));
-    can.labels = paths.some((path) => /\/labels\/\{[^}]*\}$/.test(path));
-  } catch {
-    // Without the list, what it would have shown is left out.
-  }
-  if (can.compare || can.labels) draw();
-}
-
 const again = server.follow({
   connection,
   state(now) {
     if (state) tell(state, now);
-    else abilities();
     state = now;
     place("sign-out").hidden = !server.key.get();
     facts();

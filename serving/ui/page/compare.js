@@ -69,10 +69,12 @@ export class Compare {
     const differences = typeof told.largest_difference === "object" && told.largest_difference ? Object.entries(told.largest_difference) : [["", told.largest_difference]];
     const figures = [...differences.map(([output, value]) => [`Largest difference${output ? ` of ${output}` : ""}`, number(value)]),
       ["Same first class", typeof told.top_1_agreement === "number" ? `${number(told.top_1_agreement * 100)} %` : "–"]];
-    this.answer.replaceChildren(
-      h("dl", { class: "figures-row" }, figures.map(([name, figure]) => h("div", {}, h("dt", {}, name), h("dd", {}, figure)))),
+    const skipped = Object.entries(told.not_compared ?? {}).map(([output, why]) => h("p", { class: "note" }, `${output} is not compared: ${why}`));
+    this.answer.replaceChildren(...[
+      h("dl", { class: "figures-row" }, figures.map(([name, figure]) => h("div", {}, h("dt", {}, name), h("dd", {}, figure)))), skipped,
       h("div", { class: "split even" }, told.answers.map((each, at) => h("section", { class: "answer" },
         h("div", { class: "row between" }, h("h3", {}, captionOf(each, chosen[at])), each.seconds !== undefined && h("b", {}, seconds(each.seconds))),
-        each.error ? failure("Error", each.error) : results(each, this.signature)))));
+        each.error ? failure("Error", each.error) : results(each, this.signature)))),
+    ].flat());
   }
 }

@@ -8,10 +8,10 @@ import { badge } from "./overview.js";
 import { TryIt } from "./try.js";
 import { dtype, shape, stateOf } from "./words.js";
 
-/** Everything about the model called `name`; what the server cannot do (compare, labels) is left out by `can`. */
+/** Everything about the model called `name`. */
 export class ModelPage {
-  constructor(name, can) {
-    Object.assign(this, { name, title: name, can, history: null });
+  constructor(name) {
+    Object.assign(this, { name, title: name });
     this.head = h("div", { class: "row" });
     this.versions = h("div");
     this.labels = h("div");
@@ -29,16 +29,15 @@ export class ModelPage {
     const model = state.models.find((each) => each.name === this.name);
     this.gone.hidden = Boolean(model);
     this.tabs.hidden = !model;
-    this.history = history;
     if (!model) return;
     swap(this.head, [model.labels, model.base_path], () => [labelsOf(model), model.base_path && h("code", { class: "path" }, model.base_path)]);
     swap(this.versions, [model.versions, model.waits_for], () => versionsOf(model));
-    const move = this.can.labels && state.may.admin && Object.keys(model.labels).length + model.versions.length > 1;
+    const move = state.server.model_control && state.may.admin && model.versions.some((each) => each.state === "AVAILABLE");
     swap(this.labels, [move, model.labels, model.shadow, model.versions.map((each) => [each.version, each.state])], () => [shadowOf(model), move && labelForm(model)]);
     swap(this.signatures, model.versions.map((each) => [each.version, each.signatures]), () => signaturesOf(model));
     const perVersion = state.server.metrics_per_version ? model.versions.map((version) => version.version) : [];
     swap(this.load, perVersion, () => { this.graphs = new Graphs(this.name, perVersion); return this.graphs.element; });
-    const compared = this.can.compare && model.versions.filter((each) => each.state === "AVAILABLE").length > 1;
+    const compared = model.versions.filter((each) => each.state === "AVAILABLE").length > 1;
     swap(this.tabs, compared, () => this.#tabs(compared));
     this.tryIt.draw(model, state);
     this.drawCompare = () => this.compare.draw(model, state);
