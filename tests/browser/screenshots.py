@@ -7,6 +7,7 @@ Not a test: needs Debian's Chromium, and makes the demo models the first time.
 import argparse
 import io
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -19,10 +20,12 @@ from tests.browser.chromium import chromium
 from tests.support.server_process import REPOSITORY, ServerProcess, wait_until
 
 LOADS = 20
-WIDTH, HEIGHT = 1280, 1010
+WIDTH, HEIGHT = 1280, 1040
+REQUESTS = 60
+QUICK = re.compile(r"^\d(\.\d+)? ms$")
 SCALE = 1.5
+COLOURS = 256
 MOST_BYTES = 200_000
-COLOURS = 128
 # A three, as shares of the side of what is drawn on.
 STROKE = ((0.3, 0.24), (0.42, 0.14), (0.6, 0.15), (0.69, 0.27), (0.63, 0.4), (0.48, 0.47), (0.64, 0.54), (0.71, 0.68))
 STROKE_END = ((0.63, 0.82), (0.45, 0.87), (0.29, 0.78))
@@ -65,13 +68,28 @@ def picture(browser: Browser, address: str, scheme: str, path: Path) -> None:
     page.goto(f"{address}#/models/digits")
     draw(page)
     page.locator(".bars").wait_for()
+    for _ in range(REQUESTS):  # the first of a page takes longer than others, and so does any on a busy machine
+        page.get_by_role("button", name="Predict").click()
+        page.locator(".answer:not(.working)").wait_for()
+        if QUICK.match(page.locator(".times b").inner_text()):
+            break
     page.evaluate("document.activeElement.blur()")
+    page.locator(".path").evaluate("(place) => place.remove()")  # where this machine has the models says nothing
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    few_colours(image).save(path, optimize=True)
     page.close()
     size = path.stat().st_size
     assert size <= MOST_BYTES, f"{path} has {size} bytes"
     print(f"{path}: {image.width} x {image.height}, {size} bytes")
+
+
+def few_colours(image: Image.Image) -> Image.Image:
+    """The image in its 256 most frequent colours; a palette made any other way joins greys that differ little."""
+    counted = image.getcolors(image.width * image.height) or []
+    frequent = [colour for _, colour in sorted(counted, key=lambda each: -each[0])[:COLOURS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([value for colour in frequent if isinstance(colour, tuple) for value in colour])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def draw(page: Page) -> None:

@@ -22,7 +22,7 @@ export function targetsOf(model) {
 export class BodyEditor {
   constructor(name, changed) {
     Object.assign(this, { name, changed, body: null, hint: null, asked: 0, signature: null });
-    this.area = h("textarea", { id: `${name}-body`, spellcheck: "false", rows: 10, autocomplete: "off", oninput: () => this.changed(false) });
+    this.area = h("textarea", { id: `${name}-body`, spellcheck: "false", rows: 6, autocomplete: "off", oninput: () => this.changed(false) });
     this.told = h("p", { class: "note", role: "status" });
     this.pictures = h("div");
     this.element = h("div", { class: "editor" }, this.pictures, h("div", { class: "row between" }, h("label", { for: `${name}-body` }, "Request body (JSON)"),

@@ -111,7 +111,7 @@ function times(header, passed) {
   const told = Object.fromEntries([...header.matchAll(/([\w-]+)\s*;\s*dur=([\d.]+)/g)].map(([, name, value]) => [name, Number(value)]));
   const stages = STAGES.filter(([name]) => name in told).map(([name, text]) => [name, text, told[name]]);
   const known = stages.reduce((sum, [, , value]) => sum + value, 0);
-  if (told.total > known) stages.push(["other", "rest of the server", told.total - known]);
+  if (told.total - known > 0.01) stages.push(["other", "rest of the server", told.total - known]);
   const server = Math.max(known, told.total ?? 0);
   stages.push(["network", stages.length ? "network and browser" : "in all", Math.max(0, passed - server)]);
   const bar = h("div", { class: "stages", "aria-hidden": "true" }, stages.map(([name, , value]) => {
