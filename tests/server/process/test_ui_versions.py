@@ -57,7 +57,7 @@ def versions(state: Any) -> dict[str, Any]:
 
 
 def is_in(state: Any, version: str, expected: str) -> bool:
-    return versions(state).get(version, {"state": ""})["state"] == expected
+    return version in versions(state) and str(versions(state)[version]["state"]) == expected
 
 
 def test_from_nothing_to_the_end(server: ServerProcess, base: Path, models: Path, put: Put) -> None:

@@ -134,15 +134,10 @@ def test_an_error_of_what_makes_them() -> None:
         asyncio.run(write(fails(), Line(), Streams(), chunked=True))
 
 
-async def _none() -> AsyncGenerator[bytes, None]:
-    return
-    yield b""
-
-
 @pytest.mark.parametrize("old_protocol", [False, True])
 def test_heads(old_protocol: bool) -> None:
     """They say how the body comes, and that the connection ends behind it."""
-    answer = Answer(200, b"", b"text/event-stream", extra=b"X: y\r\n", stream=_none())
+    answer = Answer(200, b"", b"text/event-stream", extra=b"X: y\r\n", stream=Pieces([]).stream())
     head = wire(answer, keep_alive=False, old_protocol=old_protocol).decode()
     assert head.startswith(f"HTTP/1.{0 if old_protocol else 1} 200 OK\r\nContent-Type: text/event-stream\r\n")
     assert ("Transfer-Encoding: chunked\r\n" in head) is not old_protocol
