@@ -33,7 +33,7 @@ def server(base: Path) -> Iterator[ServerProcess]:
         f"--model_name={HOSTILE}",
         f"--model_base_path={base}",
         "--max_num_load_retries=0",
-        "--drain_grace_seconds=30",
+        "--drain_grace_seconds=600",  # more than the test waits for
     )
     with ServerProcess(flags, wait=False) as running:
         running.rest_port = port
