@@ -62,8 +62,9 @@ def page_apis(
 def _answers(
     shown: Shown, documents: "Callable[[], Documents]", ready: Callable[[], bool], server_version: str
 ) -> "UiAnswers":
-    from serving.rest.api.ui_answers import UiAnswers, Written
+    from serving.rest.api.ui_answers import UiAnswers
     from serving.rest.api.ui_events import Events
+    from serving.rest.api.ui_written import Written
     from serving.ui.files import page_files
     from serving.ui.findings import Findings
     from serving.ui.recent import Recent

@@ -113,17 +113,7 @@ class Composition:
         self.single_models = single_models.from_settings(settings, self.models, self.base_paths)
         self._closing = self._in_order_of_use()
         self.metrics_path = self._read_metrics_path()
-        page.fill(
-            self.metrics,
-            self.manager,
-            self.models,
-            self.executor,
-            self.workers,
-            self.unsent,
-            self.limiter,
-            self.batching,
-            self.version_metrics,
-        )
+        self._fill_metrics_page()
 
     def rest_app(self, ready: Callable[[], bool], server_version: str) -> RestApp:
         """The REST APIs; ``ready`` answers the readiness probe."""
@@ -190,6 +180,19 @@ class Composition:
             apply_anywhere=self._reload_anywhere,
             repository=lambda: self.single_models,
             model_control=self.settings.allow_model_control,
+        )
+
+    def _fill_metrics_page(self) -> None:
+        page.fill(
+            self.metrics,
+            self.manager,
+            self.models,
+            self.executor,
+            self.workers,
+            self.unsent,
+            self.limiter,
+            self.batching,
+            self.version_metrics,
         )
 
     def _in_order_of_use(self) -> list[Callable[[float], None]]:

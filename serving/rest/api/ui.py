@@ -37,6 +37,8 @@ _SECURE = (
 
 _NOT_KEPT = b"Cache-Control: no-store\r\n"
 _EVENTS = b"text/event-stream"
+_NOT_BUFFERED = b"X-Accel-Buffering: no\r\n"
+"""For nginx, which would else hold events back until there are many."""
 
 
 class UiApi:
@@ -135,7 +137,7 @@ class UiApi:
         def answer(_: bytes) -> Answer:
             (context,) = asked
             stream = self._answers().events.stream(context, partial(self._admit_reader, context))
-            return Answer(200, b"", _EVENTS, extra=_NOT_KEPT + _SECURE, stream=stream)
+            return Answer(200, b"", _EVENTS, extra=_NOT_KEPT + _NOT_BUFFERED + _SECURE, stream=stream)
 
         return Endpoint("", call, _EVENTS, takes_body=False, answer=answer, early=True)
 

@@ -1,26 +1,22 @@
-"""What the page is answered with, in its forms: state and samples as JSON, examples of requests, the page's files."""
+"""What the page is answered with: its files, the state, events, and examples of requests."""
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass, replace
-from threading import Lock, Semaphore
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from serving.codecs.openapi import bodies
 from serving.core.signature import DEFAULT_SIGNATURE_NAME, Signature
 from serving.core.tensor import DataType, Tensor
 from serving.errors import Code, ServingError
 from serving.inference import infer
-from serving.inference.principal import Principal, Right
+from serving.inference.principal import Principal
 from serving.inference.trials import Trials
+from serving.rest.api.ui_events import Events
+from serving.rest.api.ui_written import Written, as_json
 from serving.ui.files import PageFile
-from serving.ui.values import Sample, StateView
 
 if TYPE_CHECKING:
     from serving.rest.api.openapi_documents import Documents
-    from serving.rest.api.ui_events import Events
 
 _MOST_WAITING = 16
 """Requests for the state that are answered at a time: each takes a thread."""
@@ -33,41 +29,6 @@ _SMALLEST_SIDE = 8
 """Pixels; what has fewer is no picture, but numbers."""
 
 
-class Written:
-    """The state and the samples as bytes, for whoever may see what; each is written once. Thread-safe, and blocking."""
-
-    def __init__(self, state: Callable[[], StateView], sample: Callable[[], Sample]) -> None:
-        self._state, self._sample = state, sample
-        self._lock = Lock()
-        self._states: tuple[StateView | None, dict[object, bytes]] = None, {}
-        self._samples: tuple[Sample | None, dict[object, bytes]] = None, {}
-
-    def state(self, principal: Principal | None) -> tuple[StateView, bytes]:
-        """What there is, and the same as somebody may see it; the very state of before if nothing has changed."""
-        seen = self._state()
-        with self._lock:
-            if self._states[0] is not seen:
-                self._states = seen, {}
-            kept = self._states[1]
-            who = _kind(principal)
-            if who not in kept:
-                kept[who] = _state_json(seen, principal)
-            return seen, kept[who]
-
-    def sample(self, principal: Principal | None) -> bytes:
-        """Numbers of the models that somebody may see."""
-        seen = self._sample()
-        with self._lock:
-            if self._samples[0] is not seen:
-                self._samples = seen, {}
-            kept = self._samples[1]
-            who = _kind(principal)
-            if who not in kept:
-                shown = {name: each for name, each in seen.models.items() if _may_use(principal, name)}
-                kept[who] = _json(replace(seen, models=shown))
-            return kept[who]
-
-
 class UiAnswers:
     """All of it; ``events`` are the answers that go on, ``documents`` gives what examples are from."""
 
@@ -75,7 +36,7 @@ class UiAnswers:
         self,
         files: Mapping[str, PageFile],
         written: Written,
-        events: "Events",
+        events: Events,
         documents: "Callable[[], Documents]",
     ) -> None:
         self.files = files
@@ -101,31 +62,10 @@ class UiAnswers:
             raise infer.missing(name)
         answered = self._documents().examples(trials).predict.get(name)
         if answered is None:
-            return _json({"body": None, "image": _image(signature, {})})
+            return as_json({"body": None, "image": _image(signature, {})})
         inputs = answered.inputs
         body = bodies.rows(name, inputs) if answered.in_rows else bodies.columns(name, inputs)
-        return _json({"body": body, "image": _image(signature, inputs)})
-
-
-def _kind(principal: Principal | None) -> object:
-    """What is the same for all who see the same."""
-    return None if principal is None else (principal.models, principal.rights)
-
-
-def _may_use(principal: Principal | None, model: str) -> bool:
-    return principal is None or principal.may_use(model)
-
-
-def _state_json(state: StateView, principal: Principal | None) -> bytes:
-    shown = tuple(model for model in state.models if _may_use(principal, model.name))
-    server, findings = state.server, state.findings
-    if principal is not None and principal.models is not None:  # both name models of others
-        waits = "; for ".join(model.waits_for for model in shown if model.waits_for)
-        server, findings = replace(server, waits_for=f"Waiting for {waits}" if waits else ""), ()
-    rights = (Right.PREDICT, Right.READ, Right.ADMIN)
-    may = {right.value: principal is None or right in principal.rights for right in rights}
-    seen = {"server": server, "may": may, "models": shown, "findings": findings, "examined": state.examined}
-    return _json(seen)
+        return as_json({"body": body, "image": _image(signature, inputs)})
 
 
 def _image(signature: Signature, inputs: Mapping[str, Tensor]) -> dict[str, Any] | None:
@@ -148,18 +88,3 @@ def _is_pixels(shape: tuple[int, ...]) -> bool:
 
 def _is_picture(example: Tensor) -> bool:
     return example.array.size > 0 and all(bytes(each).startswith(_PICTURES) for each in example.array.flat)
-
-
-def _json(value: Any) -> bytes:
-    """Without what HTML would take for a tag; what is no Unicode in a name is escaped."""
-    try:
-        written = orjson.dumps(value)
-    except TypeError:
-        written = json.dumps(value, default=_plain).encode()
-    return written.replace(b"<", b"\\u003c")
-
-
-def _plain(value: object) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from serving.core.servable import ServableState
 from serving.errors import Code, ServingError
 from serving.inference.context import RequestContext
-from serving.rest.api.ui_answers import Written
+from serving.rest.api.ui_written import Written
 from serving.ui.values import StateView
 
 MOST_STREAMS = 32
