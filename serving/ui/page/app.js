@@ -17,8 +17,16 @@ let asking = null;
 /** The page for the address; kept while the address is the same. */
 function pageFor(hash) {
   const model = /^#\/models\/(.+)$/.exec(hash);
-  if (model) return new ModelPage(decodeURIComponent(model[1]));
+  if (model) return new ModelPage(decoded(model[1]));
   return hash === "#/checks" ? new Checks() : hash === "#/api" ? new Api() : new Overview();
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function draw() {

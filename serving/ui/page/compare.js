@@ -50,6 +50,7 @@ export class Compare {
   }
 
   async #ask() {
+    await this.editor.ready;
     const chosen = [this.#target(this.one), this.#target(this.other)];
     // One list of one kind: labels are named by their versions where the other is a version.
     const labels = chosen.every(([, target]) => target.kind === "label");

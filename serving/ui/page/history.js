@@ -48,8 +48,8 @@ const NONE = { requests: 0, errors: 0, seconds: null };
 
 function countersOf(sample, model, version) {
   if (model === null) return Object.values(sample.models).reduce(sum, NONE);
-  const found = sample.models[model];
-  return (version ? found?.versions?.[version] : found) ?? NONE;
+  const found = Object.hasOwn(sample.models, model) ? sample.models[model] : NONE;
+  return (version ? found.versions?.[version] : found) ?? NONE;
 }
 
 const sum = (total, each) => ({

@@ -81,4 +81,4 @@ export async function encoded(file) {
 const SIGNS = [["/9j/", "image/jpeg"], ["iVBORw0KGgo", "image/png"], ["R0lGOD", "image/gif"], ["UklGR", "image/webp"], ["Qk", "image/bmp"]];
 
 /** The type of the picture that base64 text holds, by its first bytes; null if it is none. SVG is none: it is markup. */
-export const pictureType = (b64) => (b64.length > 60 ? SIGNS.find(([sign]) => b64.startsWith(sign))?.[1] ?? null : null);
+export const pictureType = (b64) => (b64.length > 60 && /^[\w+/-]+=*$/.test(b64) ? SIGNS.find(([sign]) => b64.startsWith(sign))?.[1] ?? null : null);

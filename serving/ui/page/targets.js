@@ -21,8 +21,8 @@ export function targetsOf(model) {
 /** An editor of a predict body, with a place for pictures. `changed(drawn)` is called when it has another body. */
 export class BodyEditor {
   constructor(name, changed) {
-    Object.assign(this, { name, changed, body: null, hint: null, asked: 0, signature: null });
-    this.area = h("textarea", { id: `${name}-body`, spellcheck: "false", rows: 6, autocomplete: "off", oninput: () => this.changed(false) });
+    Object.assign(this, { name, changed, body: null, hint: null, asked: 0, signature: null, ready: null });
+    this.area = h("textarea", { id: `${name}-body`, spellcheck: "false", rows: 6, autocomplete: "off", oninput: () => this.#typed() });
     this.told = h("p", { class: "note", role: "status" });
     this.pictures = h("div");
     this.element = h("div", { class: "editor" }, this.pictures, h("div", { class: "row between" }, h("label", { for: `${name}-body` }, "Request body (JSON)"),
@@ -36,7 +36,19 @@ export class BodyEditor {
     await this.example();
   }
 
-  async example() {
+  /** Fills in the example; what is typed meanwhile stays. */
+  example() {
+    this.ready = this.#example();
+    return this.ready;
+  }
+
+  #typed() {
+    this.asked += 1;
+    this.told.textContent = "";
+    this.changed(false);
+  }
+
+  async #example() {
     const turn = ++this.asked;
     this.told.textContent = "An example is being made…";
     const query = new URLSearchParams({ model: this.model, version: this.version, signature: this.signature.name });

@@ -76,6 +76,7 @@ export class TryIt {
   async #ask() {
     const { target, signature } = this.chosen;
     const turn = ++this.turn;
+    await this.editor.ready;
     const where = target.kind === "version" ? `versions/${target.value}` : `labels/${encodeURIComponent(target.value)}`;
     this.answer.classList.add("working");
     let parts;
