@@ -2,7 +2,7 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve unit test walks test-all test-long soak soak-drain soak-models faults fuzz check bench bench-smoke docs docs-site dist lock check-gpu-lock devel image test-image
+.PHONY: help install serve unit test walks test-all test-long soak soak-drain soak-models faults fuzz check bench bench-smoke screenshots docs docs-site dist lock check-gpu-lock devel image test-image
 
 # The fastest suitable one of these makes the environment; the first, where they are about as fast as each other.
 PYTHON ?= python3 python3.13 python3.12 python3.11 /usr/bin/python3
@@ -16,7 +16,7 @@ VARIANT ?= cpu-avx2
 # Passed on: make test ARGS="-k predict -x"
 ARGS ?=
 # What `make test` runs, and in how many processes; the tests of one started server stay in one.
-TESTS ?= tests/server tests/parity tests/unit tests/soak tests/fuzz tests/foreign tests/faults
+TESTS ?= tests/server tests/parity tests/unit tests/soak tests/fuzz tests/foreign tests/faults tests/browser
 WORKERS ?= 2
 # How many inputs `make fuzz` tries, and for how many seconds at most; 0 is no limit.
 FUZZ_INPUTS ?= 10000000
@@ -90,6 +90,9 @@ bench: $(BENCH_STAMP) ## Measure against the baselines, about seven minutes, int
 
 bench-smoke: $(BENCH_STAMP) ## A minute of the same, to see that it works; its figures mean nothing
 	$(BIN)/python -m tests.bench --smoke $(ARGS)
+
+screenshots: $(STAMP) ## Take the pictures of the page in docs/images, and measure its first paint; needs Debian's chromium
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 docs: $(STAMP) ## Write docs/flags.md anew from the table of flags, the pictures, states of connections, and docs/http2.md
 	$(BIN)/python docs/generate_flags.py

@@ -144,6 +144,7 @@ class Server:
         rest_port = door.port if door else 0
         ports = {"GRPC": transport.port, "REST": rest_port}
         self._composition.metrics.readers.append(page_readings.connections(ports))
+        self._composition.ports.update(ports)
         self._announce(transport.port, rest_port)
         self._serves = True
         await self._stopping.wait()

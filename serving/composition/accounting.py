@@ -38,10 +38,15 @@ def _limits(settings: Settings) -> Limits:
 
 
 def requests(
-    parts: tuple[Any, ...], accounts: Accounts | None, limiter: Limiter | None, engines: AnsweredBy | None
+    parts: tuple[Any, ...],
+    accounts: Accounts | None,
+    limiter: Limiter | None,
+    engines: AnsweredBy | None,
+    *,
+    recorded: bool,
 ) -> Requests:
-    """What every request for a model goes through, made of ``parts``."""
-    if accounts is None and limiter is None:
+    """What every request for a model goes through, made of ``parts``; ``recorded`` ones have records in any case."""
+    if not recorded and accounts is None and limiter is None:
         return Requests(*parts)
     from serving.inference.entrance import Entrance  # who limits nothing and keeps no records does without
 

@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from serving import tls
-from serving.composition import accounting, browsers, memory, page, shadowing
+from serving.composition import accounting, browsers, front, memory, model_loading, page, shadowing
 from serving.composition.documents import MadeUpInputs
 from serving.configuration import model_config, sagemaker_models
 from serving.configuration.session_config import Sessions
 from serving.host import allocator
-from serving.host.memory import held_bytes
 from serving.inference.accounts import Observer
 from serving.inference.answered_by import AnsweredBy
 from serving.inference.context import Admit
@@ -26,14 +25,12 @@ from serving.inference.warmup import Warmup
 from serving.loading import batching_stage, single_models
 from serving.loading.base_paths import BasePaths
 from serving.loading.loaders import Loaders, Stage
-from serving.loading.model_kinds import ModelLoader
-from serving.loading.models import Models
 from serving.loading.warmup_stage import WarmupStage
 from serving.loading.weighing import Loans, Meter
 from serving.optimizing import optimize_stage
 from serving.request_log.opening import open_request_log
 from serving.rest.app import RestApp
-from serving.rest.documents import Described
+from serving.rest.documents import Described, loading
 from serving.rest.hosting import hosted
 from serving.rest.routes import apis
 from serving.rpc.handler import Handler, Streaming
@@ -73,9 +70,13 @@ class Composition:
         self.settings = settings = sessions.settings
         self.grpc_tls = tls.follow("ssl_config_file", settings.ssl_config_file)
         self.rest_tls = tls.follow("rest_api_ssl_config_file", settings.rest_api_ssl_config_file)
+        self.cpus = cpus
+        self.ports: dict[str, int] = {}
+        """Those that are open, by the words of the metrics."""
         self.keys = self._read_keys(on_death)
         if self.keys is not None:
             admit = accounting.both(self.keys.policy.admit, admit)
+        self._admit = admit
         self.base_paths = BasePaths(sagemaker_models.loadable(settings))
         self.metrics = ServingMetrics()
         budget = memory.budget_bytes(settings)
@@ -104,46 +105,48 @@ class Composition:
         self.unsent = UnsentBytes(settings.max_unsent_bytes, allocator.return_free_pages, self.metrics.limited)
         self.watch = self._run_watch()
         self.workers = self._workers(cpus)
-        self.service = self._service(admit)
+        self.service = self._service()
         self._made_up = MadeUpInputs(sessions.tags)
-        self.loaders = Loaders(self.metrics.measured(self._model_loader(sessions)), self._stages(), self.metrics.loads)
-        self.models = self._models(sessions, cpus, budget, meter, on_death)
+        loader = model_loading.model_loader(sessions, self.saved_models, self.executor)
+        self.loaders = Loaders(self.metrics.measured(loader), self._stages(), self.metrics.loads)
+        self.models = model_loading.models(
+            sessions, cpus, self.manager, self.loaders, self.request_log, budget, meter, on_death
+        )
         self.single_models = single_models.from_settings(settings, self.models, self.base_paths)
         self._closing = self._in_order_of_use()
-        self._metrics_path = page.metrics_path(settings)
-        page.fill(
-            self.metrics,
-            self.manager,
-            self.models,
-            self.executor,
-            self.workers,
-            self.unsent,
-            self.limiter,
-            self.batching,
-            self.version_metrics,
-        )
+        self.metrics_path = page.metrics_path(settings)
+        self._fill_metrics_page()
 
     def rest_app(self, ready: Callable[[], bool], server_version: str) -> RestApp:
         """The REST APIs; ``ready`` answers the readiness probe."""
+        settings = self.settings
+        as_content, exact_digits = settings.enable_serialization_as_tensor_content, settings.rest_exact_digits
+        described = Described(self._made_up, server_version, bool(self.metrics_path), self.keys is not None)
+        documents = loading(described, as_content=as_content, exact_digits=exact_digits)
         protocols = apis(
             self.service,
-            as_content=self.settings.enable_serialization_as_tensor_content,
-            exact_digits=self.settings.rest_exact_digits,
-            hosted=hosted(self.service, self.settings, ready, lambda: self.models.names),
-            described=Described(self._made_up, server_version, bool(self._metrics_path), self.keys is not None),
+            as_content=as_content,
+            exact_digits=exact_digits,
+            hosted=hosted(self.service, settings, ready, lambda: self.models.names),
+            documents=documents,
             served=self.models.available if self.keys is None else None,
         )
+        for_browsers = (
+            *browsers.grpc_web(settings, self.rpc_handlers, self.workers),
+            *front.page_apis(self, documents, ready, server_version),
+        )
         return RestApp(
-            (*protocols, *browsers.grpc_web(self.settings, self.rpc_handlers, self.workers)),
+            (*protocols, *for_browsers),
             ready,
             self.metrics,
-            timeout_ms=self.settings.rest_api_timeout_in_ms,
-            cors=browsers.cors(self.settings),
-            max_request_bytes=self.settings.max_request_bytes,
-            metrics_path=self._metrics_path,
+            timeout_ms=settings.rest_api_timeout_in_ms,
+            cors=browsers.cors(settings),
+            max_request_bytes=settings.max_request_bytes,
+            metrics_path=self.metrics_path,
             accounts=self.accounts,
             own_contexts=self.limiter is not None,
             metrics_page=self.service.metrics_page,
+            has_page=settings.enable_ui,
         )
 
     def rpc_handlers(self) -> Mapping[str, Handler]:
@@ -171,41 +174,35 @@ class Composition:
             self.settings, self.manager, self.metrics, self.executor, self.workers, self.limiter, self.batching
         )
 
-    def _service(self, admit: Admit | None) -> Service:
+    def recording_service(self) -> Service:
+        """A service whose requests have records, as those of all have where somebody wants them."""
+        is_so = self.accounts is not None or self.limiter is not None
+        return self.service if is_so else self._service(recorded=True)
+
+    def _service(self, *, recorded: bool = False) -> Service:
         return shadowing.service_of(self.shadows)(
             self.manager,
             self.metrics,
-            self._requests(admit),
+            self._requests(recorded=recorded),
             self._reload,
             check_method_names=self.settings.enable_signature_method_name_check,
-            admit=admit,
+            admit=self._admit,
             apply_anywhere=self._reload_anywhere,
             repository=lambda: self.single_models,
             model_control=self.settings.allow_model_control,
         )
 
-    def _models(
-        self,
-        sessions: Sessions,
-        cpus: int,
-        budget: int | None,
-        meter: Meter,
-        on_death: Callable[[BaseException], None],
-    ) -> Models:
-        settings = self.settings
-        return Models(
+    def _fill_metrics_page(self) -> None:
+        page.fill(
+            self.metrics,
             self.manager,
-            self.loaders,
-            poll_wait_seconds=settings.file_system_poll_wait_seconds,
-            settle_seconds=settings.version_settle_seconds,
-            max_loads=settings.num_load_threads or 4 * cpus,
-            max_unloads=settings.num_unload_threads or 1,
-            allow_unavailable_labels=settings.allow_version_labels_for_unavailable_models,
-            platforms=sessions.platforms,
-            request_log=self.request_log,
-            held_bytes=None if budget is None else held_bytes,
-            meter=meter,
-            on_death=on_death,
+            self.models,
+            self.executor,
+            self.workers,
+            self.unsent,
+            self.limiter,
+            self.batching,
+            self.version_metrics,
         )
 
     def _in_order_of_use(self) -> list[Callable[[float], None]]:
@@ -227,11 +224,11 @@ class Composition:
             return None
         return page.version_metrics(self.metrics, self.manager, lambda model: model in self.models.names)
 
-    def _requests(self, admit: Admit | None) -> Requests:
+    def _requests(self, *, recorded: bool) -> Requests:
         """What every request for a model goes through."""
         first_calls = memory.first_calls(self.settings, self.manager, self.workers.interpreter)
-        parts = self.manager, self.metrics, self.request_log, self.workers, admit, first_calls
-        return accounting.requests(parts, self.accounts, self.limiter, self._answered_by)
+        parts = self.manager, self.metrics, self.request_log, self.workers, self._admit, first_calls
+        return accounting.requests(parts, self.accounts, self.limiter, self._answered_by, recorded=recorded)
 
     def _tracing(self, otlp_protocol: str) -> "Tracing | None":
         if not self.settings.tracing:
@@ -264,16 +261,6 @@ class Composition:
             max_run_seconds=self.settings.max_run_seconds,
             stuck_seconds=self.settings.stuck_seconds,
             full=full,
-        )
-
-    def _model_loader(self, sessions: Sessions) -> ModelLoader:
-        return ModelLoader(
-            options=self.saved_models,
-            executor=self.executor,
-            prefer_tflite=self.settings.prefer_tflite_model,
-            cache_directory=self.settings.optimize_cache_dir,
-            tflite_interpreters=self.settings.num_tflite_pools,
-            tflite_threads=sessions.config.intra_op_parallelism_threads,
         )
 
     def _stages(self) -> list[Stage]:

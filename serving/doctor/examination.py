@@ -59,13 +59,23 @@ class Examination:
         """Add the rows that ``look`` gives."""
         self.findings += _guarded(what, look)
 
-    def look_at_start(self) -> None:
-        """What a start reads and takes before it has models."""
+    def look_at_machine(self) -> Finding:
+        """Libraries and CPUs; the row that says whether the CPU can run TensorFlow's library."""
+        self.check("libraries", lambda: libraries.look(self._given))
+        can_run = _cpu(_cpuinfo())
+        self.findings.append(can_run)
+        granted, schedulable = cpus.granted_cpus(), len(os.sched_getaffinity(0))
+        self.check("CPUs", lambda: machine.quota(self._given, schedulable, granted))
+        return can_run
+
+    def look_at_start(self, *, ports_are_free: bool = True) -> None:
+        """What a start reads and takes before it has models; the ports only where no server should have them."""
         self.check("settings", lambda: _words(self._given))
         self.check("files", self._files)
         self.check("certificates", lambda: certificates.look(self._settings, datetime.now(UTC)))
         self.check("keys", lambda: keys.look(self._settings, datetime.now(UTC)))
-        self.check("ports", lambda: ports.look(self._settings))
+        if ports_are_free:
+            self.check("ports", lambda: ports.look(self._settings))
         self.check("directories", lambda: places.look(self._settings))
 
     def look_at_models(self, names: frozenset[str] | None = None, *, read: bool = True) -> None:
@@ -105,11 +115,7 @@ def everything(given: Sequence[str], variables: Mapping[str, str], usable_cpus: 
     examination = Examination(settings, usable_cpus)
     examination.findings += arguments.understood(command_line, of_arguments)
     examination.check("environment", lambda: environment.look(variables, settings))
-    examination.check("libraries", lambda: libraries.look(settings))
-    can_run = _cpu(_cpuinfo())
-    examination.findings.append(can_run)
-    granted, schedulable = cpus.granted_cpus(), len(os.sched_getaffinity(0))
-    examination.check("CPUs", lambda: machine.quota(settings, schedulable, granted))
+    can_run = examination.look_at_machine()
     examination.look_at_start()
     examination.look_at_models()
     if can_run.level is not Level.FAILS:
@@ -130,6 +136,15 @@ def of_waiting(settings: Settings, usable_cpus: int, names: frozenset[str]) -> l
     examination = Examination(settings, usable_cpus)
     examination.look_at_models(names, read=False)
     return examination.failing
+
+
+def of_running_server(settings: Settings, usable_cpus: int) -> list[Finding]:
+    """All rows that can be had beside a server with these settings, without TensorFlow's library."""
+    examination = Examination(settings, usable_cpus)
+    examination.look_at_machine()
+    examination.look_at_start(ports_are_free=False)
+    examination.look_at_models(read=False)
+    return examination.findings
 
 
 def of_failed_version(model: ModelConfig, version: int, sessions: Sessions) -> list[Finding]:

@@ -1,7 +1,7 @@
 """A start's wait for its models: when it has become long, and what for, in a sentence for whoever asks meanwhile."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 from serving.configuration.model_config import ModelConfig
@@ -18,9 +18,14 @@ _LOOK_SECONDS = 1.0
 
 def waits_for(models: Models) -> str:
     """Of each model of which no version serves, why; empty if there is none. It reads directories."""
-    waiting = set(models.startup().waiting)
-    told = [_waits_for(models, model) for model in models.configured or () if model.name in waiting]
+    told = why_waiting(models).values()
     return f"Waiting for {'; for '.join(told)}" if told else ""
+
+
+def why_waiting(models: Models) -> Mapping[str, str]:
+    """The same by model: what each waits for."""
+    waiting = set(models.startup().waiting)
+    return {model.name: _waits_for(models, model) for model in models.configured or () if model.name in waiting}
 
 
 def _waits_for(models: Models, model: ModelConfig) -> str:

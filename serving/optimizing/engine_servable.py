@@ -125,6 +125,11 @@ class EngineServable:
         self._lock = threading.Lock()
         self._resolved: Bounded[tuple[tuple[str, ...], tuple[str, ...]], Run] = Bounded()
 
+    @property
+    def engine(self) -> str:
+        """What answers its calls now, most of them at least."""
+        return "openvino" if any(each.openvino is not None for each in self.engines.steps) else "tensorflow"
+
     def resolve(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
         """The call that feeds and fetches these graph tensors, on whatever engine serves at its time."""
         run = self._resolved.get((feeds, fetches))

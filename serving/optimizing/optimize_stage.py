@@ -17,6 +17,7 @@ from serving.errors import ServingError
 from serving.host import allocator, cpus, memory
 from serving.optimizing import candidates
 from serving.optimizing.candidates import NotOptimizedError, Sizes
+from serving.optimizing.notes import TRYING, Note, Notes
 from serving.optimizing.policy import Policy, policy_of
 from serving.optimizing.process import Children
 from serving.optimizing.turns import Turns
@@ -89,21 +90,25 @@ class OptimizeStage:
         self._return_free_pages = return_free_pages
         self._clock = clock
         self._turns = Turns()
+        self.notes = Notes()
+        """What came of it, by version."""
 
     def __call__(self, servable: Servable, servable_id: ServableId, path: Path) -> Servable:
         """The servable with engines that may change, or as it is, with the reason in the log."""
         if not isinstance(servable, SavedModelServable):
+            self.notes.put(servable_id, Note(""))
             return servable
         if servable.converted is not None:
             path = servable.converted.path
         try:
             self._check_sizes(path)
         except NotOptimizedError as reason:
-            _say_no(servable_id, reason)
+            self._say_no(servable_id, reason)
             return servable
         from serving.optimizing.engine_servable import EngineServable
 
         changing = EngineServable(servable)
+        self.notes.put(servable_id, Note(TRYING, trying=True))
         if self._policy.wait:
             self._improve(changing, servable, servable_id, path)
         else:
@@ -134,13 +139,20 @@ class OptimizeStage:
         try:
             said = self._on_loan(servable_id, path, lambda: improving.improve(changing, plain, servable_id, path))
         except NotOptimizedError as reason:
-            _say_no(servable_id, reason)
+            self._say_no(servable_id, reason)
         except (ServingError, OSError, DecodeError) as error:
             logger.warning("Servable %s is served as it is saved, for optimising it failed: %s", servable_id, error)
+            self.notes.put(servable_id, Note(f"It is served as it is saved, for optimising it failed: {error}"))
         else:
             if said is not None:
                 took = self._clock() - began
                 logger.info("Servable %s is optimised: %s. It took %.1f s (--optimize)", servable_id, said, took)
+                self.notes.put(servable_id, Note(said))
+
+    def _say_no(self, servable_id: ServableId, reason: NotOptimizedError) -> None:
+        say = logger.debug if reason.expected else logger.info
+        say("Servable %s is served as it is saved: %s", servable_id, reason)
+        self.notes.put(servable_id, Note(f"It is served as it is saved: {reason}"))
 
     def _on_loan(self, servable_id: ServableId, path: Path, improve: Callable[[], str | None]) -> str | None:
         """Improve a version if there is memory for it. Raises NotOptimizedError if there is not."""
@@ -184,11 +196,6 @@ def from_settings(
 
         cache = Cache(Path(settings.optimize_cache_dir), cpus.cpu_model(cpu))
     return OptimizeStage(policy, children=Children(), cache=cache, observer=observer, loans=loans)
-
-
-def _say_no(servable_id: ServableId, reason: NotOptimizedError) -> None:
-    say = logger.debug if reason.expected else logger.info
-    say("Servable %s is served as it is saved: %s", servable_id, reason)
 
 
 def _weights(path: Path) -> int:

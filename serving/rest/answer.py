@@ -1,6 +1,6 @@
 """An HTTP response as a value, and its bytes on the wire; knows HTTP framing, not the API."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time as _time
@@ -11,13 +11,15 @@ HTML = b"text/html"
 LIBRARY_DEFAULT = b"text/html; charset=ISO-8859-1"
 """The content type that TensorFlow Serving's HTTP library adds when none was set."""
 
+_LENGTH = b"Content-Length: "
 _PHRASES: Mapping[int, str] = {429: "Client Error", 499: "Client Error", 504: "Gateway Time-out"}
 
 
 class Answer(NamedTuple):
     """Status, body and content type; ``headers`` are complete lines; ``close`` ends the connection after it.
 
-    ``extra`` are lines that only this answer has.
+    ``extra`` are lines that only this answer has. ``stream`` gives the body piece by piece, in place of ``body``;
+    the connection ends behind it.
     """
 
     status: int
@@ -26,10 +28,17 @@ class Answer(NamedTuple):
     headers: bytes = b""
     close: bool = False
     extra: bytes = b""
+    stream: AsyncGenerator[bytes, None] | None = None
 
 
 def wire(answer: Answer, *, keep_alive: bool, old_protocol: bool = False, with_body: bool = True) -> bytes:
-    """The response's bytes. HTTP/1.0 (``old_protocol``) gets neither Date nor Content-Length and ends by closing."""
+    """The response's bytes. HTTP/1.0 (``old_protocol``) gets neither Date nor Content-Length and ends by closing.
+
+    Of a ``stream`` it is the head; each piece follows as a chunk, but as it is for HTTP/1.0.
+    """
+    if answer.stream is not None and not old_protocol:
+        head = _head(answer.status, answer.content_type, answer.headers).removesuffix(_LENGTH)
+        return b"%bTransfer-Encoding: chunked\r\n%bConnection: close\r\n\r\n" % (head, answer.extra)
     if old_protocol:
         head = _old_head(answer, keep_alive=keep_alive)
     else:
@@ -68,7 +77,7 @@ def _head(status: int, content_type: bytes, headers: bytes) -> bytes:
     head = _heads.get((status, content_type, headers))
     if head is None:
         date = formatdate(_heads_second, usegmt=True).encode()
-        head = _beginning(status, 1, content_type, headers) + b"Date: " + date + b"\r\nContent-Length: "
+        head = _beginning(status, 1, content_type, headers) + b"Date: " + date + b"\r\n" + _LENGTH
         _heads[status, content_type, headers] = head
     return head
 

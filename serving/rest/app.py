@@ -14,7 +14,7 @@ from serving.inference.accounts import Accounts, named
 from serving.inference.call import Call, Reply
 from serving.inference.context import RequestContext, of_event_thread
 from serving.inference.long_call import client_gone
-from serving.rest import errors, media
+from serving.rest import errors, media, outside
 from serving.rest.answer import LIBRARY_DEFAULT, Answer
 from serving.rest.body import read
 from serving.rest.connection.transport import names_of, peer_of
@@ -39,7 +39,7 @@ class RestApp:
 
     ``metrics`` counts what does not reach an API. ``metrics_page`` gives the page at ``metrics_path`` and
     ``OWN_METRICS_PATH``, which raises ServingError for those who may not see it; there is none without a path. ``cors``
-    says which scripts may read the answers.
+    says which scripts may read the answers. ``has_page``: one of ``apis`` has the page at ``/ui/``.
     """
 
     def __init__(
@@ -55,9 +55,11 @@ class RestApp:
         metrics_page: Callable[[RequestContext, bool], bytes] | None = None,
         accounts: Accounts | None = None,
         own_contexts: bool = False,
+        has_page: bool = False,
     ) -> None:
         self._apis = apis
         self._ready = ready
+        self._has_page = has_page
         self._metrics = metrics
         self.limited = metrics.limited
         """Counts a connection that a limit has turned away."""
@@ -109,7 +111,7 @@ class RestApp:
             if self._metrics_path and _without_query(path) == OWN_METRICS_PATH:
                 asked = media.prefers_openmetrics(request.headers.get("Accept", ""))
                 return await self._metrics_page(self._metrics_path, context, openmetrics=asked)
-            return self._outside(method, path)
+            return outside.answer(method, path, request.headers, self._ready_now, page=self._has_page)
         if method == "OPTIONS":
             return self._options(request)
         endpoint = None
@@ -264,16 +266,6 @@ class RestApp:
             context.record.failed(error)
         return shape(error)
 
-    def _outside(self, method: str, path: str) -> Answer:
-        """Paths that are not the API's: our probes, and TensorFlow Serving's page for all others."""
-        if method in ("GET", "HEAD"):
-            if path == "/healthz/live":
-                return Answer(200, b"live\n", b"text/plain")
-            if path == "/healthz/ready":
-                ready = self.opened and self._ready()
-                return Answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n", b"text/plain")
-        return errors.page(404)
-
     async def _metrics_page(self, path: str, context: RequestContext, *, openmetrics: bool = False) -> Answer:
         # Hundreds of models are megabytes of text. Calls of models have threads of their own, so it waits for none.
         try:
@@ -283,6 +275,9 @@ class RestApp:
         if path != self._metrics_path:
             return Answer(400, f"Unexpected path: {path}. Should be {self._metrics_path}".encode(), b"text/plain")
         return Answer(200, page, OPENMETRICS if openmetrics else b"text/plain")
+
+    def _ready_now(self) -> bool:
+        return self.opened and self._ready()
 
     def _options(self, request: web.BaseRequest) -> Answer:
         origin = request.headers.get("Origin", "")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ class Described(NamedTuple):
 
 
 def loading(described: Described, *, as_content: bool, exact_digits: bool) -> "Callable[[], Documents]":
-    """What gives the documents; the flags are those of ``routes.apis``, for the requests that are tried."""
+    """What gives the documents, made once; the flags are those of ``routes.apis``, for requests that are tried."""
+    loaded: list[Documents] = []
+    turn = Lock()
 
     def load() -> "Documents":
         from serving.codecs.openapi import open_inference, operating, tfs
@@ -41,4 +44,10 @@ def loading(described: Described, *, as_content: bool, exact_digits: bool) -> "C
             Terms(described.keys, described.server_version),
         )
 
-    return load
+    def load_once() -> "Documents":
+        with turn:
+            if not loaded:
+                loaded.append(load())
+            return loaded[0]
+
+    return load_once

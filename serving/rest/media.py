@@ -74,6 +74,18 @@ def prefers_openmetrics(accept: str) -> bool:
     return wanted > 0 and wanted >= qualities.get("text/plain", 0.0)
 
 
+def prefers_html(accept: str) -> bool:
+    """Whether a browser asks for a page to show: HTML by its name, and nothing rather than that."""
+    qualities = list(_ranges(accept))
+    html = max((quality for name, quality in qualities if name == "text/html"), default=0.0)
+    return html > 0 and html >= max(quality for _, quality in qualities)
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an answer may be compressed so; only if that is said by name."""
+    return any(name == "gzip" and quality > 0 for name, quality in _ranges(accept_encoding))
+
+
 def _answer(accept: str, request: Form) -> Form:
     """The first form of the highest quality; the request's own if Accept has none that we know."""
     return preferred(accept, _NAMES, request)

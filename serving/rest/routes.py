@@ -1,6 +1,7 @@
 """Which API has which paths: the table of protocols, first come first served."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from serving.inference.service import Service
 from serving.rest.api.open_inference import OpenInferenceApi
@@ -8,8 +9,10 @@ from serving.rest.api.openapi import OpenApi
 from serving.rest.api.repository import RepositoryApi
 from serving.rest.api.tfs import TfsApi
 from serving.rest.api.tfs_hints import Served
-from serving.rest.documents import Described, loading
 from serving.rest.endpoint import RestApi
+
+if TYPE_CHECKING:
+    from serving.rest.api.openapi_documents import Documents
 
 
 def apis(
@@ -18,14 +21,14 @@ def apis(
     as_content: bool,
     exact_digits: bool,
     hosted: Sequence[RestApi] = (),
-    described: Described | None = None,
+    documents: "Callable[[], Documents] | None" = None,
     served: Served | None = None,
 ) -> Sequence[RestApi]:
     """Every API; ``as_content`` is --enable_serialization_as_tensor_content, ``exact_digits`` --rest_exact_digits.
 
-    ``hosted`` come first: a platform may choose paths below those of TensorFlow Serving. Without ``described`` there
-    are no OpenAPI documents. ``served`` gives the models that errors may name to anybody. What is here
-    is described in ``documents``.
+    ``hosted`` come first: a platform may choose paths below those of TensorFlow Serving. Without ``documents``, which
+    gives them, there are no OpenAPI documents. ``served`` gives the models that errors may name to anybody. What is
+    here is described in ``documents.py``.
     """
     found: list[RestApi] = [
         *hosted,
@@ -33,6 +36,6 @@ def apis(
         RepositoryApi(service),
         OpenInferenceApi(service),
     ]
-    if described is not None:
-        found.append(OpenApi(service, loading(described, as_content=as_content, exact_digits=exact_digits)))
+    if documents is not None:
+        found.append(OpenApi(service, documents))
     return found

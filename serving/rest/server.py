@@ -189,12 +189,13 @@ class RestDoor:
     async def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Take what comes for ``delay_seconds``, then stop listening; answer all that was taken.
 
-        Each connection ends behind its next answer. Shortly before ``grace_seconds`` are over those end that have no
-        request.
+        Each connection ends behind its next answer, and streams end at once. Shortly before ``grace_seconds`` are over
+        those end that have no request.
         """
         loop, traffic = asyncio.get_running_loop(), self._traffic
         deadline = loop.time() + grace_seconds
         traffic.draining = True
+        traffic.streams.end()
         await asyncio.sleep(min(delay_seconds, grace_seconds))
         await self._stop_listening(min(_HANDSHAKE_SECONDS, grace_seconds))
         last = min(_LAST_SECONDS, grace_seconds / 4)

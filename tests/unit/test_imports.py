@@ -33,7 +33,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "access": frozenset({"inference", "core", "errors", "telemetry"}),
         "inference": frozenset({"core", "codecs", "protos", "errors", "host", "telemetry"}),
         "request_log": frozenset({"codecs", "core", "protos", "errors", "settings", "telemetry"}),
-        "rest": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry", "host"}),
+        "rest": frozenset({"inference", "ui", "codecs", "core", "protos", "errors", "settings", "telemetry", "host"}),
         "rpc": frozenset({"inference", "codecs", "core", "protos", "errors", "settings", "telemetry", "host", "tls"}),
         "tls": frozenset({"configuration", "protos", "errors", "telemetry"}),
         "configuration": frozenset({"batching", "core", "protos", "errors", "settings", "telemetry"}),
@@ -47,9 +47,13 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "tracing": frozenset({"core", "errors", "inference", "telemetry"}),
         "welcome": frozenset({"core"}),
+        "ui": frozenset(
+            {"configuration", "loading", "inference", "optimizing", "servables", "core", "errors", "host", "settings"}
+            | {"telemetry"}
+        ),
         "composition": frozenset(
             {"access", "configuration", "loading", "optimizing", "inference", "request_log", "rest", "rpc", "servables"}
-            | {"core", "errors", "host", "settings", "telemetry", "tls", "tracing"}
+            | {"core", "errors", "host", "settings", "telemetry", "tls", "tracing", "ui"}
         ),
         "doctor": frozenset(
             {

@@ -29,14 +29,13 @@ _METHODS = ("GET", "HEAD")
 
 
 class OpenApi:
-    """The API. ``load`` gives what makes the documents, which is imported by the first request for one."""
+    """The API. ``load`` gives what makes the documents, always the same; the first time it imports that."""
 
     name = "openapi"
 
     def __init__(self, service: Service, load: "Callable[[], Documents]") -> None:
         self._service = service
-        self._load = load
-        self._loaded: Documents | None = None
+        self._documents = load
 
     def claims(self, path: str) -> bool:
         """As ``RestApi``."""
@@ -74,13 +73,6 @@ class OpenApi:
             return self._documents().of_version(_path(address), trials, by_label=address.label is not None)
 
         return self._service.trials(address, write, context)
-
-    def _documents(self) -> "Documents":
-        """On a thread that may import and wait; two that come at once may load twice, and one is kept."""
-        loaded = self._loaded
-        if loaded is None:
-            loaded = self._loaded = self._load()
-        return loaded
 
 
 def _address(path: str) -> ModelSpec:

@@ -46,12 +46,12 @@ class Documents:
             id=trials.id,
             signatures=trials.signatures,
             for_predict=trials.for_predict,
-            examples=self._answered(trials),
+            examples=self.examples(trials),
         )
         return _written(document.of_version(version, self._protocols, self._terms))
 
-    def _answered(self, trials: Trials) -> Examples:
-        """What a version has answered, tried the first time that somebody asks."""
+    def examples(self, trials: Trials) -> Examples:
+        """What a version has answered, tried the first time that somebody asks. Raises as ``of_version``."""
         if not self._places.acquire(blocking=False):
             raise ServingError(
                 Code.RESOURCE_EXHAUSTED,

@@ -1,20 +1,25 @@
 """An answer on aiohttp's road: written as our own bytes, within what may be unsent, and with the end that it brings."""
 
+from http import HTTPStatus
 from typing import Any, Protocol, cast
 
 from aiohttp import web
 
 from serving.inference.unsent import LARGE_BYTES
 from serving.rest.answer import Answer, wire
+from serving.rest.connection import streaming
 
 _HTTP_1_1 = (1, 1)
 _GONE = Answer(0, b"", b"")
 
 
-class Writer(Protocol):
+class Writer(streaming.Taker, Protocol):
     """The connection, as an answer sees it."""
 
-    writing_paused: bool
+    @property
+    def streams(self) -> streaming.Streams:
+        """Those of its door."""
+        ...
 
     def bounded(self, answer: Answer) -> Answer:
         """An answer, or an error in place of a large one."""
@@ -22,10 +27,6 @@ class Writer(Protocol):
 
     def rest_of(self, data: bytes) -> bytes:
         """What is still to be written of an answer."""
-        ...
-
-    async def wait_taken(self, size: int) -> None:
-        """Wait until the client has taken the ``size`` bytes that it has not; ConnectionError if it has gone."""
         ...
 
     def has_ended(self) -> bool:
@@ -43,7 +44,7 @@ class Response(web.StreamResponse):
     def __init__(self, answer: Answer, *, keep_alive: bool, unparsed: bool = False) -> None:
         self._answer = answer
         self._unparsed = unparsed  # then the request stands for one whose version is not known
-        self._keep_open = keep_alive and not answer.close
+        self._keep_open = keep_alive and not answer.close and answer.stream is None
         self._sent = False
         self._road: Writer | None = None
 
@@ -53,25 +54,32 @@ class Response(web.StreamResponse):
         return self._keep_open and not (self._road is not None and self._road.has_ended())
 
     async def prepare(self, request: web.BaseRequest) -> Any:
-        """Write it, the first time; returns once the system has all of it. ConnectionError if the client has gone."""
+        """Write it, the first time; returns once the system has all of it. ConnectionError if the client has gone.
+
+        Of a stream all pieces there will ever be.
+        """
         if self._sent:
             return
         self._sent = True
         self._road = road = cast("Writer", request.protocol)
         answer, self._answer = self._answer, _GONE  # aiohttp keeps this longer than a large body may be kept
         answer = road.bounded(answer)
+        with_body = request.method != "HEAD" and answer.status != HTTPStatus.NOT_MODIFIED
+        old_protocol = request.version < _HTTP_1_1 and not self._unparsed
         data = wire(
             answer,
             keep_alive=self._keep_open,
-            old_protocol=request.version < _HTTP_1_1 and not self._unparsed,
-            with_body=request.method != "HEAD" and len(answer.body) <= LARGE_BYTES,
+            old_protocol=old_protocol,
+            with_body=with_body and len(answer.body) <= LARGE_BYTES,
         )
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
         transport.write(road.rest_of(data))
-        if request.method != "HEAD" and len(answer.body) > LARGE_BYTES:
+        if with_body and len(answer.body) > LARGE_BYTES:
             transport.write(answer.body)  # by itself: it is not copied
+        if with_body and answer.stream is not None:
+            await streaming.write(answer.stream, road, road.streams, chunked=not old_protocol)
         del answer
         if road.writing_paused:
             await road.wait_taken(transport.get_write_buffer_size())

@@ -19,6 +19,7 @@ from serving.rest.connection.bounds import Bounds
 from serving.rest.connection.half_closed import HalfClosed, can_be_half_closed
 from serving.rest.connection.parser import BoundedParser, RefusedError
 from serving.rest.connection.response import Response
+from serving.rest.connection.streaming import Streams
 from serving.rest.connection.traffic import LINGER_SECONDS, MOST_DROPPED, Traffic, has_arrived
 from serving.rest.connection.transport import peer_of, report_unsent
 from serving.rest.connection.unparsed import status_of, with_host
@@ -121,6 +122,11 @@ class Road(RequestHandler):
             or bool(self._messages)
             or (self.transport is not None and has_arrived(self.transport))
         )
+
+    @property
+    def streams(self) -> Streams:
+        """Those of its door."""
+        return self._traffic.streams
 
     def bounded(self, answer: Answer) -> Answer:
         """An answer, or an error in place of a large one."""

@@ -12,6 +12,7 @@ from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rest import errors
 from serving.rest.answer import Answer
 from serving.rest.connection.bounds import Bounds
+from serving.rest.connection.streaming import Streams
 
 LINGER_SECONDS = 1.0
 """How long a connection waits for its client's end after its own: what a client still sends is read and dropped, for a
@@ -62,6 +63,7 @@ class Traffic:
         "idle_seconds",
         "in_flight",
         "secured",
+        "streams",
         "unsent",
     )
 
@@ -79,6 +81,7 @@ class Traffic:
         self.secured = False
         """Whether connections are TLS, so that clients may show certificates."""
         self.draining = False
+        self.streams = Streams()
         self.in_flight = 0
         self.connections: set[Connection] = set()
         self._changed = asyncio.Event()

@@ -23,12 +23,13 @@ from serving.errors import ServingError
 from serving.host import cpus
 from serving.optimizing.cache import Cache
 from serving.optimizing.choice import Engine
+from serving.optimizing.engine_servable import EngineServable
 from serving.optimizing.freezing import MAX_FILES, FrozenGraph, Kind, frozen
 from serving.optimizing.policy import Policy
 from serving.optimizing.process import Children
 from serving.protos import ConfigProto, message
 from tests.server.tensorflow.optimizing import close_to, engines, groups_of, images, model, stage, through
-from tests.support import TIMEOUT_SECONDS
+from tests.support import TIMEOUT_SECONDS, servable_id
 from tests.support.models import NO_LIMIT, call, loaded, resolve, strings
 
 GraphDef = message("tensorflow.GraphDef")
@@ -170,6 +171,19 @@ def test_success_is_two_lines(
     assert re.fullmatch(
         rf"Servable \{{name: m version: 1\}} is optimised: {SAID[engine]}\. It took 0\.0 s \(--optimize\)", ended
     )
+
+
+@pytest.mark.usefixtures("optimized")
+def test_success_is_noted(directory: Path, cache: Cache, tried: tuple[Policy, Engine]) -> None:
+    """In the same words, for people who ask later; and the version says which engine it has."""
+    policy, engine = tried
+    made = stage(cache, policy=policy)
+    with through(made, directory / "images" / "1") as servable:
+        assert isinstance(servable, EngineServable)
+        assert servable.engine == engine
+    note = made.notes.of(servable_id(1))
+    assert re.fullmatch(SAID[engine], note.said)
+    assert not note.trying
 
 
 def warm_up(path: Path, target: Path, alias: str, value: Tensor) -> Path:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.rest.media import JSON_ONLY, Form, forms, prefers_openmetrics
+from serving.rest.media import JSON_ONLY, Form, accepts_gzip, forms, prefers_html, prefers_openmetrics
 
 JSON, PROTOBUF, NPY, NPZ = Form
 
@@ -81,3 +81,29 @@ def test_scrapers_ask_for_openmetrics(accept: str, expected: bool) -> None:
 def test_any_headers(content_type: str, accept: str) -> None:
     """Whatever stands in the headers has a meaning."""
     assert set(forms(content_type, accept)) <= set(Form)
+
+
+@pytest.mark.parametrize(
+    ("accept", "prefers"),
+    [
+        ("text/html", True),
+        ("text/html, */*;q=0.8", True),
+        ("application/json, text/html", True),
+        ("application/json, text/html;q=0.9", False),
+        ("*/*", False),
+        ("text/html;q=0", False),
+        ("", False),
+    ],
+)
+def test_who_prefers_html(accept: str, prefers: bool) -> None:
+    """Whoever names it, and nothing rather than that."""
+    assert prefers_html(accept) is prefers
+
+
+@pytest.mark.parametrize(
+    ("encodings", "accepts"),
+    [("gzip", True), ("br;q=1.0, GZIP;q=0.5", True), ("gzip;q=0", False), ("*", False), ("", False)],
+)
+def test_who_accepts_gzip(encodings: str, accepts: bool) -> None:
+    """Whoever names it."""
+    assert accepts_gzip(encodings) is accepts
