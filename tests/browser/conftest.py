@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from tests.browser.chromium import chromium
 from tests.support.server_process import ServerProcess
 
-SECONDS = 20
+SECONDS = 40
 # What Chromium says of every answer that is an error, which tests ask for on purpose.
 OF_ANSWERS = "Failed to load resource"
 

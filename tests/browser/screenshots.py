@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import chromium
 from tests.support.server_process import REPOSITORY, ServerProcess, wait_until
@@ -66,6 +66,7 @@ def picture(browser: Browser, address: str, scheme: str, path: Path) -> None:
         device_scale_factor=SCALE,
         reduced_motion="reduce",
     )
+    expect.set_options(timeout=120_000)  # an example is tried on the model before it is shown
     page.goto(f"{address}#/models/digits")
     draw(page)
     page.locator(".bars").wait_for()
@@ -97,7 +98,7 @@ def few_colours(image: Image.Image) -> Image.Image:
 
 def draw(page: Page) -> None:
     """Draw a three with the mouse."""
-    page.get_by_text("An example is being made").wait_for(state="hidden")
+    expect(page.locator("#try-body")).not_to_have_value("")
     box = page.locator("canvas.pad").bounding_box()
     assert box is not None
     for at, (left, top) in enumerate(STROKE + STROKE_END):

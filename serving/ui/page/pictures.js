@@ -16,7 +16,7 @@ export function pictureInputs(signature, hint) {
 
 function pictureInput({ name, dtype, shape }, hint) {
   const hinted = hint?.input === name;
-  if (dtype === "DT_STRING") return { name, kind: "bytes", hinted };
+  if (dtype === "DT_STRING") return { name, kind: "bytes" };
   if (!shape || !(FLOATS.includes(dtype) || WHOLE.includes(dtype))) return null;
   const dims = shape.map(Number);
   const inner = dims[0] < 0 ? dims.slice(1) : dims;

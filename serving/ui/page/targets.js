@@ -32,7 +32,7 @@ export class BodyEditor {
   /** Edits requests for that version's signature, from its example. */
   async of(model, version, signature) {
     Object.assign(this, { model, version, signature, hint: null });
-    swap(this.pictures, [model, version, signature, null], () => this.#pictures());
+    this.#showPictures();
     await this.example();
   }
 
@@ -63,7 +63,7 @@ export class BodyEditor {
       this.told.textContent = `There is no example: ${error.message}`;
       this.#show(zerosFor(this.signature));
     }
-    swap(this.pictures, [this.model, this.version, this.signature, this.hint], () => this.#pictures());
+    this.#showPictures();
     this.changed(false);
   }
 
@@ -85,6 +85,8 @@ export class BodyEditor {
   }
 
   #put(name, value, drawn) {
+    this.asked += 1;
+    this.told.textContent = "";
     let base = this.body;
     try {
       base = this.value();
@@ -95,8 +97,13 @@ export class BodyEditor {
     this.changed(drawn);
   }
 
-  #pictures() {
+  /** Anew only if the example said more about the pictures: somebody may be drawing. */
+  #showPictures() {
     const inputs = pictureInputs(this.signature, this.hint);
+    swap(this.pictures, [this.model, this.version, this.signature.name, inputs], () => this.#pictures(inputs));
+  }
+
+  #pictures(inputs) {
     return inputs.map((input) => h("fieldset", { class: "image" }, h("legend", {}, `Input ${input.name}`), this.#range(input),
       h("div", { class: "sources" }, input.drawn && drawingPad(input, (canvas) => this.#put(input.name, pixels(canvas, input, input.range), true)), this.#drop(input))));
   }
