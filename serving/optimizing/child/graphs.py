@@ -37,4 +37,8 @@ def rewritten(tf: TensorFlow, config: Any, meta_graph: bytes) -> Any:
         )
     finally:
         cluster.Shutdown()
-    return tf.graph_pb2.GraphDef.FromString(graph)
+    made = tf.graph_pb2.GraphDef.FromString(graph)
+    # What a model was saved with; where grappler has changed the order of products it is wrong, and no import takes it.
+    for node in all_nodes(made):
+        node.attr.pop("_output_shapes", None)
+    return made
