@@ -22,7 +22,7 @@ from tests.support.server_process import REPOSITORY, ServerProcess, wait_until, 
 
 LOADS = 20
 WIDTH, HEIGHT = 1280, 1024
-REQUESTS = 60
+REQUESTS = 20
 QUICK = re.compile(r"^\d(\.\d+)? ms$")
 SCALE = 1.5
 COLOURS = 256
