@@ -19,12 +19,12 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
             | {"show_progress_rate_limit", "verbose_failures"}
         ),
         "compile-tensorflow.sh": frozenset({"print"}),
-        "python -m build": frozenset({"variant"}),
+        "python -m build": frozenset({"tag-prefix", "variant"}),
         "python -m build verify": frozenset({"base", "image", "json", "sbom", "wheel"}),
         "curl": frozenset({"cacert", "data-binary", "fail", "retry", "retry-all-errors", "retry-delay"}),
         "make fuzz": frozenset({"engine", "input", "seed", "target"}),
         "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model", "ours", "baseline"}),
-        "docker": frozenset({"build-arg", "entrypoint", "gpus", "mount", "read-only", "rm", "user"}),
+        "docker": frozenset({"all-tags", "build-arg", "entrypoint", "gpus", "mount", "read-only", "rm", "user"}),
         "docker compose": frozenset({"profile"}),
         "pip": frozenset({"no-deps", "only-binary", "platform", "python-version"}),
         "serving-client": frozenset(
