@@ -213,6 +213,7 @@ class Server:
             anybody=self._composition.keys is None
             and (self._composition.rest_tls is None or not self._composition.rest_tls.credentials.verify_clients),
             rest_failed=self._settings.rest_api_port if not rest_port else 0,
+            page=self._settings.enable_ui,
             note=self._cpu_note,
         )
         print("\n".join(map(quoted, text)))

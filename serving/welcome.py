@@ -30,13 +30,14 @@ def lines(
     rest_at: str = "",
     anybody: bool = True,
     rest_failed: int = 0,
+    page: bool = False,
     note: str = "",
 ) -> list[str]:
     """The lines, without log prefixes; ``rest_port`` 0 is no REST API, ``grpc_port`` 0 none but the socket.
 
     ``rest_at`` is host and port of REST where that is not "localhost". ``anybody`` says that REST asks for no
     certificate or key; otherwise there is no command that works as printed. ``rest_failed`` is a port that could not
-    be had. ``note`` is a line of its own, the last.
+    be had. ``page`` says that there is one for browsers. ``note`` is a line of its own, the last.
     """
     served = [(name, _available(manager, name)) for name in names]
     width = max((len(name) for name, _ in served), default=0)
@@ -47,13 +48,13 @@ def lines(
     text += [f"  {name:<{width}}  {versions}" for name, versions in served]
     if rest_failed:
         text.append(f"No REST API: port {rest_failed} could not be had, as the log says above (--rest_api_port)")
+    # The certificate is hardly one for "localhost", so curl must not insist on that.
+    curl, scheme = ("curl -k", "https") if https else ("curl", "http")
+    address = f"{scheme}://{rest_at or f'localhost:{rest_port}'}"
+    if rest_port and page:
+        text.append(f"In a browser: {address}/ui/")
     if rest_port and served and anybody:
-        # The certificate is hardly one for "localhost", so curl must not insist on that.
-        curl, scheme = ("curl -k", "https") if https else ("curl", "http")
-        text += [
-            "Try it:",
-            "  " + _command(manager, names, curl, f"{scheme}://{rest_at or f'localhost:{rest_port}'}/v1/models/"),
-        ]
+        text += ["Try it:", "  " + _command(manager, names, curl, f"{address}/v1/models/")]
     return [*text, note] if note else text
 
 

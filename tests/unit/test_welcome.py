@@ -129,3 +129,11 @@ def test_a_note_comes_last() -> None:
     text = welcome.lines(manager(m=({"x": (FLOAT, (-1,))}, [1])), ["m"], 1, 2, note="The variant cpu-avx2 is faster")
     assert text[-1] == "The variant cpu-avx2 is faster"
     assert text[0].startswith("Serving over ")
+
+
+def test_the_page_has_a_line_for_whoever_may_have_a_key() -> None:
+    """Where there is a page its address stands behind the models, and no command where not anybody may call."""
+    served = manager(m=({"x": (FLOAT, (-1,))}, [1]))
+    text = welcome.lines(served, ["m"], 8501, 0, https=True, anybody=False, page=True)
+    assert text[-1] == "In a browser: https://localhost:8501/ui/"
+    assert not any(line.startswith("In a browser") for line in welcome.lines(served, ["m"], 0, 8500, page=True))

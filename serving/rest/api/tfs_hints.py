@@ -23,7 +23,8 @@ _MISSING = re.compile(
     r"|Could not find (?:any versions|version \d+) of model (?P<any>.*)",
     re.DOTALL,
 )
-_WITH_POST = ", ".join(VERBS[:-1]) + f" or {VERBS[-1]}"
+_POSTED = (*VERBS, "compare")
+_WITH_POST = ", ".join(_POSTED[:-1]) + f" or {_POSTED[-1]}"
 _PATHS = (
     f"expected POST /v1/models/NAME:VERB with the verb {_WITH_POST}, or GET /v1/models/NAME or "
     "/v1/models/NAME/metadata; /versions/NUMBER or /labels/LABEL may follow the name"
@@ -54,7 +55,7 @@ def malformed(method: str, path: str) -> str:
         return f"POST needs a verb behind the name: :{_WITH_POST}"
     if following is None:
         return _PATHS
-    near = _near(following[1].lower(), (*VERBS, "metadata"))
+    near = _near(following[1].lower(), (*_POSTED, "metadata"))
     if near == "metadata":
         return "did you mean GET /v1/models/NAME/metadata?"
     verbs = f"the verbs are {_WITH_POST}, by POST"

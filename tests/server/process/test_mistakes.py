@@ -103,7 +103,7 @@ def hint(server: ServerProcess, method: str, path: str) -> tuple[str, str]:
 
 MALFORMED = "Malformed request: {method} {path}"
 MISSING = "Servable not found for request: "
-VERBS = "the verbs are predict, classify or regress, by POST"
+VERBS = "the verbs are predict, classify, regress or compare, by POST"
 REQUESTS = [
     pytest.param(
         "POST", "/v1/models/half_plus_three:predct", MALFORMED, f"did you mean :predict? {VERBS}", id="verb with a typo"
@@ -119,7 +119,7 @@ REQUESTS = [
         "POST",
         "/v1/models/half_plus_three",
         MALFORMED,
-        "POST needs a verb behind the name: :predict, classify or regress",
+        "POST needs a verb behind the name: :predict, classify, regress or compare",
         id="no verb",
     ),
     pytest.param(

@@ -7,7 +7,7 @@ from serving.rest.api import tfs_hints
 from serving.rest.api.tfs_paths import MalformedError
 
 SERVED = {"digits": (2, 1), "half_plus_two": (123,), "idle": ()}
-VERBS = "the verbs are predict, classify or regress, by POST"
+VERBS = "the verbs are predict, classify, regress or compare, by POST"
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,12 @@ VERBS = "the verbs are predict, classify or regress, by POST"
         ("POST", "/v1/models/m/versions/1:Predict", f"did you mean :predict? {VERBS}"),
         ("GET", "/v1/models/m:predict", f"did you mean POST and :predict? {VERBS}"),
         ("POST", "/v1/models/m:explain", VERBS),
-        ("POST", "/v1/models/m", "POST needs a verb behind the name: :predict, classify or regress"),
+        ("POST", "/v1/models/m", "POST needs a verb behind the name: :predict, classify, regress or compare"),
         ("GET", "/v1/models/m:metadata", "did you mean GET /v1/models/NAME/metadata?"),
         (
             "POST",
             "/v1/model/m:predict",
-            "expected POST /v1/models/NAME:VERB with the verb predict, classify or regress",
+            "expected POST /v1/models/NAME:VERB with the verb predict, classify, regress or compare",
         ),
     ],
     ids=["typo", "slash", "case", "GET", "other verb", "no verb", "colon", "model"],
