@@ -136,6 +136,14 @@ def test_flat_graphs_are_plain(directory: Path) -> None:
         assert not [op for op in operations(graph) if op.startswith(("_", "VarHandle", "Stateful"))]
 
 
+@pytest.mark.parametrize("kind", list(Kind), ids=str)
+def test_shapes_of_before_are_not_kept(directory: Path, kind: Kind) -> None:
+    """What a model was saved with as its shapes may be wrong once products were reordered, and no import takes it."""
+    assert b"_output_shapes" in (directory / "images" / "1" / "saved_model.pb").read_bytes()
+    with made(directory, kind) as graph:
+        assert b"_output_shapes" not in graph.read()
+
+
 def test_bfloat16_is_ordered(directory: Path) -> None:
     """The child follows the configuration: automatic mixed precision lets operations compute with bfloat16."""
     config = ConfigProto()
