@@ -42,8 +42,9 @@ _MISSING = {
 }
 
 SPACE = re.compile(rb"[ \n\r\t]*")
-_STRING = re.compile(rb'"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*+)"')
-_PLAIN_PART = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u(?![dD][89abAB])[0-9A-Fa-f]{4})*+')
+# `|(?!)` is for Python before 3.11.5, where a possessive repetition goes on from where its last alternative has failed.
+_STRING = re.compile(rb'"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4}|(?!))*+)"')
+_PLAIN_PART = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u(?![dD][89abAB])[0-9A-Fa-f]{4}|(?!))*+')
 _HEX4 = re.compile(rb"[0-9A-Fa-f]{4}")
 _BACKSLASH = ord("\\")
 _WORDS = {b"n": b"null", b"t": b"true", b"f": b"false"}
@@ -51,7 +52,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STRUCTURE = b"[]{},:"
 
 # Containers that open one behind the other.
-_OPENING = re.compile(rb'(?:\[[ \n\r\t]*+|\{[ \n\r\t]*+"[^"\\\x00-\x1f]*+"[ \n\r\t]*+:[ \n\r\t]*+)++')
+_OPENING = re.compile(rb'(?:\[[ \n\r\t]*+|\{[ \n\r\t]*+"[^"\\\x00-\x1f]*+"[ \n\r\t]*+:[ \n\r\t]*+|(?!))++')
 
 _CLOSING = re.compile(rb"[\]} \n\r\t]*+")
 _OPENED = bytes.maketrans(b"]}", b"[{")

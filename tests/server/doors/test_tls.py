@@ -263,11 +263,15 @@ def test_start_fails_with_a_bad_configuration(models: Path, tmp_path: Path) -> N
 
 
 def test_alts_and_tls_exclude_each_other() -> None:
-    """TensorFlow Serving's text."""
-    assert start_error("--use_alts_credentials", "--ssl_config_file=x") == (
+    """TensorFlow Serving's text, and what to do behind it."""
+    with ServerProcess(("--use_alts_credentials", "--ssl_config_file=x"), wait=False) as server:
+        assert server.wait() == 255
+    failed, meant = server.output[-2:]
+    assert failed == (
         "Failed to start server. Error: INVALID_ARGUMENT: "
         "Either use_alts_credentials must be false or ssl_config_file must be empty.\n"
     )
+    assert "Leave out --use_alts_credentials" in meant
 
 
 def test_alts_elsewhere_is_no_plain_text(models: Path) -> None:

@@ -102,10 +102,12 @@ def start_error(transport: str, models: Path, path: Path) -> str:
 
 
 def test_no_listener_is_a_start_error() -> None:
-    """TensorFlow Serving's text."""
+    """TensorFlow Serving's text, and what to do behind it."""
     with ServerProcess(["--port=0", "--model_base_path=/m"], wait=False) as server:
         assert server.wait() == 255
-    assert server.output[-1] == (
+    failed, meant = server.output[-2:]
+    assert failed == (
         "Failed to start server. Error: INVALID_ARGUMENT: "
         "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set.\n"
     )
+    assert "Give --port=8500" in meant
