@@ -29,7 +29,7 @@ _BEGINNING = re.compile(
     rb"(" + _FIELDS + rb")(?:([A-Za-z0-9_-]*)|([A-Za-z0-9_-]+):([ -~]*)\r?|\r))"
 )
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,8}")
-_DIGITS = re.compile(rb" *[0-9]*")
+_DIGITS = re.compile(rb" *[0-9]* *")
 
 _NOT_PLAIN = frozenset(
     (b"content-encoding", b"expect", b"proxy-connection", b"sec-websocket-key1", b"transfer-encoding", b"upgrade")

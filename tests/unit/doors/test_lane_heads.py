@@ -73,6 +73,7 @@ def echo(body: bytes, context: RequestContext) -> bytes:
 FIELDS = st.lists(
     st.builds("{}:{}{}{}\r\n".format, *map(st.sampled_from, (NAMES, ("", " ", "  "), VALUES, ("", " ")))), max_size=4
 )
+BLANKS = st.sampled_from(("", " ", "  "))
 MINOR = st.sampled_from("1110")
 TARGETS = st.sampled_from(("/v1/models/m:predict", "/v1/models/%41/versions/3:regress", "/v1/models/a'b:predict"))
 
@@ -80,7 +81,7 @@ TARGETS = st.sampled_from(("/v1/models/m:predict", "/v1/models/%41/versions/3:re
 @st.composite
 def written(draw: st.DrawFn) -> bytes:
     """A head, often a plain one; sometimes some of its bytes are others."""
-    fields = "".join(["Host: h\r\nContent-Length: 5\r\n", *draw(FIELDS)])
+    fields = "".join([f"Host: h\r\nContent-Length: 5{draw(BLANKS)}\r\n", *draw(FIELDS)])
     data = f"POST {draw(TARGETS)} HTTP/1.{draw(MINOR)}\r\n{fields}\r\n".encode()
     for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(data) - 1))
