@@ -87,12 +87,13 @@ def test_output_of_an_unknown_block(tmp_path: Path) -> None:
 def test_kept_walks_are_not_walked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second walk has what the first one left and printed, and runs nothing."""
     monkeypatch.setenv(KEPT, str(tmp_path / "kept"))
-    with example(tmp_path, "```sh\ndate +%N | tee left\n```\n") as first:
+    with example(tmp_path, "```sh\ndate +%N | tee left\necho at $PWD >models.config\n```\n") as first:
         first.run_before()
     with Walk("a", tmp_path / "again", examples=tmp_path / "examples") as second:
         second.run_before()
     assert second.ran == first.ran
     assert (second.directory / "left").read_text() == first.output("date")
+    assert (second.directory / "models.config").read_text() == f"at {second.directory}\n"
 
 
 def test_walks_are_kept_where_asked_for_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,10 @@ class Walk(Reader):
         """Have all done that the page says, with no server up: what an earlier test has kept is not done again."""
         if self._kept is not None and self._kept.exists():
             shutil.copytree(self._kept / "directory", self.directory, symlinks=True, dirs_exist_ok=True)
-            self.ran = [Ran(**ran) for ran in json.loads((self._kept / "ran.json").read_text())]
+            kept = json.loads((self._kept / "ran.json").read_text())
+            for config in self.directory.rglob("*.config"):  # pages write base paths into these, which are absolute
+                config.write_text(config.read_text().replace(kept["directory"], str(self.directory)))
+            self.ran = [Ran(**ran) for ran in kept["ran"]]
         else:
             self.run()
             self.stop()
@@ -59,5 +62,6 @@ def keep(directory: Path, ran: list[Ran], target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
         copy = Path(unfinished) / "walk"
         shutil.copytree(directory, copy / "directory", symlinks=True)
-        (copy / "ran.json").write_text(json.dumps([{"block": each.block, "output": each.output} for each in ran]))
+        steps = [{"block": each.block, "output": each.output} for each in ran]
+        (copy / "ran.json").write_text(json.dumps({"directory": str(directory), "ran": steps}))
         copy.rename(target)
