@@ -37,7 +37,6 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables of serve: MODEL_NAME MODEL_BASE_PATH MODEL_CONFIG_FILE GRPC_PORT REST_PORT FLAGS="--name=value ..."'
 	@echo 'of the others: PYTHON (install), ARGS (all tests, bench, bench-smoke, devel, image), TESTS (test),'
-	@echo '  WORKERS (all tests but test-image, fuzz), FUZZ_INPUTS FUZZ_SECONDS (fuzz), VARIANT (devel), IMAGE (image, test-image), EXTRAS (image), BASE_IMAGE (devel, image, test-image)'
 	@echo '  WORKERS (all tests but test-image, fuzz), FUZZ_INPUTS FUZZ_SECONDS (fuzz), SECONDS (soak), VARIANT (devel), IMAGE (image, test-image), EXTRAS (image), BASE_IMAGE (devel, image, test-image)'
 
 install: $(STAMP) ## Make .venv with everything in it, for tests and tutorials; does nothing when nothing changed

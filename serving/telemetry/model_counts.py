@@ -27,13 +27,13 @@ class ModelCounts(NamedTuple):
 
 
 KeyT = TypeVar("KeyT", bound=Hashable)
-_Key = Callable[[Labels], KeyT | None]
+Key = Callable[[Labels], KeyT | None]
 """What the points with these labels are summed up by; None for those that do not count."""
 
 
 def by_model(metrics: ServingMetrics) -> Mapping[str, ModelCounts]:
     """Requests that call a model, of all versions; of those that failed also the others. One pass over the points."""
-    failed = _counted(metrics.request_count, lambda labels: labels[0] if labels[1] != _OK else None)
+    failed = counted(metrics.request_count, lambda labels: labels[0] if labels[1] != _OK else None)
     answered = _summed(metrics.request_latency, lambda labels: labels[0] if labels[1] else None, _NANOS_OF_MICROS)
     ran = _summed(metrics.runtime_latency, lambda labels: labels[0], _NANOS_OF_MICROS)
     return _together(answered, failed, ran)
@@ -46,7 +46,7 @@ def by_version(registry: Registry) -> Mapping[tuple[str, str], ModelCounts] | No
     runs = registry.family("/serving/run_seconds", Histogram)
     if requests is None or latency is None or runs is None:
         return None
-    failed = _counted(requests, lambda labels: labels[:2] if labels[-1] != _OK else None)
+    failed = counted(requests, lambda labels: labels[:2] if labels[-1] != _OK else None)
     answered = _summed(
         latency, lambda labels: labels[:2] if labels[-1] == _OK and labels[3] else None, _NANOS_OF_SECONDS
     )
@@ -54,7 +54,8 @@ def by_version(registry: Registry) -> Mapping[tuple[str, str], ModelCounts] | No
     return {(model, version): counts for (model, version), counts in found.items()}
 
 
-def _counted(family: Family[Counter], key: _Key[KeyT]) -> dict[KeyT, int]:
+def counted(family: Family[Counter], key: Key[KeyT]) -> dict[KeyT, int]:
+    """The sums of a counter's points, by what ``key`` makes of their labels."""
     found: dict[KeyT, int] = {}
     for labels, counter in family.points():
         name = key(labels)
@@ -63,7 +64,7 @@ def _counted(family: Family[Counter], key: _Key[KeyT]) -> dict[KeyT, int]:
     return found
 
 
-def _summed(family: Family[Histogram], key: _Key[KeyT], unit: int) -> dict[KeyT, Sum]:
+def _summed(family: Family[Histogram], key: Key[KeyT], unit: int) -> dict[KeyT, Sum]:
     found: dict[KeyT, Sum] = {}
     for labels, histogram in family.points():
         name = key(labels)

@@ -1,10 +1,12 @@
 """What the metrics have counted, as the page draws it: requests, errors and times of each model; rows of batches."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import TypedDict, TypeVar
 
 from serving.errors import Code
+from serving.telemetry import model_counts
 from serving.telemetry.metrics import Counter, Family, Histogram, Labels
+from serving.telemetry.model_counts import Key
 from serving.telemetry.serving_metrics import ServingMetrics
 from serving.ui.values import Counts, HistogramView, ModelCounts
 
@@ -14,8 +16,6 @@ _DIGITS = 9
 _BATCH_SIZES = "/tensorflow/serving/batching_session/processed_batch_size"
 
 KeyT = TypeVar("KeyT", bound=Hashable)
-_Key = Callable[[Labels], KeyT | None]
-"""What the points with these labels are added up by; None for those that are left out."""
 
 
 class _Counted(TypedDict):
@@ -27,7 +27,7 @@ class _Counted(TypedDict):
 def models(metrics: ServingMetrics) -> Mapping[str, ModelCounts]:
     """Every model that was asked to run, by name: requests that call it, and all that failed."""
     answered = _added(metrics.request_latency, lambda labels: labels[0] if labels[1] else None)
-    failed = _failed(metrics.request_count, lambda labels: labels[0] if labels[1] != _OK else None)
+    failed = model_counts.counted(metrics.request_count, lambda labels: labels[0] if labels[1] != _OK else None)
     bounds = tuple(round(each / _MICROS, _DIGITS) for each in metrics.request_latency.bounds)
     versions = _versions(metrics)
     return {
@@ -59,7 +59,7 @@ def _versions(metrics: ServingMetrics) -> Mapping[tuple[str, str], Counts]:
         return (labels[0], labels[1]) if labels[1] and labels[3] else None
 
     answered = _added(latency, lambda labels: of(labels) if labels[-1] == _OK else None)
-    failed = _failed(requests, lambda labels: of(labels) if labels[-1] != _OK else None)
+    failed = model_counts.counted(requests, lambda labels: of(labels) if labels[-1] != _OK else None)
     bounds = tuple(latency.bounds)
     return {
         key: Counts(**_counts(bounds, answered.get(key), failed.get(key, 0)))
@@ -72,22 +72,13 @@ def _counts(bounds: tuple[float, ...], answered: tuple[int, ...] | None, failed:
     return {"requests": sum(counts) + failed, "errors": failed, "seconds": HistogramView(bounds=bounds, counts=counts)}
 
 
-def _added(family: Family[Histogram], key: _Key[KeyT]) -> dict[KeyT, tuple[int, ...]]:
+def _added(family: Family[Histogram], key: Key[KeyT]) -> dict[KeyT, tuple[int, ...]]:
     found: dict[KeyT, tuple[int, ...]] = {}
     for labels, histogram in family.points():
         name = key(labels)
         if name is not None:
             counts = histogram.value.counts
             found[name] = _sum([found[name], counts]) if name in found else counts
-    return found
-
-
-def _failed(family: Family[Counter], key: _Key[KeyT]) -> dict[KeyT, int]:
-    found: dict[KeyT, int] = {}
-    for labels, counter in family.points():
-        name = key(labels)
-        if name is not None:
-            found[name] = found.get(name, 0) + counter.value
     return found
 
 
