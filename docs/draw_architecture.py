@@ -74,6 +74,7 @@ BOXES = (
     Box(name="batching", caption="merges requests", x=_LEFT, y=_ROWS[5], width=138),
     Box(name="servables", caption="models in memory", x=202, y=_ROWS[5], width=138),
     Box(name="TensorFlow", caption="its library, through the C API", x=_LEFT, y=_ROWS[6], width=292, outside=True),
+    Box(name="processes", caption="workers", x=350, y=_ROWS[0], width=82),
     Box(name="__main__", caption="python -m", x=_RIGHT, y=_ROWS[0], width=100),
     Box(name="cli", caption="argv, status", x=_MIDDLE, y=_ROWS[0], width=100),
     Box(name="server", caption="start to drain", x=_END, y=_ROWS[0], width=100),

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from serving import arguments
 from serving.arguments import Misread
@@ -15,6 +16,9 @@ from serving.settings import FLAGS, BadFlagError, CommandLine, Settings, Variabl
 from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
+
+if TYPE_CHECKING:
+    from serving.processes.child import Place
 
 _PROGRAM = "tensorflow_model_server"
 _FAILED = 255
@@ -33,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ServingError as error:
         print(f"Failed to start server. Error: {_reason(error)}")
         return _FAILED
-    cpus = usable_cpus()
+    worker, cpus = _worker(), usable_cpus()
+    if worker is not None:
+        cpus = -(-cpus // worker.of)  # its share, rounded up, for no CPU is to be idle
     if _asks_for_doctor(given, cpus):
         return _doctor(given, cpus)
     try:
@@ -57,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _FAILED
     if "make_api_key" in command_line.given:
         return _make_api_key(command_line.settings)
+    if worker is not None:
+        return _work(command_line, cpus, worker)
     if command_line.unknown:
         print(f"unknown argument: {quoted(command_line.unknown[0])}\n{usage(_PROGRAM, cpus)}", end="")
     return _serve(command_line, cpus)
@@ -139,6 +147,11 @@ def _serve(command_line: CommandLine, cpus: int) -> int:
         return _failed(error, misread)
     _set_up_library(as_json)
     try:
+        if command_line.settings.workers != "1" and not command_line.settings.dry_run:
+            from serving.processes import starting  # one process does without
+
+            if (status := starting.serve(command_line.settings, cpus, os.environ)) is not None:
+                return status
         from serving.server import run  # after the flags: --help and --version need no server
 
         return run(command_line.settings, cpus, variables=_variables())
@@ -147,6 +160,37 @@ def _serve(command_line: CommandLine, cpus: int) -> int:
 
         explain_failure(command_line.settings, cpus)
         return _failed(error, misread)
+
+
+def _worker() -> "Place | None":
+    """Which worker of a supervisor this process is; programs that it starts are none."""
+    if not (text := os.environ.pop("SERVING_WORKER", "")):
+        return None
+    from serving.processes.child import place  # a server of one process does without
+
+    return place(text)
+
+
+def _work(command_line: CommandLine, cpus: int, worker: "Place") -> int:
+    """Serve as one of several; the supervisor has said what is wrong with the flags, and says why there is no start."""
+    from serving.processes.group import Group
+
+    as_json = command_line.settings.log_format == _JSON
+    log.set_up(as_json=as_json)
+    _set_up_library(as_json)
+    group = Group(worker)
+    settings = group.settings(command_line.settings)
+    try:
+        from serving.server import run
+
+        return run(settings, cpus, variables=_variables(), group=group)
+    except ServingError as error:
+        if not worker.worker:
+            from serving.doctor.at_start import explain_failure
+
+            explain_failure(settings, cpus)
+        group.failed(_reason(error))
+        return _FAILED
 
 
 def _failed(error: ServingError, misread: Sequence[Misread]) -> int:

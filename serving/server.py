@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -42,11 +43,24 @@ from serving.telemetry import log
 from serving.telemetry.log import logger
 from serving.telemetry.quoting import quoted
 
+if TYPE_CHECKING:
+    from serving.processes.group import Group
+
 _NO_VARIABLES = Variables()
 
 
-def run(settings: Settings, cpus: int, admit: Admit | None = None, *, variables: Variables = _NO_VARIABLES) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; ``admit`` is a policy. Raises ServingError if the start fails."""
+def run(
+    settings: Settings,
+    cpus: int,
+    admit: Admit | None = None,
+    *,
+    variables: Variables = _NO_VARIABLES,
+    group: "Group | None" = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT, then drain. Raises ServingError if the start fails.
+
+    ``admit`` is a policy; ``group`` has the other workers, if this process is one of several.
+    """
     models = named_by_flags(settings)
     settings = resolved(settings)
     sessions = session_config.decide(settings, cpus)
@@ -58,7 +72,7 @@ def run(settings: Settings, cpus: int, admit: Admit | None = None, *, variables:
         return dry_run(sessions, models, cpus)
     stop_signals.stop_watching()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(sessions, models, cpus, admit, variables).run())
+        return runner.run(Server(sessions, models, cpus, admit, variables, group).run())
 
 
 def versions() -> str:
@@ -76,7 +90,9 @@ class Server:
         cpus: int,
         admit: Admit | None = None,
         variables: Variables = _NO_VARIABLES,
+        group: "Group | None" = None,
     ) -> None:
+        self._group = group
         self._sessions = sessions
         self._settings = sessions.settings
         self._cpus = cpus
@@ -88,6 +104,10 @@ class Server:
         self._composition.metrics.readers.append(page_readings.build(serving.__version__))
         self._composition.service.know_server(serving.__version__, self._ready)
         self._models = self._composition.models
+        if group is not None:
+            from serving.composition import worker  # one process does without
+
+            worker.connect(self._composition, group)
         self._models.tell_first_failures(self._explain)
         self._explained: set[str] = set()
         self._config_loop: ConfigLoop | None = None
@@ -118,12 +138,30 @@ class Server:
                 door = await opened(self._settings, door) if self._settings.rest_api_open_early else door
             self._follow_certificates(event_loop, door, stop)
             addresses.check(self._settings)  # now: models may take minutes to load
+            await self._join(event_loop)
             self._composition.base_paths.give(self._configured)
             self._models.start(self._configured)
-            if await self._models_available(app):
+            if await self._models_available(app) and await self._all_loaded():
                 self._follow_config_file()
                 await self._serve(app, door)
         return 0
+
+    async def _join(self, event_loop: asyncio.AbstractEventLoop) -> None:
+        """Become one of the workers; what they have changed since the start of the server holds here, too."""
+        if self._group is not None:
+            from serving.composition import worker
+
+            def stop() -> None:
+                with suppress(RuntimeError):
+                    event_loop.call_soon_threadsafe(self._end)
+
+            self._group.stop = stop
+            begin = await asyncio.to_thread(self._group.join)
+            self._configured = worker.begin(self._composition, begin, self._configured)
+
+    async def _all_loaded(self) -> bool:
+        """Whether the doors may open: when all workers have loaded their models."""
+        return self._group is None or await asyncio.to_thread(self._group.loaded)
 
     async def _serve(self, app: RestApp, door: RestDoor | None) -> None:
         keep_off_the_road()
@@ -145,7 +183,10 @@ class Server:
         ports = {"GRPC": transport.port, "REST": rest_port}
         self._composition.metrics.readers.append(page_readings.connections(ports))
         self._composition.ports.update(ports)
-        self._announce(transport.port, rest_port)
+        if self._group is None or self._group.announces:
+            self._announce(transport.port, rest_port)
+        if self._group is not None:
+            self._group.has_opened()
         self._serves = True
         await self._stopping.wait()
         self._serves = False
@@ -248,6 +289,8 @@ class Server:
     def _ready(self) -> bool:
         if self._loop_ended or self._stopping.is_set() or self._composition.watch.stuck:
             return False
+        if self._group is not None and not self._group.opened:
+            return False
         return self._models.ready()
 
     def _signalled(self, event_loop: asyncio.AbstractEventLoop) -> Callable[[int], None]:
@@ -266,6 +309,9 @@ class Server:
 
     def _stop(self, number: int) -> None:
         logger.info("%s: ending", signal.Signals(number).name)
+        self._end()
+
+    def _end(self) -> None:
         self._stopping.set()
         self._changed.set()
 

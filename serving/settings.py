@@ -186,6 +186,7 @@ class Settings(_Frozen):
     request_log_max_file_bytes: int = _flag("int64", 256 * 2**20, _OTHER, "Size at which a new file of logged requests is begun, in bytes.", ours=True)
     request_log_dc: str = _flag("string", "", _OTHER, "The data centre of this server, for the per_task_sampling_configs of a logging_config.", ours=True)
     request_log_task_index: int = _flag("int32", -1, _OTHER, "The number of this server among its like, for the same; none if negative.", ours=True)
+    workers: str = _flag("string", "1", _RUNTIME, "Processes that serve, all at the same ports, each with the models and its share of the CPUs; auto is as many as the CPUs and the memory of the container allow.", ours=True)
     doctor: bool = _flag("bool", False, _OTHER, "Look for what would go wrong with these flags, files, models and this machine, print it as a table with what to do, and end: status 1 if something fails, otherwise 0. Nothing is served.", ours=True)
     dry_run: bool = _flag("bool", False, _OTHER, "Load every model as a start does, make one made-up request for each signature, print what came of it, and end: status 1 if one failed, otherwise 0. No port is opened.", ours=True)
     # fmt: on

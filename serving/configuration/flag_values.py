@@ -17,6 +17,7 @@ _ALL_THREADS = (
     "separately. You cannot configure all."
 )
 
+_MOST_WORKERS = 256
 _ENGINES = ("tensorflow", "openvino")
 
 _ADVICE = {
@@ -49,6 +50,8 @@ def usable(settings: Settings) -> Settings:
     changed: dict[str, Any] = {flag.name: flag.default for flag in FLAGS if flag.choices and not _takes(settings, flag)}
     if not _engines_are_known(settings):
         changed["optimize_engines"] = Settings().optimize_engines
+    if not _are_workers(settings.workers):
+        changed["workers"] = Settings().workers
     if any(_wrong_shadows(settings)):
         changed["shadow"] = ""
     return settings.replaced(**changed)
@@ -71,6 +74,10 @@ def _words(settings: Settings) -> Iterator[ConfigurationError]:
             f"--optimize_engines is {settings.optimize_engines!r}; expected a comma-separated list of {known}"
         )
     yield from _wrong_shadows(settings)
+    if not _are_workers(settings.workers):
+        yield invalid_configuration(
+            f"--workers is {settings.workers!r}; expected a number from 1 to {_MOST_WORKERS}, or auto"
+        )
     rate = settings.access_log_sampling_rate
     if not 0 <= rate <= 1:
         yield invalid_configuration(f"--access_log_sampling_rate is {rate:g}; expected a number from 0 to 1")
@@ -97,6 +104,11 @@ def _contradictions(settings: Settings) -> Iterator[ConfigurationError]:
 
 def _takes(settings: Settings, flag: Flag) -> bool:
     return getattr(settings, flag.name) in flag.choices
+
+
+def _are_workers(text: str) -> bool:
+    is_number = text.isascii() and text.isdecimal() and len(text) < len(str(_MOST_WORKERS)) + 1
+    return text == "auto" or (is_number and 1 <= int(text) <= _MOST_WORKERS)
 
 
 def _engines_are_known(settings: Settings) -> bool:

@@ -53,7 +53,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "composition": frozenset(
             {"access", "configuration", "loading", "optimizing", "inference", "request_log", "rest", "rpc", "servables"}
-            | {"core", "errors", "host", "settings", "telemetry", "tls", "tracing", "ui"}
+            | {"core", "errors", "host", "settings", "telemetry", "tls", "tracing", "ui", "processes"}
         ),
         "doctor": frozenset(
             {
@@ -72,8 +72,10 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
             }
             | {"errors", "host", "protos", "settings", "telemetry", "tls"}
         ),
+        "processes": frozenset({"errors", "host", "settings", "telemetry"}),
         "server": frozenset(
             {
+                "processes",
                 "composition",
                 "doctor",
                 "configuration",
@@ -88,7 +90,8 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
             | {"settings", "host", "telemetry", "tls", "welcome"}
         ),
         "cli": frozenset(
-            {"access", "arguments", "configuration", "server", "doctor", "settings", "errors", "telemetry", "host"}
+            {"access", "arguments", "configuration", "server", "doctor", "processes", "settings", "errors", "telemetry"}
+            | {"host"}
         ),
         "__main__": frozenset({"cli", "host", "telemetry"}),
     }

@@ -10,6 +10,7 @@ from pygrpc_native import EVENT_CALL, EVENT_CANCEL, NativeGrpcFront
 
 from serving.errors import Code, ServingError
 from serving.host.cpus import usable_cpus
+from serving.host.listening import are_shared
 from serving.host.scheduling import take_short_turns
 from serving.inference.accounts import Accounts, named
 from serving.inference.call import Call
@@ -97,6 +98,7 @@ class NativeTransport:
                 call_details=True,
                 metrics=True,
                 max_concurrent_streams=max_streams,
+                reuse_port=are_shared(),
             )
             self._front.set_fallback(fallback)
             if relay is not None:
