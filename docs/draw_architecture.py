@@ -117,7 +117,7 @@ ARROWS = (
     Arrow(source="__main__", target="cli", points=((540, _centre(0)), (_MIDDLE, _centre(0)))),
     Arrow(source="cli", target="server", points=((655, _centre(0)), (_END, _centre(0)))),
     Arrow(source="server", target="composition", points=((685, _bottom(0)), (630, _ROWS[1]))),
-    Arrow(source="server", target="welcome", points=((720, _bottom(0)), (720, _ROWS[1]))),
+    Arrow(source="composition", target="welcome", points=((655, _ROWS[1] + 14), (_END, _ROWS[1] + 14))),
     Arrow(
         source="server",
         target="doctor",

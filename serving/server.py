@@ -6,13 +6,13 @@ import signal
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
 
 import serving
-from serving import tls, welcome
+from serving import tls
+from serving.composition import announcing, following
 from serving.composition.memory import check_pins
 from serving.composition.parts import Composition
 from serving.composition.shadowing import check_shadows
@@ -24,7 +24,7 @@ from serving.core.servable import ServableId, ServableState, State
 from serving.core.startup import Progress
 from serving.errors import Code, ServingError
 from serving.host import allocator, stop_signals
-from serving.host.addresses import IPV4, IPV6, resolved, shown
+from serving.host.addresses import resolved
 from serving.host.garbage_collection import keep_off_the_road
 from serving.host.scheduling import share_interpreter, take_short_turns
 from serving.inference.context import Admit
@@ -41,7 +41,6 @@ from serving.servables.custom_ops import load_custom_ops, named_by
 from serving.settings import Settings, Variables
 from serving.telemetry import log
 from serving.telemetry.log import logger
-from serving.telemetry.quoting import quoted
 
 if TYPE_CHECKING:
     from serving.processes.group import Group
@@ -100,7 +99,12 @@ class Server:
         self._cpu_note = variables.cpu_note
         check_pins(self._settings, [model.name for model in configured or ()])
         check_shadows(self._settings, [model.name for model in configured or ()])
-        self._composition = Composition(sessions, cpus, self._loop_died, admit, variables.otlp_protocol)
+        guard = None
+        if group is not None:
+            from serving.composition.worker_guard import WorkerGuard  # one process does without
+
+            guard = WorkerGuard(group)
+        self._composition = Composition(sessions, cpus, self._loop_died, admit, variables.otlp_protocol, guard)
         self._composition.metrics.readers.append(page_readings.build(serving.__version__))
         self._composition.service.know_server(serving.__version__, self._ready)
         self._models = self._composition.models
@@ -132,17 +136,19 @@ class Server:
         app = self._composition.rest_app(self._ready, serving.__version__)
         async with AsyncExitStack() as stop:  # backwards
             stop.push_async_callback(asyncio.to_thread, self._composition.close, 1.0)
-            door = bound_door(self._settings, app, self._rest_context(), self._composition.unsent)
+            door = bound_door(
+                self._settings, app, self._rest_context(), self._composition.unsent, self._composition.elsewhere
+            )
             if door is not None:
                 stop.push_async_callback(door.stop)
                 door = await opened(self._settings, door) if self._settings.rest_api_open_early else door
-            self._follow_certificates(event_loop, door, stop)
+            following.follow_certificates(self._composition, event_loop, door, stop, self._loop_died)
             addresses.check(self._settings)  # now: models may take minutes to load
             await self._join(event_loop)
             self._composition.base_paths.give(self._configured)
             self._models.start(self._configured)
             if await self._models_available(app) and await self._all_loaded():
-                self._follow_config_file()
+                self._config_loop = following.follow_config_file(self._composition, self._loop_died)
                 await self._serve(app, door)
         return 0
 
@@ -184,7 +190,7 @@ class Server:
         self._composition.metrics.readers.append(page_readings.connections(ports))
         self._composition.ports.update(ports)
         if self._group is None or self._group.announces:
-            self._announce(transport.port, rest_port)
+            announcing.announce(self._composition, transport.port, rest_port, self._cpu_note)
         if self._group is not None:
             self._group.has_opened()
         self._serves = True
@@ -231,60 +237,6 @@ class Server:
 
                 explain_wait(self._settings, self._cpus, frozenset(startup.waiting) - self._explained)
         return False
-
-    def _announce(self, grpc_port: int, rest_port: int) -> None:
-        socket_path = self._settings.grpc_socket_path
-        if grpc_port:
-            for host in (self._settings.grpc_bind_address or IPV4).split(","):
-                logger.info("Running gRPC ModelServer at %s ...", shown(host, grpc_port))
-        if socket_path:
-            logger.info("Running gRPC ModelServer at UNIX socket %s ...", socket_path)
-        at = (self._settings.rest_api_bind_address or "localhost").split(",")
-        if rest_port:
-            for host in at:
-                logger.info("Exporting HTTP/REST API at:%s ...", shown(host, rest_port))
-        text = welcome.lines(
-            self._composition.manager,
-            self._models.names,
-            rest_port,
-            grpc_port,
-            socket_path=socket_path,
-            https=self._composition.rest_tls is not None,
-            rest_at="" if {IPV4, IPV6}.intersection(at) else shown(at[0], rest_port),
-            anybody=self._composition.keys is None
-            and (self._composition.rest_tls is None or not self._composition.rest_tls.credentials.verify_clients),
-            rest_failed=self._settings.rest_api_port if not rest_port else 0,
-            page=self._settings.enable_ui,
-            note=self._cpu_note,
-        )
-        print("\n".join(map(quoted, text)))
-
-    def _follow_config_file(self) -> None:
-        settings = self._settings
-        if settings.model_config_file and settings.model_config_file_poll_wait_seconds > 0:
-            self._config_loop = ConfigLoop(
-                Path(settings.model_config_file),
-                self._models,
-                wait_seconds=settings.model_config_file_poll_wait_seconds,
-                on_death=self._loop_died,
-                on_list=self._composition.base_paths.give,
-            )
-            self._config_loop.start()
-
-    def _follow_certificates(
-        self, event_loop: asyncio.AbstractEventLoop, door: RestDoor | None, stop: AsyncExitStack
-    ) -> None:
-        """Let both doors use other certificates when their files change, until ``stop``."""
-        files = [file for file in (self._composition.grpc_tls, self._composition.rest_tls) if file is not None]
-        if not files:
-            return
-        if self._composition.rest_tls is not None and door is not None:
-            self._composition.rest_tls.changed = lambda credentials: asyncio.run_coroutine_threadsafe(
-                door.renew(tls.server_context(credentials)), event_loop
-            ).result()
-        loop = tls.CertificateLoop(files, self._loop_died)
-        loop.start()
-        stop.callback(loop.stop)
 
     def _ready(self) -> bool:
         if self._loop_ended or self._stopping.is_set() or self._composition.watch.stuck:

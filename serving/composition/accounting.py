@@ -1,26 +1,32 @@
 """What the flags say of records of requests and of limits on them: values for the request layer, None where off."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving.core.concurrency import Limits
 from serving.core.model_spec import ModelSpec
 from serving.inference.accounts import Accounts, Observer, Say, echoed, timing
 from serving.inference.answered_by import AnsweredBy
 from serving.inference.context import Admit, RequestContext
-from serving.inference.limits import Limiter
+from serving.inference.limits import Elsewhere, Limiter
 from serving.inference.requests import Requests
 from serving.settings import Settings
+from serving.telemetry.serving_metrics import ServingMetrics
+from serving.tls import CredentialsFile
+
+if TYPE_CHECKING:
+    from serving.telemetry.version_metrics import VersionMetrics
+    from serving.tracing.tracer import Tracing
 
 _ADAPTIVE_WAITING = 4
 """More would wait for long while few are in flight, to be measured."""
 
 
-def limiter(settings: Settings) -> Limiter | None:
-    """Who may be in flight; None if nothing limits that. ``--api_keys_file`` may, for it has quotas."""
+def limiter(settings: Settings, elsewhere: Elsewhere | None = None) -> Limiter | None:
+    """Who may be in flight, here and ``elsewhere``; None if nothing limits that. ``--api_keys_file`` has quotas."""
     limits = _limits(settings)
     limited = limits.in_flight or limits.in_flight_per_model or limits.adaptive or settings.api_keys_file
-    return Limiter(limits) if limited else None
+    return Limiter(limits, elsewhere=elsewhere) if limited else None
 
 
 def _limits(settings: Settings) -> Limits:
@@ -74,13 +80,32 @@ def _access_log(settings: Settings, write: Callable[[int, str], None]) -> list[O
     return [AccessLog(write, as_json=form == "json", sampling=sampling)]
 
 
-def both(first: Admit, second: Admit | None) -> Admit:
-    """Two policies, of which each may refuse."""
-    if second is None:
-        return first
+def together(*policies: Admit | None) -> Admit | None:
+    """One policy of several, in this order, of which each may refuse; None for none."""
+    given = [each for each in policies if each is not None]
+    if len(given) < 2:
+        return given[0] if given else None
 
     def admit(context: RequestContext, address: ModelSpec, size: int) -> None:
-        first(context, address, size)
-        second(context, address, size)
+        for each in given:
+            each(context, address, size)
 
     return admit
+
+
+def tracing(
+    settings: Settings,
+    otlp_protocol: str,
+    metrics: ServingMetrics,
+    version_metrics: "VersionMetrics | None",
+    tls: CredentialsFile | None,
+) -> "Tracing | None":
+    """Who sends traces; None without --tracing."""
+    if not settings.tracing:
+        return None
+    from serving.telemetry.exemplars import Exemplars  # who traces nothing does without these
+    from serving.tracing.opening import open_tracing
+
+    return open_tracing(
+        otlp_protocol, metrics.registry, rest_tls=tls is not None, traced=Exemplars(metrics, version_metrics)
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from serving.configuration.session_config import Sessions
 from serving.core.manager import Manager
 from serving.host.memory import held_bytes
-from serving.loading.loaders import Loaders
+from serving.loading.manager_loop import LoaderFor
 from serving.loading.model_kinds import ModelLoader
 from serving.loading.models import Models
 from serving.loading.weighing import Meter
@@ -31,7 +31,7 @@ def models(
     sessions: Sessions,
     cpus: int,
     manager: Manager,
-    loaders: Loaders,
+    loaders: LoaderFor,
     request_log: RequestLog,
     budget: int | None,
     meter: Meter,

@@ -43,9 +43,10 @@ from serving.telemetry.serving_metrics import ServingMetrics
 
 if TYPE_CHECKING:
     from serving.access.keys_loop import KeysLoop
+    from serving.composition.worker_guard import WorkerGuard
     from serving.inference.shadows import Shadows
+    from serving.processes.shared import Shared
     from serving.telemetry.version_metrics import VersionMetrics
-    from serving.tracing.tracer import Tracing
 
 _FEWEST_WORKERS = 2
 """Threads for requests that are long to read or to write, one for each CPU, which also call the model: each thread more
@@ -57,6 +58,7 @@ class Composition:
 
     ``on_death`` is told when a loop dies: that which loads models, or that which reads keys. ``admit`` is a policy of
     the request layer, beside that of the keys. ``otlp_protocol`` is what the environment says of how traces are sent.
+    ``guard`` is that of a worker among others.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Composition:
         on_death: Callable[[BaseException], None],
         admit: Admit | None = None,
         otlp_protocol: str = "",
+        guard: "WorkerGuard | None" = None,
     ) -> None:
         self.settings = settings = sessions.settings
         self.grpc_tls = tls.follow("ssl_config_file", settings.ssl_config_file)
@@ -73,18 +76,18 @@ class Composition:
         self.cpus = cpus
         self.ports: dict[str, int] = {}
         """Those that are open, by the words of the metrics."""
+        self.guard = guard
         self.keys = self._read_keys(on_death)
-        if self.keys is not None:
-            admit = accounting.both(self.keys.policy.admit, admit)
-        self._admit = admit
+        policies = None if guard is None else guard.admit, None if self.keys is None else self.keys.policy.admit, admit
+        self._admit = accounting.together(*policies)
         self.base_paths = BasePaths(sagemaker_models.loadable(settings))
         self.metrics = ServingMetrics()
         budget = memory.budget_bytes(settings)
         self.manager = memory.manager(settings, budget)
         self.version_metrics = self._version_metrics()
-        self.tracing = self._tracing(otlp_protocol)
+        self.tracing = accounting.tracing(settings, otlp_protocol, self.metrics, self.version_metrics, self.rest_tls)
         self.accounts = accounting.accounts(settings, self._observers(), log.write)
-        self.limiter = accounting.limiter(settings)
+        self.limiter = accounting.limiter(settings, self.elsewhere)
         self._answered_by = AnsweredBy(self.metrics) if self.accounts is not None else None
         self.batching = batching_stage.from_settings(
             settings, sessions.batching_parameters, cpus, self.metrics.batching
@@ -109,8 +112,9 @@ class Composition:
         self._made_up = MadeUpInputs(sessions.tags)
         loader = model_loading.model_loader(sessions, self.saved_models, self.executor)
         self.loaders = Loaders(self.metrics.measured(loader), self._stages(), self.metrics.loads)
+        loader_for = self.loaders if guard is None else guard.loaders(self.loaders)
         self.models = model_loading.models(
-            sessions, cpus, self.manager, self.loaders, self.request_log, budget, meter, on_death
+            sessions, cpus, self.manager, loader_for, self.request_log, budget, meter, on_death
         )
         self.single_models = single_models.from_settings(settings, self.models, self.base_paths)
         self._closing = self._in_order_of_use()
@@ -148,6 +152,11 @@ class Composition:
             metrics_page=self.service.metrics_page,
             has_page=settings.enable_ui,
         )
+
+    @property
+    def elsewhere(self) -> "Shared | None":
+        """What other workers have in flight, if this is one of several."""
+        return None if self.guard is None else self.guard.counts
 
     def rpc_handlers(self) -> Mapping[str, Handler]:
         """The gRPC APIs' handlers by method."""
@@ -230,19 +239,6 @@ class Composition:
         parts = self.manager, self.metrics, self.request_log, self.workers, self._admit, first_calls
         return accounting.requests(parts, self.accounts, self.limiter, self._answered_by, recorded=recorded)
 
-    def _tracing(self, otlp_protocol: str) -> "Tracing | None":
-        if not self.settings.tracing:
-            return None
-        from serving.telemetry.exemplars import Exemplars  # who traces nothing does without these
-        from serving.tracing.opening import open_tracing
-
-        return open_tracing(
-            otlp_protocol,
-            self.metrics.registry,
-            rest_tls=self.rest_tls is not None,
-            traced=Exemplars(self.metrics, self.version_metrics),
-        )
-
     def _observers(self) -> list[Observer]:
         """Who is told of each request, besides the access log."""
         found = None if self.version_metrics is None else self.version_metrics.observed, self.tracing
@@ -265,7 +261,8 @@ class Composition:
 
     def _stages(self) -> list[Stage]:
         """What a version goes through once it is loaded; warm-up comes last, for it runs what the others wrap."""
-        stages: list[Stage] = [stage for stage in (self.optimizing, self.batching) if stage is not None]
+        noting = None if self.guard is None else self.guard.stage
+        stages: list[Stage] = [stage for stage in (self.optimizing, noting, self.batching) if stage is not None]
         if self.settings.enable_model_warmup:
             iterations = self.settings.num_request_iterations_for_warmup
             stages.append(WarmupStage(Warmup(self.service.recorded, iterations=iterations, observer=self.metrics)))

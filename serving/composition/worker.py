@@ -8,8 +8,12 @@ from serving.processes.supervisor import Begin
 
 def connect(composition: Composition, group: Group) -> None:
     """Let the parts of this worker take part in what the workers do together; before ``group.join``."""
+    if composition.guard is not None:
+        composition.guard.connect(composition.models)
 
 
 def begin(composition: Composition, begun: Begin, configured: Configured) -> Configured:
     """The models to start with: those of the flags, or what the workers have made of these since."""
+    if composition.guard is not None:
+        composition.guard.begin(begun)
     return configured

@@ -7,6 +7,7 @@ one bounded queue, by priority and then in the order of coming.
 from bisect import insort
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from serving.core.gradient import Gradient
 
@@ -60,6 +61,18 @@ class Refused:
     waiting: int
 
 
+class Elsewhere(Protocol):
+    """What other processes, for which the same limits hold, have in flight."""
+
+    def put(self, kind: str, name: str, count: int) -> None:
+        """This process has so many of ``name`` now; ``kind`` is a limit's."""
+        ...
+
+    def of_others(self, kind: str, name: str) -> int:
+        """What the others have."""
+        ...
+
+
 @dataclass(slots=True)
 class Concurrency:
     """The state. Not thread-safe: its user has a lock.
@@ -68,6 +81,7 @@ class Concurrency:
     """
 
     limits: Limits
+    elsewhere: Elsewhere | None = None
     in_flight: int = 0
     _order: int = 0
     _models: dict[str, _Count] = field(default_factory=dict)
@@ -95,10 +109,10 @@ class Concurrency:
             self._take(request, now)
             return None
         dropped: Request | None = None
-        if len(self._waiting) >= self.limits.most_waiting:
+        if len(self._waiting) + self._of_others(WAITING) >= self.limits.most_waiting:
             last = self._waiting[-1] if self._waiting else None
             if last is None or last.priority <= request.priority:
-                return Refused(*limit, len(self._waiting))
+                return Refused(*limit, len(self._waiting) + self._of_others(WAITING))
             dropped = last
             self.give_up(last)
         request.waits = True
@@ -106,6 +120,7 @@ class Concurrency:
         self._count(self._models, request.model).waiting += 1
         if request.owner:
             self._count(self._owners, request.owner).waiting += 1
+        self._tell_waiting()
         return dropped
 
     def leave(self, request: Request, now: float, *, succeeded: bool) -> list[Request]:
@@ -119,7 +134,8 @@ class Concurrency:
         if request.owner:
             self._owners[request.owner].in_flight -= 1
             self._forget(self._owners, request.owner)
-        return self._admitted(now)
+        self._tell(request)
+        return self.admitted(now)
 
     def give_up(self, request: Request) -> bool:
         """It waits no more; False if it does not wait."""
@@ -132,13 +148,15 @@ class Concurrency:
         if request.owner:
             self._owners[request.owner].waiting -= 1
             self._forget(self._owners, request.owner)
+        self._tell_waiting()
         return True
 
-    def _admitted(self, now: float) -> list[Request]:
+    def admitted(self, now: float) -> list[Request]:
+        """Those of the queue that have a place now, in order: after others here, or elsewhere, have left theirs."""
         found: list[Request] = []
         blocked: set[Hashable] = set()
         for request in list(self._waiting):
-            if self.limits.in_flight and self.in_flight >= self.limits.in_flight:
+            if self._is_full():
                 break
             if request.model in blocked or (request.owner and ("", request.owner) in blocked):
                 continue
@@ -157,20 +175,47 @@ class Concurrency:
         self._count(self._models, request.model).in_flight += 1
         if request.owner:
             self._count(self._owners, request.owner).in_flight += 1
+        self._tell(request)
+
+    def _of_others(self, kind: str, name: str = "") -> int:
+        return 0 if self.elsewhere is None else self.elsewhere.of_others(kind, name)
+
+    def _tell(self, request: Request) -> None:
+        """Let other processes know what is in flight here."""
+        if self.elsewhere is None:
+            return
+        model, owner = self._models.get(request.model), self._owners.get(request.owner)
+        self.elsewhere.put(ALL, "", self.in_flight)
+        self.elsewhere.put(MODEL, request.model, model.in_flight if model else 0)
+        if request.owner:
+            self.elsewhere.put(OWNER, request.owner, owner.in_flight if owner else 0)
+
+    def _tell_waiting(self) -> None:
+        if self.elsewhere is not None:
+            self.elsewhere.put(WAITING, "", len(self._waiting))
+
+    def _is_full(self) -> bool:
+        most = self.limits.in_flight
+        return bool(most) and self.in_flight + self._of_others(ALL) >= most
 
     def _lacking(self, request: Request) -> tuple[str, int] | None:
         """The limit that keeps ``request`` out."""
         limits = self.limits
-        if limits.in_flight and self.in_flight >= limits.in_flight:
+        if self._is_full():
             return ALL, limits.in_flight
         model = self._models.get(request.model)
+        fixed = limits.in_flight_per_model
         if model is not None:
             most = self._most_of(model)
             if most and model.in_flight >= most:
                 return (ADAPTIVE if limits.adaptive else MODEL), most
+        in_flight = model.in_flight if model else 0
+        if fixed and in_flight + self._of_others(MODEL, request.model) >= fixed:
+            return MODEL, fixed
         if request.owner and request.owner_limit:
             owner = self._owners.get(request.owner)
-            if owner is not None and owner.in_flight >= request.owner_limit:
+            in_flight = owner.in_flight if owner else 0
+            if in_flight + self._of_others(OWNER, request.owner) >= request.owner_limit:
                 return OWNER, request.owner_limit
         return None
 
@@ -196,3 +241,4 @@ class Concurrency:
 
 ALL, MODEL, ADAPTIVE, OWNER = "in_flight", "in_flight_per_model", "adaptive", "owner"
 """What ``Refused.limit`` may be."""
+WAITING = "waiting"

@@ -10,16 +10,17 @@ class Rate:
 
     def __init__(self, per_second: float) -> None:
         self.per_second = per_second
-        self._tokens = self._most
+        self._tokens = self.most(per_second)
         self._at = -math.inf
 
-    @property
-    def _most(self) -> float:
-        return max(self.per_second, 1.0)
+    @staticmethod
+    def most(per_second: float) -> float:
+        """How many there are at once at most."""
+        return max(per_second, 1.0)
 
     def take(self, now: float) -> float:
         """0 if there was one at ``now``; else the seconds until there is one."""
-        self._tokens = min(self._most, self._tokens + max(now - self._at, 0.0) * self.per_second)
+        self._tokens = min(self.most(self.per_second), self._tokens + max(now - self._at, 0.0) * self.per_second)
         self._at = now
         if self._tokens >= 1:
             self._tokens -= 1

@@ -8,10 +8,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitTimeoutError
+from contextlib import AbstractContextManager
+from typing import Protocol
 
-from serving.core.concurrency import ADAPTIVE, ALL, MODEL, Concurrency, Limits, Refused, Request
+from serving.core import concurrency as counts
+from serving.core.concurrency import Concurrency, Limits, Refused, Request
 from serving.core.rate import Rate
-from serving.errors import Code, LimitError, ServingError, invalid_argument
+from serving.errors import Code, ServingError, invalid_argument
+from serving.inference import limit_errors
 from serving.inference.context import RequestContext
 from serving.inference.long_call import Gone, client_gone
 from serving.inference.principal import Principal
@@ -20,9 +24,6 @@ PRIORITY = "x-priority"
 _PRIORITIES = {"high": 1, "normal": 5, "low": 9, **{str(each): each for each in range(1, 10)}}
 _USUAL = 5
 
-FLAGS = {ALL: "max_in_flight", MODEL: "max_in_flight_per_model", ADAPTIVE: "adaptive_in_flight"}
-KEY, RATE, WAIT = "max_in_flight of a key", "requests_per_second of a key", "max_wait_seconds"
-WAITING = "max_waiting_requests"
 
 _LOOK_SECONDS = 0.01
 _THREADS = 2
@@ -75,15 +76,55 @@ class Place:
                 return
 
 
-class Limiter:
-    """``limits`` for everybody, and for each principal its own. Thread-safe."""
+class Elsewhere(counts.Elsewhere, Protocol):
+    """Other processes for which the same limits hold."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def alone(self) -> AbstractContextManager[None]:
+        """Within the block none of them decides."""
+        ...
+
+    def take(self, name: str, per_second: float, most: float, now: float) -> float:
+        """One of so many per second, by all processes together; 0, or the seconds until there is one."""
+        ...
+
+
+class _Both:
+    """The lock of this process and then that of all."""
+
+    def __init__(self, lock: threading.Lock, elsewhere: Elsewhere) -> None:
+        self._lock = lock
+        self._elsewhere = elsewhere
+        self._alone: AbstractContextManager[None] | None = None
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        alone = self._elsewhere.alone()
+        alone.__enter__()
+        self._alone = alone
+
+    def __exit__(self, *error: object) -> None:
+        alone, self._alone = self._alone, None
+        if alone is not None:
+            alone.__exit__(None, None, None)
+        self._lock.release()
+
+
+class Limiter:
+    """``limits`` for everybody, and for each principal its own; with ``elsewhere`` for all processes. Thread-safe."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._limits = limits
         self._clock = clock
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._state = Concurrency(limits)
+        self._elsewhere = elsewhere
+        lock = threading.Lock()
+        self._lock: AbstractContextManager[object] = lock if elsewhere is None else _Both(lock, elsewhere)
+        self._changed = threading.Condition(lock)
+        self._state = Concurrency(limits, elsewhere)
         self._rates: dict[str, Rate] = {}
         self._places: dict[int, Place] = {}
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="admitted")
@@ -109,9 +150,9 @@ class Limiter:
                 self._places[id(request)] = place
                 self._watch()
         if isinstance(dropped, Refused):
-            raise _refused(dropped, principal)
+            raise limit_errors.refused(dropped, principal)
         if dropped is not None:
-            self._end(dropped, _overtaken())
+            self._end(dropped, limit_errors.overtaken())
         return place
 
     def leave(self, place: Place, *, succeeded: bool) -> None:
@@ -170,17 +211,18 @@ class Limiter:
         self._executor.shutdown(wait=False)
 
     def _check_rate(self, principal: Principal, now: float) -> None:
-        rate = self._rates.get(principal.name)
-        if rate is None or rate.per_second != principal.requests_per_second:
-            rate = self._rates[principal.name] = Rate(principal.requests_per_second)
-        seconds = rate.take(now)
+        seconds = self._seconds_until_one(principal, now)
         if seconds > 0:
-            raise LimitError(
-                RATE,
-                f"The key {principal.name!r} has used up its {principal.requests_per_second:g} requests per second; "
-                f"expected the next one in {seconds:.3g} s, as --api_keys_file says",
-                seconds,
-            )
+            raise limit_errors.too_often(principal, seconds)
+
+    def _seconds_until_one(self, principal: Principal, now: float) -> float:
+        per_second = principal.requests_per_second
+        if self._elsewhere is not None:
+            return self._elsewhere.take(principal.name, per_second, Rate.most(per_second), now)
+        rate = self._rates.get(principal.name)
+        if rate is None or rate.per_second != per_second:
+            rate = self._rates[principal.name] = Rate(per_second)
+        return rate.take(now)
 
     def _end(self, request: Request, error: ServingError) -> None:
         with self._lock:
@@ -198,23 +240,28 @@ class Limiter:
 
     def _run(self) -> None:
         while True:
-            with self._lock:
+            with self._changed:
                 if self._closing:
                     return
                 self._changed.wait(_LOOK_SECONDS if self._places else None)
                 now = self._clock()
                 late = [place for place in self._places.values() if now >= place.expires_at]
+            if self._elsewhere is not None:
+                self._look_elsewhere()
             for place in late:
                 self.give_up(place, self._too_late(place))
+
+    def _look_elsewhere(self) -> None:
+        """Let in who waits here for a place that another process has given back."""
+        with self._lock:
+            entered = [self._places.pop(id(request)) for request in self._state.admitted(self._clock())]
+        for place in entered:
+            _settle(place, None)
 
     def _too_late(self, place: Place) -> ServingError:
         if place.to_its_deadline:
             return ServingError(Code.DEADLINE_EXCEEDED, "The deadline has passed while the request waited for a place")
-        return LimitError(
-            WAIT,
-            f"The request has waited {self._limits.wait_seconds:g} s, the limit that --{WAIT} sets, for others to end: "
-            "try again",
-        )
+        return limit_errors.waited(self._limits.wait_seconds)
 
 
 def _settle(place: Place, error: ServingError | None) -> None:
@@ -238,23 +285,3 @@ def _priority(context: RequestContext) -> int:
             f"{PRIORITY} is {given[:64]!r}; expected 1, which comes first, to 9, or high (1), normal (5) or low (9)"
         )
     return priority
-
-
-def _refused(refused: Refused, principal: Principal | None) -> LimitError:
-    waiting = f"{refused.waiting} wait already, as many as --{WAITING} allows" if refused.waiting else "none may wait"
-    if refused.limit not in FLAGS:
-        name = principal.name if principal else ""
-        text = f"{refused.most} requests of the key {name!r} are in flight, the max_in_flight that --api_keys_file sets"
-        return LimitError(KEY, f"{text}, and {waiting}: try again")
-    flag = FLAGS[refused.limit]
-    of_model = "" if refused.limit == ALL else " for this model"
-    measured = " measured by" if refused.limit == ADAPTIVE else " that"
-    sets = "" if refused.limit == ADAPTIVE else " sets"
-    text = f"{refused.most} requests{of_model} are in flight, the limit{measured} --{flag}{sets}, and {waiting}"
-    return LimitError(flag, f"{text}: try again")
-
-
-def _overtaken() -> LimitError:
-    return LimitError(
-        WAITING, f"Requests of a higher priority wait in place of this one, as many as --{WAITING} allows: try again"
-    )

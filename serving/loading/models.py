@@ -72,6 +72,8 @@ class Models:
         self._listed: Configured = None
         self._served: set[str] = set()
         self._ending = False
+        self.excused: frozenset[str] = frozenset()
+        """Names of models for which neither the start nor readiness waits; replaced whole."""
         manager.monitor.subscribe(self._note)
 
     def tell_first_failures(self, told: Callable[[ServableId], None]) -> None:
@@ -146,11 +148,11 @@ class Models:
 
     def startup(self) -> Startup:
         """How far the models listed now are from serving."""
-        return self.manager.startup(self.names)
+        return self.manager.startup([name for name in self.names if name not in self.excused])
 
     def ready(self) -> bool:
         """Whether every model serves that ought to: those of the first list, and later ones once they have served."""
-        expected = [name for name in self.names if name in self._served]
+        expected = [name for name in self.names if name in self._served and name not in self.excused]
         return self.manager.startup(expected).progress is Progress.READY
 
     def end_waits(self) -> None:

@@ -59,17 +59,18 @@ class Stage(Enum):
 
 
 class Child:
-    """The process of worker ``index``: the program of ``command``, run with what it inherits."""
+    """The process of a worker: the program of ``command``, run with what it inherits."""
 
     def __init__(self, where: Place, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.index = where.worker
+        self.number = where.worker
         self.stage = Stage.STARTING
         self.began = time.monotonic()
         self._frames = Frames()
         self._unsent = bytearray()
         self.socket, theirs = socket.socketpair()
         with theirs:
-            os.set_inheritable(theirs.fileno(), True)
+            for descriptor in (theirs.fileno(), where.shared):
+                os.set_inheritable(descriptor, True)
             self.pid = os.posix_spawn(
                 sys.executable,
                 list(command),

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from serving.errors import Code, ServingError
 from serving.host import listening
+from serving.host.memory import limit_bytes
 from serving.processes.child import Place
 from serving.processes.questions import GONE
+from serving.processes.shared import Shared
 from serving.processes.supervisor import Begin, Member
 from serving.processes.wire import Channel, Kind, Message
 from serving.settings import Settings
@@ -43,6 +45,8 @@ class Group:
         self._place = where
         self.index = where.worker
         self.count = where.of
+        self.shared = Shared(where.shared, where.of, where.worker)
+        """Counts that all workers see."""
         self._channel = Channel(socket.socket(fileno=where.descriptor))
         self.stop: Callable[[], object] = lambda: None
         """Called when the supervisor says so or is gone."""
@@ -59,11 +63,19 @@ class Group:
         """Who takes part, replaced whole."""
 
     def settings(self, settings: Settings) -> Settings:
-        """Those of this worker: the ports are those that all share, and a UNIX socket is the first worker's alone."""
+        """Those of this worker: ports that all share, its part of the memory; UNIX sockets are the first one's alone."""
         listening.share_ports()
         grpc_port, rest_port = self._place.ports
         path = "" if self.index else settings.grpc_socket_path
-        return settings.replaced(port=grpc_port, rest_api_port=rest_port, grpc_socket_path=path)
+        budget = settings.memory_budget_mb
+        if budget == 0 and (limit := limit_bytes()) is not None:
+            budget = limit // 2**20
+        return settings.replaced(
+            port=grpc_port,
+            rest_api_port=rest_port,
+            grpc_socket_path=path,
+            memory_budget_mb=max(budget // self.count, 1) if budget > 0 else budget,
+        )
 
     @property
     def opened(self) -> bool:

@@ -38,16 +38,16 @@ class Questions:
         self._last += 1
         question = self._open[self._last] = _Question(asker, message.number)
         for child in workers:
-            question.waits_for.add(child.index)
-            child.send(Kind.DO, self._last, asker.index, operation=message.operation, body=message.body)
+            question.waits_for.add(child.number)
+            child.send(Kind.DO, self._last, asker.number, operation=message.operation, body=message.body)
         self._answer_if_complete(self._last)
 
     def reply(self, child: Child, message: Message) -> None:
         """One answer has come."""
         question = self._open.get(message.number)
-        if question is not None and child.index in question.waits_for:
-            question.waits_for.discard(child.index)
-            question.answers.append((child.index, message.status, message.body))
+        if question is not None and child.number in question.waits_for:
+            question.waits_for.discard(child.number)
+            question.answers.append((child.number, message.status, message.body))
             self._answer_if_complete(message.number)
 
     def lock(self, child: Child, number: int) -> None:
@@ -71,9 +71,9 @@ class Questions:
         for number, question in list(self._open.items()):
             if question.asker is child:
                 del self._open[number]
-            elif child.index in question.waits_for:
-                question.waits_for.discard(child.index)
-                question.answers.append((child.index, GONE, b""))
+            elif child.number in question.waits_for:
+                question.waits_for.discard(child.number)
+                question.answers.append((child.number, GONE, b""))
                 self._answer_if_complete(number)
 
     def _grant(self) -> None:

@@ -15,9 +15,13 @@ from typing import NamedTuple
 from serving.host import stop_signals
 from serving.processes.child import Child, Place, Stage
 from serving.processes.questions import Questions
-from serving.processes.restarting import ended, restart
+from serving.processes.recovery import Recovery
+from serving.processes.shared import Shared
 from serving.processes.wire import Kind, Message
 from serving.telemetry.log import logger
+
+SET_ASIDE = "set aside"
+"""What versions are set aside, by their texts, with the reason; the supervisor tells and keeps it."""
 
 _FAILED = 255
 _SLACK_SECONDS = 5.0
@@ -42,7 +46,10 @@ class Begin(NamedTuple):
 
 
 class Supervisor:
-    """``run`` is all of its life. ``ports`` are those of gRPC and REST, which somebody holds for its workers."""
+    """``run`` is all of its life. ``ports`` are those of gRPC and REST, which somebody holds for its workers.
+
+    ``descriptor`` is that of the memory that all share.
+    """
 
     def __init__(
         self,
@@ -51,23 +58,20 @@ class Supervisor:
         environment: Mapping[str, str],
         *,
         grace_seconds: float,
+        descriptor: int,
         command: Sequence[str] = (),
-        shared: int = -1,
     ) -> None:
         self._count = count
         self._ports = ports
         self._environment = dict(environment)
         self._grace_seconds = grace_seconds
         self._command = list(command) or [sys.executable, *sys.orig_argv[1:]]
-        self._shared = shared
+        self._descriptor = descriptor
+        self._shared = Shared(descriptor, count)
         self._selector = selectors.DefaultSelector()
         self._questions = Questions()
         self._children: dict[int, Child] = {}
-        self._due: dict[int, float] = {}
-        """When workers that have ended are started again."""
-        self._failures = dict.fromkeys(range(count), 0)
-        self._restarts = dict.fromkeys(range(count), 0)
-        self._last_ends = dict.fromkeys(range(count), "")
+        self._recovery = Recovery(count)
         self._serves = False
         self._kill_at: float | None = None
         self._reason: str | None = None
@@ -88,9 +92,9 @@ class Supervisor:
         stop_signals.call(told.append)
         self._selector.register(woken, selectors.EVENT_READ)
         logger.info("Starting %d workers (--workers)", self._count)
-        for index in range(self._count):
-            self._start(index)
-        while self._children or (self._due and self._kill_at is None):
+        for number in range(self._count):
+            self._start(number)
+        while self._children or (self._recovery.due and self._kill_at is None):
             for key, events in self._selector.select(self._wait_seconds()):
                 if key.fileobj is woken:
                     woken.recv(64)
@@ -103,7 +107,7 @@ class Supervisor:
         return _FAILED if self._reason is not None else 0
 
     def _turn(self, child: Child, of_process: bool, events: int) -> None:
-        if self._children.get(child.index) is not child:
+        if self._children.get(child.number) is not child:
             return
         if of_process:
             self._ended(child)
@@ -114,9 +118,9 @@ class Supervisor:
             self._receive(child)
         self._watch()
 
-    def _start(self, index: int) -> None:
-        child = self._children[index] = Child(
-            Place(index, self._count, self._ports, self._shared), self._command, self._environment
+    def _start(self, number: int) -> None:
+        child = self._children[number] = Child(
+            Place(number, self._count, self._ports, self._descriptor), self._command, self._environment
         )
         self._selector.register(child.ended, selectors.EVENT_READ, (child, True))
         self._selector.register(child.socket, selectors.EVENT_READ, (child, False))
@@ -148,7 +152,7 @@ class Supervisor:
             case Kind.TELL:
                 for each in self._children.values():
                     if each.takes_part and each is not child:
-                        each.send(Kind.TELL, 0, child.index, operation=message.operation, body=message.body)
+                        each.send(Kind.TELL, 0, child.number, operation=message.operation, body=message.body)
             case _:
                 self._is_further(child, message)
 
@@ -166,7 +170,7 @@ class Supervisor:
             case Kind.FAILED if not self._serves and self._reason is None:
                 self._reason = message.body.decode()
             case Kind.FAILED:
-                logger.error("Worker %d cannot start: %s", child.index, message.body.decode())
+                logger.error("Worker %d cannot start: %s", child.number, message.body.decode())
             case _:
                 raise AssertionError(message)  # what a supervisor says
 
@@ -194,7 +198,7 @@ class Supervisor:
         ):
             return
         else:
-            others = [child for child in children if child.index]
+            others = [child for child in children if child.number]
             opened = [child for child in others if child.stage is Stage.LOADED]
             if all(child.stage is Stage.SERVING for child in others):
                 opened = [child for child in children if child.stage is Stage.LOADED]
@@ -204,15 +208,16 @@ class Supervisor:
 
     def _opened(self, child: Child) -> None:
         child.stage = Stage.SERVING
-        if self._restarts[child.index]:
-            logger.info("Worker %d serves again, %.1f s after its start", child.index, time.monotonic() - child.began)
+        if self._recovery.restarts[child.number]:
+            logger.info("Worker %d serves again, %.1f s after its start", child.number, time.monotonic() - child.began)
         self._open()
         self._serves = self._serves or all(each.stage is Stage.SERVING for each in self._children.values())
         self._tell_members()
 
     def _tell_members(self) -> None:
+        ends, restarts = self._recovery.last_ends, self._recovery.restarts
         members = [
-            Member(child.index, child.pid, child.stage.value, self._restarts[child.index], self._last_ends[child.index])
+            Member(child.number, child.pid, child.stage.value, restarts[child.number], ends[child.number])
             for child in self._children.values()
             if child.takes_part
         ]
@@ -224,13 +229,14 @@ class Supervisor:
         self._receive(child)
         self._selector.unregister(child.ended)
         self._selector.unregister(child.socket)
-        del self._children[child.index]
+        del self._children[child.number]
         lived = time.monotonic() - child.began
         status = child.reap()
         self._questions.gone(child)
-        self._let_join()
         if self._kill_at is None:
             self._replace(child, status, lived)
+        self._shared.forget(child.number)
+        self._let_join()
         self._tell_members()
         self._watch()
 
@@ -239,21 +245,11 @@ class Supervisor:
             self._reason = self._reason or ""
             self._stop_all(_SLACK_SECONDS)
             return
-        index = child.index
-        after, self._failures[index] = restart(self._failures[index], lived)
-        self._restarts[index] += 1
-        self._last_ends[index] = ended(status)
-        when = f"in {after:.0f} s" if after else "at once"
-        logger.error(
-            "Worker %d (process %d) %s after %.1f s; its requests in flight are lost, the others serve on, and it is "
-            "started again %s",
-            index,
-            child.pid,
-            ended(status),
-            lived,
-            when,
-        )
-        self._due[index] = time.monotonic() + after
+        if self._recovery.ended(child.number, child.pid, status, lived, self._shared.running(child.number)):
+            body = self._questions.kept[SET_ASIDE] = pickle.dumps(self._recovery.set_aside)
+            for each in self._children.values():
+                if each.takes_part:
+                    each.send(Kind.TELL, operation=SET_ASIDE, body=body)
 
     def _signalled(self, number: int) -> None:
         again = self._kill_at is not None
@@ -263,24 +259,25 @@ class Supervisor:
 
     def _stop_all(self, within_seconds: float) -> None:
         """What was to be started again later is not any more."""
-        self._due.clear()
+        self._recovery.due.clear()
         self._kill_at = time.monotonic() + within_seconds
         for child in self._children.values():
             child.send(Kind.STOP)
         self._watch()
 
     def _wait_seconds(self) -> float | None:
-        times = [*self._due.values(), *([] if self._kill_at is None else [self._kill_at])]
+        times = [*self._recovery.due.values(), *([] if self._kill_at is None else [self._kill_at])]
         return max(min(times) - time.monotonic(), 0.0) if times else None
 
     def _look_at_clock(self) -> None:
         now = time.monotonic()
-        for index in [index for index, at in self._due.items() if at <= now]:
-            del self._due[index]
-            self._start(index)
+        for number in self._recovery.to_start(now):
+            self._start(number)
         if self._kill_at is not None and self._kill_at <= now:
             self._kill_at = now + 1
             for child in self._children.values():
                 if self._reason is None:
-                    logger.warning("Worker %d (process %d) has not ended in time and is killed", child.index, child.pid)
+                    logger.warning(
+                        "Worker %d (process %d) has not ended in time and is killed", child.number, child.pid
+                    )
                 child.kill()

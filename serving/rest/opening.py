@@ -2,6 +2,7 @@
 
 import ssl
 
+from serving.core.concurrency import Elsewhere
 from serving.errors import invalid_configuration
 from serving.host.addresses import for_rest
 from serving.inference.unsent import UnsentBytes
@@ -12,7 +13,9 @@ from serving.settings import Settings
 from serving.telemetry.log import logger
 
 
-def _door(settings: Settings, app: RestApp, tls: ssl.SSLContext | None, unsent: UnsentBytes) -> RestDoor:
+def _door(
+    settings: Settings, app: RestApp, tls: ssl.SSLContext | None, unsent: UnsentBytes, elsewhere: Elsewhere | None
+) -> RestDoor:
     """The door for --rest_api_port, where negative is a free one, at --rest_api_bind_address.
 
     ``unsent`` is the count that it shares with others. Raises ConfigurationError for an address that is none.
@@ -34,10 +37,17 @@ def _door(settings: Settings, app: RestApp, tls: ssl.SSLContext | None, unsent: 
             max_connections_per_peer=max(settings.rest_api_max_connections_per_peer, 0),
         ),
         unsent=unsent,
+        elsewhere=elsewhere,
     )
 
 
-def bound_door(settings: Settings, app: RestApp, tls: ssl.SSLContext | None, unsent: UnsentBytes) -> RestDoor | None:
+def bound_door(
+    settings: Settings,
+    app: RestApp,
+    tls: ssl.SSLContext | None,
+    unsent: UnsentBytes,
+    elsewhere: Elsewhere | None = None,
+) -> RestDoor | None:
     """The REST door on its port, which is still closed; None if there is no REST API. Raises ConfigurationError."""
     port = settings.rest_api_port
     if not port:
@@ -51,7 +61,7 @@ def bound_door(settings: Settings, app: RestApp, tls: ssl.SSLContext | None, uns
         return None
     if tls is not None:
         logger.info("Using SSL credentials for the REST API")
-    door = _door(settings, app, tls, unsent)
+    door = _door(settings, app, tls, unsent, elsewhere)
     try:
         door.bind()  # early: the log then says at its beginning that the port is taken
     except OSError as error:

@@ -14,6 +14,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
+from serving.core.concurrency import Elsewhere
 from serving.host.addresses import everywhere
 from serving.host.listening import bind, is_readable, refuse_handshakes
 from serving.inference.unsent import UnsentBytes
@@ -99,7 +100,8 @@ class RestDoor:
     """The REST server, HTTPS with ``tls``. ``bind``, ``start``, ``drain``, ``stop`` run in the event loop, in order.
 
     ``hosts`` are the numeric addresses at which the port is opened, by default all of both families, or of IPv4 where
-    there is no IPv6. ``bounds`` is what it bears of a client; ``unsent`` the count of bytes that it shares with others.
+    there is no IPv6. ``bounds`` is what it bears of a client; ``unsent`` the count of bytes that it shares with others;
+    with ``elsewhere`` the bounds hold for all processes at the port.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class RestDoor:
         small_request_lane: bool = True,
         bounds: Bounds = _BOUNDS,
         unsent: UnsentBytes | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._app = app
         self._tls = tls
@@ -122,6 +125,7 @@ class RestDoor:
         largest = min(max_request_bytes, _SMALL_BODY_BYTES - 1)
         self._heads = Heads(app.small, largest, app.lines) if small_request_lane else None
         self._traffic = Traffic(bounds, unsent or UnsentBytes(), app.limited)
+        self._traffic.elsewhere = elsewhere
         self._traffic.secured = tls is not None
         self._server: _Server | None = None
         self.connection: Callable[[], asyncio.Protocol] | None = None  # makes each, once started

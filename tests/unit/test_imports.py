@@ -53,7 +53,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "composition": frozenset(
             {"access", "configuration", "loading", "optimizing", "inference", "request_log", "rest", "rpc", "servables"}
-            | {"core", "errors", "host", "settings", "telemetry", "tls", "tracing", "ui", "processes"}
+            | {"core", "errors", "host", "settings", "telemetry", "tls", "tracing", "ui", "processes", "welcome"}
         ),
         "doctor": frozenset(
             {

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from serving.core.concurrency import Elsewhere
 from serving.errors import ServingError
 from serving.host.listening import is_readable
 from serving.inference.unsent import LARGE_BYTES, UnsentBytes
@@ -18,6 +19,9 @@ LINGER_SECONDS = 1.0
 """How long a connection waits for its client's end after its own: what a client still sends is read and dropped, for a
 socket that is closed with unread bytes is reset, and a reset overtakes the last answer."""
 
+
+CONNECTIONS = "connections"
+"""What they are counted by, together with those of other processes."""
 
 MOST_DROPPED = 2**20
 """How many bytes of a client are read and dropped so."""
@@ -60,6 +64,7 @@ class Traffic:
         "bounds",
         "connections",
         "draining",
+        "elsewhere",
         "idle_seconds",
         "in_flight",
         "secured",
@@ -70,6 +75,8 @@ class Traffic:
     def __init__(self, bounds: Bounds, unsent: UnsentBytes, limited: Callable[[str], None] = lambda _: None) -> None:
         self.bounds = bounds
         self._limited = limited
+        self.elsewhere: Elsewhere | None = None
+        """Other processes at the same port, for whose connections the same bounds hold."""
         self._bounded = bool(bounds.max_connections or bounds.max_connections_per_peer)
         self.idle_seconds = bounds.idle_seconds()
         self.begin_seconds = min(self.idle_seconds, bounds.head_seconds())
@@ -131,17 +138,27 @@ class Traffic:
         if not self._bounded:
             return True
         most = self.bounds.max_connections
-        if most and len(self.connections) > most:
+        self._tell("")
+        if most and len(self.connections) + self._of_others("") > most:
             self._limited("rest_api_max_connections")
             return False
         most = self.bounds.max_connections_per_peer
         if most:
-            if self._peers[peer] >= most:
+            if self._peers[peer] + self._of_others(peer) >= most:
                 self._limited("rest_api_max_connections_per_peer")
                 return False
             self._peers[peer] += 1
             self._counted[connection] = peer
+            self._tell(peer)
         return True
+
+    def _of_others(self, peer: str) -> int:
+        return 0 if self.elsewhere is None else self.elsewhere.of_others(CONNECTIONS, peer)
+
+    def _tell(self, peer: str) -> None:
+        """Let other processes know how many connections there are here, of ``peer`` or in all."""
+        if self.elsewhere is not None:
+            self.elsewhere.put(CONNECTIONS, peer, self._peers[peer] if peer else len(self.connections))
 
     def passes(self, before: Connection, after: Connection) -> None:
         """A connection goes on as another."""
@@ -157,8 +174,11 @@ class Traffic:
         peer = self._counted.pop(connection, None)
         if peer is not None:
             self._peers[peer] -= 1
+            self._tell(peer)
             if not self._peers[peer]:
                 del self._peers[peer]
+        if self._bounded:
+            self._tell("")
         if self.draining and not self.connections:
             self._changed.set()
 

@@ -1,0 +1,1 @@
+"""Tests of the supervisor's decisions and of what workers share."""
