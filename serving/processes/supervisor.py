@@ -167,8 +167,8 @@ class Supervisor:
                 self._open()
             case Kind.OPENED:
                 self._opened(child)
-            case Kind.FAILED if not self._serves and self._reason is None:
-                self._reason = message.body.decode()
+            case Kind.FAILED if not self._serves:
+                self._reason = self._reason or message.body.decode()
             case Kind.FAILED:
                 logger.error("Worker %d cannot start: %s", child.number, message.body.decode())
             case _:

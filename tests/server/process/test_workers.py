@@ -90,7 +90,7 @@ def test_a_port_of_another_server_is_not_shared_with_it(flags: list[str]) -> Non
     """Not even if that one lets others share it."""
     with closing(socket.socket()) as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        other.bind(("0.0.0.0", free_port()))  # noqa: S104 - as the server binds
+        other.bind(("0.0.0.0", free_port()))
         other.listen()
         port = other.getsockname()[1]
         with WorkersServer(2, [*flags, f"--port={port}"], wait=False) as server:
@@ -119,5 +119,5 @@ def test_a_version_that_ends_workers_is_set_aside(models: Path, tmp_path: Path) 
             assert status == 503
             assert b"is set aside: it was under way" in body
         assert answers(server) == {0: ANSWER, 1: ANSWER}
-        for status, _ in server.of_each("GET", "/v1/health/ready").values():
+        for status, _ in server.of_each("GET", "/healthz/ready").values():
             assert status == 200

@@ -111,3 +111,57 @@ def test_no_place_is_lost_or_given_twice(steps: list[tuple[str, str, int]], in_f
             same = sum(other.model == each.model for other in running)
             full = bool(in_flight) and len(running) >= in_flight
             assert full or (of_model and same >= of_model) or same >= 2
+
+
+class Both:
+    """Two processes for which the same limits hold: each has a state, and sees the counts of the other."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._counts: list[dict[tuple[str, str], int]] = [{}, {}]
+        self.states = [Concurrency(limits, _Other(self._counts[at], self._counts[1 - at])) for at in range(2)]
+
+    @property
+    def in_flight(self) -> int:
+        """In all."""
+        return sum(state.in_flight for state in self.states)
+
+
+class _Other:
+    def __init__(self, mine: dict[tuple[str, str], int], theirs: dict[tuple[str, str], int]) -> None:
+        self._mine, self._theirs = mine, theirs
+
+    def put(self, kind: str, name: str, count: int) -> None:
+        """It is seen by the other."""
+        self._mine[kind, name] = count
+
+    def of_others(self, kind: str, name: str) -> int:
+        """What the other has put."""
+        return self._theirs.get((kind, name), 0)
+
+
+def test_places_of_another_process_count() -> None:
+    """In all, of a model and of an owner; what waits there counts as waiting."""
+    both = Both(Limits(in_flight=3, in_flight_per_model=2, most_waiting=1))
+    one, other = both.states
+    first = Request("m", owner="o", owner_limit=1)
+    assert entered(one, first, Request("m")) == [None, None]
+    waiting = Request("m")
+    assert entered(one, waiting) == [None]
+    assert waiting.waits
+    assert other.enter(Request("m"), 0.0) == Refused(MODEL, 2, 1)
+    assert other.enter(Request("n", owner="o", owner_limit=1), 0.0) == Refused(OWNER, 1, 1)
+    assert other.enter(Request("n"), 0.0) is None
+    assert other.enter(Request("k"), 0.0) == Refused(ALL, 3, 1)
+
+
+def test_who_waits_enters_when_another_process_has_given_its_place_back() -> None:
+    """As soon as its own is asked to look."""
+    both = Both(Limits(in_flight=1, most_waiting=1))
+    one, other = both.states
+    held, waiting = Request("m"), Request("m")
+    assert entered(one, held) == [None]
+    assert entered(other, waiting) == [None]
+    assert other.admitted(1.0) == []
+    assert one.leave(held, 2.0, succeeded=True) == []
+    assert other.admitted(2.0) == [waiting]
+    assert both.in_flight == 1
