@@ -63,7 +63,7 @@ class Group:
         """Who takes part, replaced whole."""
 
     def settings(self, settings: Settings) -> Settings:
-        """Those of this worker: ports that all share, its part of the memory; UNIX sockets are the first one's alone."""
+        """Those of this worker: ports that all share, a part of the memory; UNIX sockets are the first one's alone."""
         listening.share_ports()
         grpc_port, rest_port = self._place.ports
         path = "" if self.index else settings.grpc_socket_path
