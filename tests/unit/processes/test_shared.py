@@ -62,11 +62,8 @@ def test_more_names_than_there_is_room_for(descriptor: int) -> None:
 
 def test_a_dead_worker_has_nothing(descriptor: int) -> None:
     """The supervisor takes away what it had in flight, after having looked at what it ran."""
-    worker, other, supervisor = (
-        Shared(descriptor, WORKERS, 0),
-        Shared(descriptor, WORKERS, 1),
-        Shared(descriptor, WORKERS),
-    )
+    worker, other = Shared(descriptor, WORKERS, 0), Shared(descriptor, WORKERS, 1)
+    supervisor = Shared(descriptor, WORKERS)
     worker.put("in_flight", "", 4)
     worker.version("{name: m version: 1}").begin()
     assert supervisor.running(0) == [Running("{name: m version: 1}", 1, 0, loading=False)]
