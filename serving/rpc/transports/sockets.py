@@ -77,6 +77,10 @@ class Connection:
         except BlockingIOError:
             return False
 
+    def cut(self) -> None:
+        """End it, for the server as if the client had; what the system has taken still goes out. Raises OSError."""
+        self._copy.shutdown(socket.SHUT_RDWR)
+
 
 class ServerSockets:
     """Listeners and connections of the server that listens on ``addresses``: hosts with ports, paths of UNIX sockets.
@@ -87,9 +91,9 @@ class ServerSockets:
     def __init__(self, addresses: Iterable[tuple[str, int] | str]) -> None:
         self._addresses = frozenset(addresses)
 
-    def connections(self, beside: Collection[int] = ()) -> Iterator[Connection]:
-        """All that are open now, without those in ``beside``. Each is to be used before the next is taken."""
-        for _, inode, copy in self._own(beside):
+    def connections(self, beside: Collection[int] = (), among: Collection[int] | None = None) -> Iterator[Connection]:
+        """All that are open now, without those in ``beside``, or only those of ``among``. Use each before the next."""
+        for _, inode, copy in self._own(beside, among):
             if not _listens(copy):
                 yield Connection(copy, inode)
 
@@ -124,11 +128,15 @@ class ServerSockets:
                     if _inode(descriptor) == inode:
                         os.dup2(nothing.fileno(), descriptor, inheritable=False)
 
-    def _own(self, beside: Collection[int] = ()) -> Iterator[tuple[int, int, socket.socket]]:
+    def _own(
+        self, beside: Collection[int] = (), among: Collection[int] | None = None
+    ) -> Iterator[tuple[int, int, socket.socket]]:
         seen = set()
         with _looking:
             for descriptor in _numbers():
                 if (number := _inode(descriptor)) is None or number in beside:
+                    continue
+                if among is not None and number not in among:
                     continue
                 with _copied(descriptor) as copy:
                     inode = copy and _inode(copy.fileno())
