@@ -20,20 +20,22 @@ _PING, _PONG = "grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms"
 _WITHOUT_CALLS = "grpc.keepalive_permit_without_calls"
 _MIN_PING = "grpc.http2.min_ping_interval_without_data_ms"
 _PINGS_WITHOUT_DATA, _PING_TIMEOUT = "grpc.http2.max_pings_without_data", "grpc.http2.ping_timeout_ms"
-_NATIVE = frozenset((_AGE, _GRACE, _PING, _PONG, _WITHOUT_CALLS))
+_NATIVE = frozenset((_AGE, _GRACE, _IDLE, _PING, _PONG, _WITHOUT_CALLS))
 """Arguments that mean the same with the native front."""
 
 
 class ConnectionLimits(NamedTuple):
     """What a connection is granted, in milliseconds. Without an age it lasts as long as its client wants.
 
-    ``grace_ms`` is what calls have left when their connection is old, None for no end. ``keepalive_time_ms`` is for
+    ``grace_ms`` is what calls have left when their connection is old, None for no end. ``idle_ms`` is for how long
+    nothing may go either way before a connection that has no call is given up, 0 for ever. ``keepalive_time_ms`` is for
     how long nothing may come before the server pings, ``keepalive_timeout_ms`` how long it waits for the answer, and
     0 either way is the transport's own time; ``keepalive_without_calls`` also pings connections that have no call.
     """
 
     age_ms: int = 0
     grace_ms: int | None = None
+    idle_ms: int = 0
     keepalive_time_ms: int = 0
     keepalive_timeout_ms: int = 0
     keepalive_without_calls: bool = False
@@ -96,17 +98,27 @@ def beyond_native(settings: Settings) -> list[str]:
     found = []
     if others := [key for key, value in given.items() if key not in _NATIVE or not _is_time(key, value)]:
         found.append(f"grpc_channel_arguments ({', '.join(others)})")
+    elif _IDLE in given and not _sees_idleness(settings):
+        found.append(f"grpc_channel_arguments ({_IDLE})")
     if settings.grpc_min_recv_ping_interval_ms > 0:
         found.append("grpc_min_recv_ping_interval_ms")
     return found
 
 
+def _sees_idleness(settings: Settings) -> bool:
+    """Whether bytes tell it: UNIX sockets count none, and pings of the server's own are some."""
+    wanted = limits(settings)
+    pings = wanted.keepalive_without_calls and 0 < wanted.keepalive_time_ms <= wanted.idle_ms
+    return not settings.grpc_socket_path and not pings
+
+
 def limits(settings: Settings) -> ConnectionLimits:
     """What the native front is to do, if nothing is ``beyond_native``."""
     given = arguments(settings)
-    age, grace = _number(given, _AGE), given.get(_GRACE)
+    grace = given.get(_GRACE)
     return ConnectionLimits(
-        age_ms=age if age < _NEVER else 0,
+        age_ms=_bounded(given, _AGE),
+        idle_ms=_bounded(given, _IDLE),
         grace_ms=grace if isinstance(grace, int) and grace < _NEVER else None,
         keepalive_time_ms=_number(given, _PING),
         keepalive_timeout_ms=_number(given, _PONG),
@@ -117,6 +129,12 @@ def limits(settings: Settings) -> ConnectionLimits:
 def _number(given: Mapping[str, str | int], key: str) -> int:
     value = given.get(key, 0)
     return value if isinstance(value, int) else 0
+
+
+def _bounded(given: Mapping[str, str | int], key: str) -> int:
+    """A time, 0 for what gRPC takes for none."""
+    value = _number(given, key)
+    return value if value < _NEVER else 0
 
 
 def _is_time(key: str, value: str | int) -> bool:

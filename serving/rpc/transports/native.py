@@ -109,7 +109,7 @@ class NativeTransport:
         except (OSError, RuntimeError) as error:
             raise cannot_listen(address, f"{error}.") from None
         self._bound = listened(address, self.port)
-        self._ageing = self._made_ageing(limits) if limits.age_ms else None
+        self._ageing = self._made_ageing(limits) if limits.age_ms or limits.idle_ms else None
         self._large = LargeAnswers(unsent, self._front.metrics)
         self._look_at = 0.0
         self._recorded = RecordedAnswers(self._front, accounts) if accounts is not None else None

@@ -3,23 +3,26 @@
 import select
 import socket
 
+import pytest
+
 from serving.rpc.connections import ConnectionLimits
 from serving.rpc.transports.ageing import Ageing
 from serving.rpc.transports.goaway import GOAWAY, GoAway
 from tests.support import ManualClock
 from tests.support.server_process import wait_until
-from tests.unit.doors.served_sockets import NOBODY, Served, fill, take
+from tests.unit.doors.served_sockets import NOBODY, Serve, Served, fill, take
 
 AGE, GRACE = 100.0, 10.0
 YOUNGEST, OLDEST = 0.9 * AGE, 1.1 * AGE
 
 
 class Server:
-    """What ageing asks of a server: it says how often answers were held back, and that none is now."""
+    """What ageing asks of a server: it says how often answers were held back, and whether some are now."""
 
     def __init__(self) -> None:
         self.holds = 0
         self.held = False
+        self.calls = 0
 
     def hold(self) -> None:
         self.holds += 1
@@ -29,15 +32,15 @@ class Server:
         self.held = False
 
     def ended(self) -> bool:
-        return not self.held
+        return not self.calls
 
 
 class Aged:
     """Ageing of what ``served`` has accepted."""
 
-    def __init__(self, served: Served, grace_ms: int | None = round(GRACE * 1000)) -> None:
+    def __init__(self, served: Served, grace_ms: int | None = round(GRACE * 1000), idle_ms: int = 0) -> None:
         self.server, self.clock = Server(), ManualClock()
-        limits = ConnectionLimits(age_ms=round(AGE * 1000), grace_ms=grace_ms)
+        limits = ConnectionLimits(age_ms=0 if idle_ms else round(AGE * 1000), grace_ms=grace_ms, idle_ms=idle_ms)
         goaway = GoAway(served.sockets, NOBODY)
         self.ageing = Ageing(self.server, served.sockets, goaway, limits, self.clock)
 
@@ -141,3 +144,34 @@ def test_what_is_gone_is_forgotten(served: Served) -> None:
     accepted.close()
     aged.after(0)
     assert len(aged.ageing) == 0
+
+
+IDLE = 50.0
+
+
+@pytest.mark.parametrize("kind", ["ipv4", "ipv6"])
+def test_idle_connections(serve: Serve, kind: str) -> None:
+    """Told when nothing has gone for so long, and cut after as long again in a moment when the server has no call."""
+    served = serve(kind)
+    aged = Aged(served, idle_ms=round(IDLE * 1000))
+    quiet, _ = served.greeted()
+    busy, accepted = served.greeted()
+    aged.server.calls = 1
+    aged.after(0)
+    for _ in range(3):
+        aged.after(IDLE / 3 + 1)
+        busy.send(b"x")
+        wait_until("it has come", lambda: bool(select.select([accepted], [], [], 0)[0]))
+        accepted.recv(1)
+    until_told(aged)
+    assert take(quiet, len(GOAWAY)) == GOAWAY
+    aged.after(0)
+    for _ in range(4):
+        busy.send(b"x")
+        aged.after(IDLE / 2)
+        accepted.recv(1)
+    assert is_silent(quiet, busy)
+    aged.server.calls = 0
+    aged.after(0)
+    assert has_ended(quiet)
+    assert is_silent(busy)

@@ -57,6 +57,12 @@ INTERVAL = "grpc.http2.min_ping_interval_without_data_ms"
             id="timeout of pings",
         ),
         pytest.param(
+            {"grpc_channel_arguments": "grpc.max_connection_idle_ms=5000"},
+            {"grpc.max_connection_idle_ms": 5000},
+            ConnectionLimits(idle_ms=5000),
+            id="idle",
+        ),
+        pytest.param(
             {
                 "grpc_max_connection_age_seconds": 9.0,
                 "grpc_channel_arguments": "grpc.max_connection_age_ms=70,grpc.max_connection_age_grace_ms=0",
@@ -82,7 +88,15 @@ def test_the_same_for_both(settings: dict[str, Any], given: dict[str, int], nati
         ({"grpc_channel_arguments": f"{INTERVAL}=9"}, [f"grpc_channel_arguments ({INTERVAL})"]),
         ({"grpc_channel_arguments": "grpc.keepalive_time_ms=9,a=1,b=2"}, ["grpc_channel_arguments (a, b)"]),
         (
-            {"grpc_channel_arguments": "grpc.max_connection_idle_ms=9"},
+            {"grpc_channel_arguments": "grpc.max_connection_idle_ms=9", "grpc_socket_path": "/a"},
+            ["grpc_channel_arguments (grpc.max_connection_idle_ms)"],
+        ),
+        (
+            {
+                "grpc_channel_arguments": "grpc.max_connection_idle_ms=9",
+                "grpc_keepalive_time_ms": 9,
+                "grpc_keepalive_permit_without_calls": True,
+            },
             ["grpc_channel_arguments (grpc.max_connection_idle_ms)"],
         ),
         (
