@@ -4,11 +4,38 @@ import json
 import socket
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
+from typing import Any
 
 from serving.client.checks import checked_text, shown
 
-ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
+_TURNS: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+ROUND_ROBIN = json.dumps(_TURNS)
 """gRPC's service config: every address that a target resolves to has its turn, and those that are lost have none."""
+
+_MOST_ATTEMPTS = 5
+"""gRPC makes no more of one call."""
+
+_CHANGE_NOTHING = (
+    {"service": "tensorflow.serving.PredictionService"},
+    {"service": "tensorflow.serving.ModelService", "method": "GetModelStatus"},
+    {"service": "inference.GRPCInferenceService"},
+)
+"""The calls of this client that may be made twice: all but a reload."""
+
+
+def lost_again(retries: int) -> str:
+    """``ROUND_ROBIN``, and calls that were lost on the way are sent again, so often at most, each at its next turn."""
+    if not retries:
+        return ROUND_ROBIN
+    again = {
+        "maxAttempts": min(retries + 1, _MOST_ATTEMPTS),
+        "initialBackoff": "0.05s",
+        "maxBackoff": "1s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return json.dumps({**_TURNS, "methodConfig": [{"name": _CHANGE_NOTHING, "retryPolicy": again}]})
+
 
 _EXPECTED = "expected host:port, as in localhost:8500"
 _URLS = ("http", "https", "grpc", "grpcs")

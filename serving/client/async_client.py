@@ -54,6 +54,7 @@ class AsyncClient(Connection):
         protocol: ProtocolName = "tfs",
         check_inputs: bool | None = None,
         retries: int = RETRIES,
+        retry_lost: bool = False,
     ) -> None:
         super().__init__(
             address,
@@ -64,6 +65,7 @@ class AsyncClient(Connection):
             protocol=protocol,
             check_inputs=check_inputs,
             retries=retries,
+            retry_lost=retry_lost,
         )
         self._channel: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None

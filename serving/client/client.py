@@ -55,6 +55,7 @@ class Client(Connection):
         protocol: ProtocolName = "tfs",
         check_inputs: bool | None = None,
         retries: int = RETRIES,
+        retry_lost: bool = False,
     ) -> None:
         super().__init__(
             address,
@@ -65,6 +66,7 @@ class Client(Connection):
             protocol=protocol,
             check_inputs=check_inputs,
             retries=retries,
+            retry_lost=retry_lost,
         )
         self._channel: Any = None
         self._opening = threading.Lock()

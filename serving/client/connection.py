@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from serving.client import calls, v2
-from serving.client.addresses import ROUND_ROBIN, checked_addresses
+from serving.client.addresses import ROUND_ROBIN, checked_addresses, lost_again
 from serving.client.calls import Call, Choice
 from serving.client.checks import checked_int, checked_number, shown
 from serving.client.errors import ServingError, serving_error
@@ -99,11 +99,15 @@ class Connection:
         protocol: ProtocolName = "tfs",
         check_inputs: bool | None = None,
         retries: int = RETRIES,
+        retry_lost: bool = False,
     ) -> None:
         self._addresses = checked_addresses(address)
         self.address = ",".join(self._addresses)
         self._credentials = credentials
+        self._retries = checked_int("number of retries", retries, range(2**31))
         self._options = merged(options)
+        if retry_lost and "grpc.service_config" not in dict(options):
+            self._options = merged([*options, ("grpc.service_config", lost_again(self._retries))])
         if "," in self.address and "grpc.default_authority" not in dict(options):
             # A target of several has no name of its own: servers, and their certificates, have the first one's.
             first = self.address.partition(",")[0]
@@ -115,7 +119,6 @@ class Connection:
         self.protocol = protocol
         self._wire = _WIRES[protocol]
         self._check_inputs = check_inputs
-        self._retries = checked_int("number of retries", retries, range(2**31))
         self._known: dict[tuple[str, int | None, str | None], Metadata] = {}
         self._methods: dict[str, Any] = {}
         self._closed = False

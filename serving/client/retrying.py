@@ -1,6 +1,7 @@
 """When a refused call is sent again: if no server has begun it, or if the server says when it wants it again.
 
-What a connection's end (GOAWAY) leaves out gRPC itself sends again. Any other call may have run, and is never repeated.
+What a connection's end (GOAWAY) leaves out gRPC itself sends again. Any other call may have run, and is repeated only
+by a client with ``retry_lost``, which is gRPC's business as well (``addresses.lost_again``).
 """
 
 import random

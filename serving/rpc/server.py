@@ -1,6 +1,5 @@
 """What carries the gRPC API: one interface, two transports, and the choice between them."""
 
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +9,7 @@ from serving.host.listening import can_admit
 from serving.inference.accounts import Accounts
 from serving.inference.context import Admit
 from serving.inference.unsent import UnsentBytes
+from serving.rpc import connections
 from serving.rpc.addresses import reserved
 from serving.rpc.api.health import CHECK, Health
 from serving.rpc.api.reflection import Reflection
@@ -22,11 +22,6 @@ from serving.tls import CredentialsFile
 
 if TYPE_CHECKING:
     from serving.rpc.transports.fronted import FrontedTransport
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
-
-_GRPCIO_ONLY = ("use_alts_credentials", "grpc_channel_arguments")
-"""Flags that the native transport has no means for."""
 
 
 class Transport(Protocol):
@@ -68,7 +63,6 @@ def open_transport(
     max_threads = max(settings.grpc_max_threads, 1)
     credentials = server_credentials(tls, alts=settings.use_alts_credentials)
     fronted = _fronted_transport(settings)
-    most_streams = settings.grpc_max_concurrent_streams
     with reserved(settings, each_family=fronted is not None and tls is None) as addresses:
         if fronted is not None:
             return fronted(
@@ -76,21 +70,20 @@ def open_transport(
                 addresses,
                 max_threads=max_threads,
                 max_request_bytes=settings.max_request_bytes,
-                max_streams=most_streams,
+                max_streams=settings.grpc_max_concurrent_streams,
+                limits=connections.limits(settings),
                 aside=aside,
                 services=services,
                 unsent=unsent,
                 accounts=accounts,
                 tls=tls,
             )
-        own = {"grpc.max_concurrent_streams": most_streams} if most_streams > 0 else {}
-        given = channel_arguments(settings.grpc_channel_arguments)
         return GrpcioTransport(
             {**handlers, **aside},
             addresses,
             max_threads=max_threads,
             max_request_bytes=settings.max_request_bytes,
-            arguments={**own, **given},
+            arguments=connections.arguments(settings),
             services=services,
             credentials=credentials,
             unsent=unsent,
@@ -102,7 +95,10 @@ def _fronted_transport(settings: Settings) -> "type[FrontedTransport] | None":
     """The native transport, None if it is not wanted or cannot do what other flags ask for."""
     if settings.grpc_transport == "grpcio":
         return None
-    beyond = [name for name in _GRPCIO_ONLY if getattr(settings, name)]
+    beyond = [
+        *(["use_alts_credentials"] if settings.use_alts_credentials else []),
+        *connections.beyond_native(settings),
+    ]
     if settings.max_request_bytes < LARGEST_MESSAGE:
         beyond.append("max_request_bytes")  # the front looks at the size of a message once it has all of it in memory
     if settings.ssl_config_file and not _can_hide():
@@ -126,13 +122,3 @@ def _can_hide() -> bool:
         return can_admit() and bool(tempfile.gettempdir())
     except FileNotFoundError:
         return False
-
-
-def channel_arguments(text: str) -> dict[str, str | int]:
-    """``key=value,…`` as gRPC takes it: 32-bit integers as such, everything else as text."""
-    arguments: dict[str, str | int] = {}
-    for entry in filter(None, text.split(",")):
-        key, _, value = entry.partition("=")
-        number = int(value) if _INTEGER.fullmatch(value) else None
-        arguments[key] = number if number is not None and -(2**31) <= number < 2**31 else value
-    return arguments

@@ -15,6 +15,7 @@ from serving.host.allocator import return_free_pages
 from serving.inference.accounts import Accounts
 from serving.inference.unsent import UnsentBytes
 from serving.rpc.addresses import is_tcp
+from serving.rpc.connections import NO_LIMITS, ConnectionLimits
 from serving.rpc.handler import Handler, Streaming
 from serving.rpc.running import HOLD_SECONDS, RunningCalls
 from serving.rpc.transports.grpcio import GrpcioTransport
@@ -43,6 +44,7 @@ class FrontedTransport:
         max_threads: int,
         max_request_bytes: int,
         max_streams: int = 0,
+        limits: ConnectionLimits = NO_LIMITS,
         aside: Mapping[str, Handler],
         services: Sequence[Streaming],
         unsent: UnsentBytes | None = None,
@@ -71,6 +73,7 @@ class FrontedTransport:
                 address,
                 max_request_bytes=max_request_bytes,
                 max_streams=max_streams if max_streams > 0 else MAX_STREAMS,
+                limits=limits,
                 running=running,
                 fallback=fallback,
                 unsent=unsent,

@@ -40,15 +40,21 @@ class GoAway:
         writers asleep after that, and nothing written meanwhile. What waits for a window of HTTP/2 is no hindrance.
         """
         left, writers = 0, self._threads()
-        for connection in self._sockets.connections(beside=self._told):
-            if among is not None and connection.number not in among:
-                continue
+        for connection in self._sockets.connections(self._told, among):
             with suppress(OSError):  # it is gone
                 if _is_between_frames(connection, writers) and connection.write(GOAWAY):
                     self._told.add(connection.number)
                 else:
                     left += 1
         return left
+
+    def has_told(self, number: int) -> bool:
+        """Whether this connection has its GOAWAY."""
+        return number in self._told
+
+    def forget(self, numbers: Collection[int]) -> None:
+        """These connections are gone: the system gives their numbers to others one day."""
+        self._told.difference_update(numbers)
 
     def writers_sleep(self) -> bool:
         """Whether nobody is about to write what a socket has room for."""

@@ -20,6 +20,7 @@ from serving.inference.long_call import LongCall
 from serving.inference.unsent import LARGE_BYTES, UnsentBytes
 from serving.rpc import errors
 from serving.rpc.addresses import cannot_listen, listened
+from serving.rpc.connections import NO_LIMITS, ConnectionLimits
 from serving.rpc.errors import Status
 from serving.rpc.handler import Handler, time_limit_ms
 from serving.rpc.running import RunningCalls
@@ -33,6 +34,7 @@ from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
 
 if TYPE_CHECKING:
+    from serving.rpc.transports.ageing import Ageing
     from serving.rpc.transports.tls_front import TlsFront
 
 _BATCH = 64
@@ -72,6 +74,7 @@ class NativeTransport:
         *,
         max_request_bytes: int,
         max_streams: int = MAX_STREAMS,
+        limits: ConnectionLimits = NO_LIMITS,
         running: RunningCalls,
         fallback: str,
         unsent: UnsentBytes,
@@ -99,6 +102,7 @@ class NativeTransport:
                 metrics=True,
                 max_concurrent_streams=max_streams,
                 reuse_port=are_shared(),
+                **limits.keepalive(),
             )
             self._front.set_fallback(fallback)
             if relay is not None:
@@ -107,6 +111,7 @@ class NativeTransport:
         except (OSError, RuntimeError) as error:
             raise cannot_listen(address, f"{error}.") from None
         self._bound = listened(address, self.port)
+        self._ageing = self._made_ageing(limits) if limits.age_ms or limits.idle_ms else None
         self._large = LargeAnswers(unsent, self._front.metrics)
         self._look_at = 0.0
         self._recorded = RecordedAnswers(self._front, accounts) if accounts is not None else None
@@ -123,9 +128,13 @@ class NativeTransport:
         self._thread.start()
         if self._relay is not None:
             self._relay.start()
+        if self._ageing is not None:
+            self._ageing.start()
 
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
         """Send clients elsewhere, answer what they have sent, for ``grace_seconds`` at most; then close."""
+        if self._ageing is not None:
+            self._ageing.stop()
         sockets = ServerSockets([self._bound])
         clients = sockets if self._relay is None else self._relay.sockets()
         if not Drain(self, clients, GoAway(sockets, _WRITERS)).run(delay_seconds, grace_seconds):
@@ -153,6 +162,12 @@ class NativeTransport:
         if not self._behind_ended():
             return False
         return self._relay is None or self._relay.at_rest()
+
+    def _made_ageing(self, limits: ConnectionLimits) -> "Ageing":
+        from serving.rpc.transports.ageing import Ageing  # only here: most servers let connections last
+
+        sockets = ServerSockets([self._bound])
+        return Ageing(self, sockets, GoAway(sockets, _WRITERS), limits)
 
     def _take(self) -> None:
         take_short_turns()

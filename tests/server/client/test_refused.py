@@ -1,5 +1,6 @@
 """Which calls a client sends again: those that a server has not begun, and those that it wants again; no other."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.client import Client, ServingError
+from serving.client import AsyncClient, Client, ServingError
 from tests.server.client.conftest import ask_waiting, ask_with_asyncio
 from tests.server.telemetry.metrics_page import points
 from tests.support.scripted import ANSWER, BREAK, FAREWELL, LOSE, REFUSE, ScriptedServer, Step
@@ -46,6 +47,37 @@ def test_calls_that_may_have_run(ask: Any, step: Step) -> None:
         with pytest.raises(ServingError):
             ask(server.address, "predict", "m", SMALL)
         assert server.calls == 1
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("step", [LOSE, {"grpc-status": "14"}])
+def test_calls_that_may_run_twice(kind: Any, step: Step) -> None:
+    """With ``retry_lost`` a prediction is sent again, futures too, as often as ``retries`` says; a reload is not."""
+    with ScriptedServer([step, step, ANSWER]) as server:
+        assert ask_with(kind, server.address, "predict", "m", SMALL) == {}
+        assert server.calls == 3
+    with ScriptedServer([step]) as server:
+        with pytest.raises(ServingError, match="UNAVAILABLE"):
+            ask_with(kind, server.address, "predict", "m", SMALL)
+        assert server.calls == 3
+        with pytest.raises(ServingError, match="UNAVAILABLE"):
+            ask_with(kind, server.address, "reload", [])
+        assert server.calls == 4
+
+
+def ask_with(kind: Any, address: str, method: str, *given: Any) -> Any:
+    """One call of a client that sends again what was lost, twice."""
+
+    async def main() -> Any:
+        async with AsyncClient(address, retry_lost=True, retries=2) as client:
+            return await getattr(client, method)(*given)
+
+    if kind is AsyncClient:
+        return asyncio.run(main())
+    with Client(address, retry_lost=True, retries=2) as client:
+        if method == "predict":
+            return client.predict_future(*given).result(60)
+        return getattr(client, method)(*given)
 
 
 @ASKS

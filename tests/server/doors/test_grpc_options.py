@@ -13,8 +13,8 @@ from serving.host.addresses import everywhere, shown
 from serving.inference.call import Call
 from serving.inference.long_call import LongCall
 from serving.inference.placement import Workers
+from serving.rpc.connections import channel_arguments
 from serving.rpc.running import MOST_HELD, RunningCalls
-from serving.rpc.server import channel_arguments
 from serving.telemetry.serving_metrics import ServingMetrics
 from tests.server.doors.clients import GrpcClient, RefusedError, Target, floats
 from tests.support import serving as loaded
@@ -64,7 +64,7 @@ def test_channel_arguments_act(models: Path) -> None:
     with ServerProcess([*flags, "--grpc_transport=native"]) as first:
         with ServerProcess([*flags, f"--port={first.grpc_port}"]) as second:
             assert second.grpc_port == first.grpc_port
-        first.wait_for("native cannot do --grpc_channel_arguments; grpcio carries")
+        first.wait_for(r"native cannot do --grpc_channel_arguments \(grpc\.so_reuseport\); grpcio carries")
 
 
 def test_limit_of_request_sizes_is_grpcios(models: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from serving.inference.context import RequestContext
 from serving.inference.long_call import LongCall
+from serving.rpc.connections import ConnectionLimits
 from serving.rpc.transports.fronted import FrontedTransport
-from tests.support.frames import DATA, PREDICT, Http2Connection, call, framed
+from tests.support.frames import DATA, GOAWAY, PREDICT, Http2Connection, call, framed
 from tests.support.server_process import wait_until
 
 LIMIT_BYTES = 1000
@@ -154,3 +155,27 @@ def test_call_cancelled_while_it_waits_is_not_begun(transport: FrontedTransport,
         long.may_end.set()
         assert calls[2].result() == b"\2"
     assert long.begun == [b"\0", b"\2"]
+
+
+def test_idle_connections_are_given_up(long: Long) -> None:
+    """GOAWAY, and then the end for who stays; one with a silent call is told as well, and has its answer."""
+    made = FrontedTransport(
+        {LONG: long},
+        ["127.0.0.1:0"],
+        max_threads=1,
+        max_request_bytes=LIMIT_BYTES,
+        limits=ConnectionLimits(idle_ms=200),
+        aside={},
+        services=(),
+    )
+    made.start()
+    try:
+        with Http2Connection(made.port) as idle, Http2Connection(made.port) as silent:
+            silent.send(call(1, framed(b"x"), **{":path": LONG}))
+            assert next(each for each in silent.frames() if each.kind == GOAWAY)
+            assert next(each for each in idle.frames() if each.kind == GOAWAY)
+            long.may_end.set()
+            assert [each.payload[5:] for each in silent.ended(1) if each.kind == DATA] == [b"x"]
+            assert not list(idle.frames())
+    finally:
+        made.drain(0, 5)
