@@ -180,6 +180,7 @@ class Server:
             self._composition.unsent,
             self._composition.accounts,
             self._composition.rpc_streams(),
+            None if self._composition.guard is None else self._composition.guard.surplus,
         )
         transport.start()
         app.open()

@@ -13,20 +13,31 @@ from serving.inference.set_aside import SetAside
 from serving.loading.manager_loop import LoaderFor
 from serving.loading.models import Models
 from serving.loading.running_stage import RunningStage
+from serving.processes.balancing import too_many
+from serving.processes.child import Stage
 from serving.processes.group import Group
 from serving.processes.supervisor import SET_ASIDE, Begin
+
+_CONNECTIONS = "gRPC connections"
 
 
 class WorkerGuard:
     """One for each worker. ``counts`` are those of ``group.shared``, by which limits hold for all workers together."""
 
     def __init__(self, group: Group) -> None:
+        self._group = group
         self.counts = group.shared
         self._set_aside = SetAside()
         self.admit = self._set_aside.admit
         self.stage = RunningStage(lambda servable_id: self.counts.version(str(servable_id)))
         self._models: Models | None = None
         group.when_told(SET_ASIDE, lambda _, sentences: self._take(sentences))
+
+    def surplus(self, connections: int) -> int:
+        """Of so many gRPC connections of this worker, how many the others ought to have."""
+        self.counts.put(_CONNECTIONS, "", connections)
+        serving = sum(each.stage == Stage.SERVING.value for each in self._group.members)
+        return too_many(connections, self.counts.of_others(_CONNECTIONS, ""), serving)
 
     def connect(self, models: Models) -> None:
         """These are the models that are guarded."""

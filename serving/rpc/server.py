@@ -21,6 +21,7 @@ from serving.telemetry.log import logger
 from serving.tls import CredentialsFile
 
 if TYPE_CHECKING:
+    from serving.rpc.transports.ageing import Surplus
     from serving.rpc.transports.fronted import FrontedTransport
 
 
@@ -49,11 +50,13 @@ def open_transport(
     unsent: UnsentBytes | None = None,
     accounts: Accounts | None = None,
     streams: Sequence[Streaming] = (),
+    surplus: "Surplus | None" = None,
 ) -> Transport:
     """The transport that --grpc_transport names, or grpcio if that one cannot do what other flags ask for.
 
     Bound to --port at --grpc_bind_address, and to --grpc_socket_path. ``unsent`` is the count that it shares with
-    other doors; ``streams`` are services beside those that every server has. Raises ConfigurationError.
+    other doors; ``streams`` are services beside those that every server has; of its connections ``surplus`` are
+    sent elsewhere, where a transport can do that. Raises ConfigurationError.
     """
     unsent = unsent or UnsentBytes(settings.max_unsent_bytes, return_free_pages)
     health = Health(admit) if settings.enable_grpc_healthcheck_service else None
@@ -72,6 +75,7 @@ def open_transport(
                 max_request_bytes=settings.max_request_bytes,
                 max_streams=settings.grpc_max_concurrent_streams,
                 limits=connections.limits(settings),
+                surplus=surplus,
                 aside=aside,
                 services=services,
                 unsent=unsent,

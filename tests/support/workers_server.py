@@ -66,6 +66,12 @@ class WorkersServer(ServerProcess):
         wait_until(f"a worker accepts the connection from port {local_port}", look)
         return found[0]
 
+    def connections_by_worker(self, port: int) -> dict[int, int]:
+        """How many connections of this process each worker has at ``port``."""
+        mine = _local_ports(port)
+        inodes = {row[9] for row in _rows() if _port(row[1]) == port and _port(row[2]) in mine}
+        return {worker: len(inodes & _sockets(pid)) for worker, pid in self.pids().items()}
+
     @contextmanager
     def connections(self) -> "Iterator[Mapping[int, http.client.HTTPConnection]]":
         """A REST connection to each worker, by the worker's number."""

@@ -27,12 +27,19 @@ _LOOKS = 40
 _SOONEST_SECONDS, _LATEST_SECONDS = 0.05, 5.0
 """Between two looks, of which one at a thousand connections costs some 20 ms."""
 
+_BALANCE_SECONDS = 1.0
+"""The same, where other processes may have fewer connections."""
+
 _TRIES = 10
 _TRY_SECONDS = 0.005
 _HOLD_SECONDS = 0.02
 _HOLDS = 3
 """A connection that is never between two frames is looked at so often in a row, and so often while answers are held
 back; then the others are not to wait for it any more. It may have such a moment at a later look."""
+
+
+Surplus = Callable[[int], int]
+"""Of so many connections, how many other processes ought to have instead."""
 
 
 @dataclass(slots=True)
@@ -59,7 +66,8 @@ class Ageing:
 
     Those that are open ``limits.grace_ms`` later are cut, whether they could be told or not. After ``limits.idle_ms``
     without a byte a connection is told as well, and after as long again cut, in a moment in which the server has no
-    call, for one may be long and silent. ``clock`` gives seconds.
+    call, for one may be long and silent. The youngest of ``surplus`` are told as if they were old, where other
+    processes at the same port have fewer. ``clock`` gives seconds.
     """
 
     def __init__(
@@ -69,6 +77,7 @@ class Ageing:
         goaway: GoAway,
         limits: ConnectionLimits,
         clock: Callable[[], float] = time.monotonic,
+        surplus: Surplus | None = None,
     ) -> None:
         self._server = server
         self._sockets = sockets
@@ -76,6 +85,7 @@ class Ageing:
         self._age = limits.age_ms / 1000 or math.inf
         self._idle = limits.idle_ms / 1000 or math.inf
         self._grace = None if limits.grace_ms is None else limits.grace_ms / 1000
+        self._surplus = surplus
         self._clock = clock
         self._lives: dict[int, _Life] = {}
         self._over = threading.Event()
@@ -101,6 +111,10 @@ class Ageing:
         for number in open_now - self._lives.keys():
             spread = random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - no secret
             self._lives[number] = _Life(due=now + self._age * spread, moved=now)
+        if self._surplus is not None:
+            lasting = [life for life in self._lives.values() if life.told is None]
+            for life in lasting[len(lasting) - self._surplus(len(lasting)) :]:
+                life.due = now
         if self._idle < math.inf:
             self._see_traffic(now)
         if old := self.untold():
@@ -124,6 +138,8 @@ class Ageing:
         pause = min(max(min(self._age, self._idle) / _LOOKS, _SOONEST_SECONDS), _LATEST_SECONDS)
         if self._grace is not None:
             pause = min(pause, max(self._grace / 2, _SOONEST_SECONDS))
+        if self._surplus is not None:
+            pause = min(pause, _BALANCE_SECONDS)
         while not self._over.wait(pause):
             try:
                 self.look()

@@ -23,6 +23,7 @@ from serving.rpc.transports.native import MAX_STREAMS, NativeTransport
 from serving.tls import CredentialsFile
 
 if TYPE_CHECKING:
+    from serving.rpc.transports.ageing import Surplus
     from serving.rpc.transports.tls_front import TlsFront
 
 _BACK_THREADS = 2
@@ -45,6 +46,7 @@ class FrontedTransport:
         max_request_bytes: int,
         max_streams: int = 0,
         limits: ConnectionLimits = NO_LIMITS,
+        surplus: "Surplus | None" = None,
         aside: Mapping[str, Handler],
         services: Sequence[Streaming],
         unsent: UnsentBytes | None = None,
@@ -74,6 +76,7 @@ class FrontedTransport:
                 max_request_bytes=max_request_bytes,
                 max_streams=max_streams if max_streams > 0 else MAX_STREAMS,
                 limits=limits,
+                surplus=surplus,
                 running=running,
                 fallback=fallback,
                 unsent=unsent,

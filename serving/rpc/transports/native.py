@@ -34,7 +34,7 @@ from serving.rpc.transports.sockets import ServerSockets
 from serving.telemetry.log import logger
 
 if TYPE_CHECKING:
-    from serving.rpc.transports.ageing import Ageing
+    from serving.rpc.transports.ageing import Ageing, Surplus
     from serving.rpc.transports.tls_front import TlsFront
 
 _BATCH = 64
@@ -75,6 +75,7 @@ class NativeTransport:
         max_request_bytes: int,
         max_streams: int = MAX_STREAMS,
         limits: ConnectionLimits = NO_LIMITS,
+        surplus: "Surplus | None" = None,
         running: RunningCalls,
         fallback: str,
         unsent: UnsentBytes,
@@ -111,7 +112,8 @@ class NativeTransport:
         except (OSError, RuntimeError) as error:
             raise cannot_listen(address, f"{error}.") from None
         self._bound = listened(address, self.port)
-        self._ageing = self._made_ageing(limits) if limits.age_ms or limits.idle_ms else None
+        is_shared = surplus is not None and relay is None
+        self._ageing = self._made_ageing(limits, surplus) if limits.age_ms or limits.idle_ms or is_shared else None
         self._large = LargeAnswers(unsent, self._front.metrics)
         self._look_at = 0.0
         self._recorded = RecordedAnswers(self._front, accounts) if accounts is not None else None
@@ -163,11 +165,11 @@ class NativeTransport:
             return False
         return self._relay is None or self._relay.at_rest()
 
-    def _made_ageing(self, limits: ConnectionLimits) -> "Ageing":
+    def _made_ageing(self, limits: ConnectionLimits, surplus: "Surplus | None") -> "Ageing":
         from serving.rpc.transports.ageing import Ageing  # only here: most servers let connections last
 
         sockets = ServerSockets([self._bound])
-        return Ageing(self, sockets, GoAway(sockets, _WRITERS), limits)
+        return Ageing(self, sockets, GoAway(sockets, _WRITERS), limits, surplus=surplus)
 
     def _take(self) -> None:
         take_short_turns()

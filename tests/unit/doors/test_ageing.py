@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from serving.rpc.connections import ConnectionLimits
-from serving.rpc.transports.ageing import Ageing
+from serving.rpc.transports.ageing import Ageing, Surplus
 from serving.rpc.transports.goaway import GOAWAY, GoAway
 from tests.support import ManualClock
 from tests.support.server_process import wait_until
@@ -38,11 +38,17 @@ class Server:
 class Aged:
     """Ageing of what ``served`` has accepted."""
 
-    def __init__(self, served: Served, grace_ms: int | None = round(GRACE * 1000), idle_ms: int = 0) -> None:
+    def __init__(
+        self,
+        served: Served,
+        grace_ms: int | None = round(GRACE * 1000),
+        idle_ms: int = 0,
+        surplus: Surplus | None = None,
+    ) -> None:
         self.server, self.clock = Server(), ManualClock()
         limits = ConnectionLimits(age_ms=0 if idle_ms else round(AGE * 1000), grace_ms=grace_ms, idle_ms=idle_ms)
         goaway = GoAway(served.sockets, NOBODY)
-        self.ageing = Ageing(self.server, served.sockets, goaway, limits, self.clock)
+        self.ageing = Ageing(self.server, served.sockets, goaway, limits, self.clock, surplus)
 
     def after(self, seconds: float) -> None:
         """Look, that much later."""
@@ -175,3 +181,23 @@ def test_idle_connections(serve: Serve, kind: str) -> None:
     aged.after(0)
     assert has_ended(quiet)
     assert is_silent(busy)
+
+
+def test_the_youngest_beyond_a_share_are_told(served: Served) -> None:
+    """As if they were old, once; those that were told do not count any more."""
+    asked: list[int] = []
+
+    def surplus(connections: int) -> int:
+        asked.append(connections)
+        return max(connections - 2, 0)
+
+    aged = Aged(served, grace_ms=None, surplus=surplus)
+    clients = []
+    for _ in range(3):
+        clients.append(served.greeted()[0])
+        aged.after(0)
+    until_told(aged)
+    assert take(clients[2], len(GOAWAY)) == GOAWAY
+    aged.after(1)
+    assert is_silent(*clients)
+    assert (asked[0], asked[-1]) == (1, 2)
