@@ -61,7 +61,7 @@ def run(
 
     ``admit`` is a policy; ``group`` has the other workers, if this process is one of several.
     """
-    models = named_by_flags(settings)
+    models, unread = _named(settings, group)
     settings = resolved(settings)
     sessions = session_config.decide(settings, cpus)
     load_custom_ops(named_by(settings.custom_op_libraries))
@@ -72,7 +72,17 @@ def run(
         return dry_run(sessions, models, cpus)
     stop_signals.stop_watching()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(sessions, models, cpus, admit, variables, group).run())
+        return runner.run(Server(sessions, models, cpus, admit, variables, group, unread).run())
+
+
+def _named(settings: Settings, group: "Group | None") -> tuple[Configured, ServingError | None]:
+    """The models of the flags. What is wrong with these is no matter to a worker that others tell what they serve."""
+    try:
+        return named_by_flags(settings), None
+    except ServingError as error:
+        if group is None:
+            raise
+        return None, error
 
 
 def versions() -> str:
@@ -91,8 +101,10 @@ class Server:
         admit: Admit | None = None,
         variables: Variables = _NO_VARIABLES,
         group: "Group | None" = None,
+        unread: ServingError | None = None,
     ) -> None:
         self._group = group
+        self._unread = unread
         self._sessions = sessions
         self._settings = sessions.settings
         self._cpus = cpus
@@ -138,8 +150,8 @@ class Server:
                 door = await opened(self._settings, door) if self._settings.rest_api_open_early else door
             self._follow_certificates(event_loop, door, stop)
             addresses.check(self._settings)  # now: models may take minutes to load
-            await self._join(event_loop)
             self._composition.base_paths.give(self._configured)
+            await self._join(event_loop)
             self._models.start(self._configured)
             if await self._models_available(app) and await self._all_loaded():
                 self._follow_config_file()
@@ -157,7 +169,9 @@ class Server:
 
             self._group.stop = stop
             begin = await asyncio.to_thread(self._group.join)
-            self._configured = worker.begin(self._composition, begin, self._configured)
+            if self._unread is not None and (begin.first or not begin.kept):
+                raise self._unread
+            self._configured = await asyncio.to_thread(worker.begin, self._composition, begin, self._configured)
 
     async def _all_loaded(self) -> bool:
         """Whether the doors may open: when all workers have loaded their models."""
@@ -267,7 +281,8 @@ class Server:
                 self._models,
                 wait_seconds=settings.model_config_file_poll_wait_seconds,
                 on_death=self._loop_died,
-                on_list=self._composition.base_paths.give,
+                on_list=self._composition.on_list,
+                reads=None if self._group is None else lambda: self._group is None or self._group.leads,
             )
             self._config_loop.start()
 

@@ -1,0 +1,37 @@
+"""What lists of models say to others: where versions are, whose requests are logged, what one changes of another."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from serving.configuration.changes import changes
+from serving.configuration.model_config import ModelConfig
+from serving.core.request_logging import RequestLogging
+from serving.sources.file_system import ModelPath
+from serving.telemetry.log import logger
+
+
+def with_moved_labels(model: ModelConfig, before: Iterable[ModelConfig]) -> ModelConfig:
+    """A model of which nothing but labels is another, with these alone."""
+    for former in before:
+        if replace(former, labels=model.labels) == model:
+            return replace(model, labels=dict(model.labels.items() - former.labels.items()))
+    return model
+
+
+def tell_changes(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) -> None:
+    """Say in the log what another list changes, if anything."""
+    told = list(changes(before, after))
+    for each in told:
+        logger.info(each.text, *each.arguments, extra=each.facts)
+    if not told:
+        logger.info("The configuration lists the same as before")
+
+
+def logged(configured: Iterable[ModelConfig]) -> Mapping[str, RequestLogging]:
+    """How the requests of models are logged, of those that are."""
+    return {model.name: model.logging for model in configured if model.logging is not None}
+
+
+def paths(configured: Iterable[ModelConfig]) -> Mapping[str, ModelPath]:
+    """Where versions are to be looked for."""
+    return {model.name: ModelPath(base_path=model.base_path, policy=model.policy) for model in configured}
