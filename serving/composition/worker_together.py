@@ -3,6 +3,7 @@
 import pickle
 from typing import Any
 
+from serving.composition import worker_trials
 from serving.composition.parts import Composition
 from serving.composition.worker_models import CONFIGURED, GIVEN, WorkersTogether
 from serving.composition.worker_states import WorkerStates
@@ -17,6 +18,9 @@ def connect(composition: Composition, group: Group) -> None:
     together = WorkersTogether(group, composition.models, composition.base_paths, states)
     composition.models.everywhere = together
     composition.on_list = together.on_list
+    composition.request_log.name_worker(group.index)
+    if composition.optimizing is not None:
+        worker_trials.connect(group, composition.optimizing, composition.manager)
     if not composition.settings.lazy_load:  # with it, each worker loads what it is asked for, and all can be asked
         composition.known = states
 

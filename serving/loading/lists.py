@@ -1,11 +1,13 @@
 """What lists of models say to others: where versions are, whose requests are logged, what one changes of another."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from serving.configuration.changes import changes
 from serving.configuration.model_config import ModelConfig
 from serving.core.request_logging import RequestLogging
+from serving.core.servable import ServableId
+from serving.core.version_policy import Specific
 from serving.sources.file_system import ModelPath
 from serving.telemetry.log import logger
 
@@ -35,3 +37,13 @@ def logged(configured: Iterable[ModelConfig]) -> Mapping[str, RequestLogging]:
 def paths(configured: Iterable[ModelConfig]) -> Mapping[str, ModelPath]:
     """Where versions are to be looked for."""
     return {model.name: ModelPath(base_path=model.base_path, policy=model.policy) for model in configured}
+
+
+def as_served(configured: Iterable[ModelConfig], served: Iterable[ServableId]) -> Iterator[ModelConfig]:
+    """The models with the versions that are ``served``, whatever versions there are; without these as they are."""
+    versions: dict[str, set[int]] = {}
+    for each in served:
+        versions.setdefault(each.name, set()).add(each.version)
+    for model in configured:
+        found = versions.get(model.name)
+        yield model if found is None else replace(model, policy=Specific(versions=frozenset(found)))

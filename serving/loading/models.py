@@ -73,6 +73,7 @@ class Models:
         self.waits.add(_ADDED, self._wait_for_added)
         self.everywhere: Everywhere = Here(self.put, self.waits)
         self._putting = Lock()
+        self._poll_wait_seconds = poll_wait_seconds
         self.started = Event()
         """Set once models are being loaded."""
         self.resume_as: Resumed | None = None
@@ -129,6 +130,8 @@ class Models:
         self._listed = begun.listed
         if begun.configured is not None:
             self._put(begun.configured, begun.configured)
+            if self._poll_wait_seconds <= 0:  # the others look for versions when they are told to, not when one starts
+                self._source.replace(lists.paths(lists.as_served(begun.configured, begun.served)))
         self._first_scan = self._loop.rescan()
 
     def reload(self, configured: Configured, timeout: float | None = None, gone: Callable[[], bool] = never) -> None:
@@ -142,7 +145,7 @@ class Models:
         if added:
             self.everywhere.wait(_ADDED, added, timeout, gone)
         else:
-            self._loop.rescan()
+            self._rescan()
 
     def edit(self, change: Callable[[Sequence[ModelConfig]], Sequence[ModelConfig]]) -> None:
         """Put into effect what ``change`` makes of the list in effect; it is called once, and may raise.
@@ -178,7 +181,12 @@ class Models:
 
     def look(self) -> None:
         """Have the base paths looked at now."""
-        self._loop.rescan()
+        self._rescan()
+
+    def _rescan(self) -> int:
+        if self.resume_as is not None:
+            self._source.replace(lists.paths(self._configured or ()))
+        return self._loop.rescan()
 
     def wake(self) -> None:
         """Let whoever waits look again."""
@@ -186,7 +194,7 @@ class Models:
 
     def wait(self, done: Callable[[], bool], timeout: float | None, gone: Callable[[], bool] = never) -> Code:
         """Have the base paths looked at, then block until ``done``: OK, or the code of what came before that."""
-        scan = self._loop.rescan()
+        scan = self._rescan()
 
         def is_done() -> bool:
             return self._loop.scanned(scan) and done()

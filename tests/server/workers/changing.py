@@ -16,6 +16,7 @@ from tests.support.workers_server import WorkersServer
 
 RELOAD = "ModelService/HandleReloadConfigRequest"
 BODY = b'{"instances": [1.0]}'
+_ALL = "model_version_policy { all {} }"
 THREE, TWO = 3.5, 2.5
 """What the models of these names answer to ``BODY``."""
 
@@ -80,7 +81,7 @@ def changing(
 
 def model_list(directory: Path, *names: str) -> str:
     """A list of models, each at the base path of its name."""
-    return f"model_config_list {{ {' '.join(entry(name, directory / name) for name in names)} }}"
+    return f"model_config_list {{ {' '.join(entry(name, directory / name, _ALL) for name in names)} }}"
 
 
 def entry(name: str, base_path: Path, more: str = "") -> str:
