@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.workers.changing import BODY, Changing, changing
+from tests.server.workers.changing import BODY, TWO, Changing, changing
 from tests.support.server_process import wait_until
 
 MODEL = "half_plus_three"
@@ -101,3 +101,40 @@ def test_version_that_goes(server: Changing) -> None:
     """Both say that it has ended."""
     (server.directory / MODEL / "7").rename(server.directory / "gone")
     wait_until("both say so", lambda: [each["7"] for each in server.states(MODEL)] == ["END", "END"])
+
+
+def test_worker_that_dies_during_a_change(server: Changing) -> None:
+    """The others make the change without it, tell so, and it begins with the change when it is back."""
+    with server.server.connections() as connections, ThreadPoolExecutor(1) as pool:
+        dying = server.server.pids()[1]
+        os.kill(dying, signal.SIGSTOP)
+        loading = pool.submit(exchange, connections[0], "POST", "/v2/repository/models/half_plus_two/load", b"{}")
+        begun = "Loading model half_plus_two by request"
+        wait_until("it has begun", lambda: any(begun in line for line in server.server.output))
+        assert not loading.done()
+        server.server.kill_worker_and_wait(1)
+        assert loading.result()[0] == 200
+    assert server.answers("half_plus_two") == [TWO, TWO]
+
+
+def test_worker_that_dies_while_it_makes_a_change(server: Changing) -> None:
+    """Nobody waits for it: the next change goes on, and is in effect in all."""
+    with server.server.connections() as connections, ThreadPoolExecutor(1) as pool:
+        stopped = server.server.pids()[1]
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            label = f"/v1/models/{MODEL}/labels/late"
+            moved = pool.submit(exchange, connections[0], "POST", label, b'{"version": 1}')
+            with pytest.raises(TimeoutError):  # it waits for the other one
+                moved.result(0.2)
+            server.server.kill_worker(0)
+            with pytest.raises((http.client.HTTPException, ConnectionError)):
+                moved.result()
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        label = f"/v1/models/{MODEL}/labels/later"
+        assert exchange(connections[1], "POST", label, b'{"version": 1}')[0] == 200
+    again = "Worker 0 serves again"
+    wait_until("both are there", lambda: any(again in line for line in server.server.output))
+    labelled = server.server.of_each("POST", f"{label}:predict", BODY)
+    assert [status for status, _ in labelled.values()] == [200, 200]
