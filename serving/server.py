@@ -60,7 +60,7 @@ def run(
 
     ``admit`` is a policy; ``group`` has the other workers, if this process is one of several.
     """
-    models = named_by_flags(settings)
+    models, unread = _named(settings, group)
     settings = resolved(settings)
     sessions = session_config.decide(settings, cpus)
     load_custom_ops(named_by(settings.custom_op_libraries))
@@ -71,7 +71,17 @@ def run(
         return dry_run(sessions, models, cpus)
     stop_signals.stop_watching()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Server(sessions, models, cpus, admit, variables, group).run())
+        return runner.run(Server(sessions, models, cpus, admit, variables, group, unread).run())
+
+
+def _named(settings: Settings, group: "Group | None") -> tuple[Configured, ServingError | None]:
+    """The models of the flags. What is wrong with these is no matter to a worker that others tell what they serve."""
+    try:
+        return named_by_flags(settings), None
+    except ServingError as error:
+        if group is None:
+            raise
+        return None, error
 
 
 def versions() -> str:
@@ -90,8 +100,10 @@ class Server:
         admit: Admit | None = None,
         variables: Variables = _NO_VARIABLES,
         group: "Group | None" = None,
+        unread: ServingError | None = None,
     ) -> None:
         self._group = group
+        self._unread = unread
         self._sessions = sessions
         self._settings = sessions.settings
         self._cpus = cpus
@@ -144,11 +156,11 @@ class Server:
                 door = await opened(self._settings, door) if self._settings.rest_api_open_early else door
             following.follow_certificates(self._composition, event_loop, door, stop, self._loop_died)
             addresses.check(self._settings)  # now: models may take minutes to load
-            await self._join(event_loop)
             self._composition.base_paths.give(self._configured)
+            await self._join(event_loop)
             self._models.start(self._configured)
             if await self._models_available(app) and await self._all_loaded():
-                self._config_loop = following.follow_config_file(self._composition, self._loop_died)
+                self._config_loop = following.follow_config_file(self._composition, self._loop_died, self._group)
                 await self._serve(app, door)
         return 0
 
@@ -163,7 +175,9 @@ class Server:
 
             self._group.stop = stop
             begin = await asyncio.to_thread(self._group.join)
-            self._configured = worker.begin(self._composition, begin, self._configured)
+            self._configured = await asyncio.to_thread(worker.begin, self._composition, begin, self._configured)
+            if self._unread is not None and self._configured is None:
+                raise self._unread
 
     async def _all_loaded(self) -> bool:
         """Whether the doors may open: when all workers have loaded their models."""

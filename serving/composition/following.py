@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving import tls
 from serving.composition.parts import Composition
 from serving.loading.config_loop import ConfigLoop
 from serving.rest.server import RestDoor
+
+if TYPE_CHECKING:
+    from serving.processes.group import Group
 
 
 def follow_certificates(
@@ -31,8 +35,10 @@ def follow_certificates(
     stop.callback(loop.stop)
 
 
-def follow_config_file(composition: Composition, died: Callable[[BaseException], None]) -> ConfigLoop | None:
-    """Read --model_config_file again and again from now on, if the flags say so."""
+def follow_config_file(
+    composition: Composition, died: Callable[[BaseException], None], group: "Group | None" = None
+) -> ConfigLoop | None:
+    """Read --model_config_file again and again, if the flags say so; of a ``group`` the one who leads does."""
     settings = composition.settings
     if not settings.model_config_file or settings.model_config_file_poll_wait_seconds <= 0:
         return None
@@ -41,7 +47,8 @@ def follow_config_file(composition: Composition, died: Callable[[BaseException],
         composition.models,
         wait_seconds=settings.model_config_file_poll_wait_seconds,
         on_death=died,
-        on_list=composition.base_paths.give,
+        on_list=composition.on_list,
+        reads=None if group is None else lambda: group.leads,
     )
     loop.start()
     return loop

@@ -11,7 +11,9 @@ from serving import tls
 from serving.composition import accounting, browsers, front, memory, model_loading, page, shadowing
 from serving.composition.documents import MadeUpInputs
 from serving.configuration import model_config, sagemaker_models
+from serving.configuration.model_config import Configured
 from serving.configuration.session_config import Sessions
+from serving.core.merged_states import Known
 from serving.host import allocator
 from serving.inference.accounts import Observer
 from serving.inference.answered_by import AnsweredBy
@@ -84,6 +86,10 @@ class Composition:
         self.metrics = ServingMetrics()
         budget = memory.budget_bytes(settings)
         self.manager = memory.manager(settings, budget)
+        self.known: Known = self.manager
+        """What tells requests the states of models."""
+        self.on_list: Callable[[Configured], None] = self.base_paths.give
+        """Takes each list that the operator has given."""
         self.version_metrics = self._version_metrics()
         self.tracing = accounting.tracing(settings, otlp_protocol, self.metrics, self.version_metrics, self.rest_tls)
         self.accounts = accounting.accounts(settings, self._observers(), log.write)
@@ -199,6 +205,7 @@ class Composition:
             apply_anywhere=self._reload_anywhere,
             repository=lambda: self.single_models,
             model_control=self.settings.allow_model_control,
+            known=lambda: self.known,
         )
 
     def _fill_metrics_page(self) -> None:

@@ -1,10 +1,10 @@
 """Whether a set of models serves yet: a pure function of their versions' states, asked at start and after a reload."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from serving.core.servable import ServableState, State
+from serving.core.servable import ServableId, ServableState, State
 
 
 class Progress(Enum):
@@ -56,3 +56,25 @@ def judge(managed: Mapping[str, Sequence[ServableState]]) -> Startup:
         progress = Progress.FAILED
     failed.sort(key=lambda state: state.id)
     return Startup(progress=progress, failed=tuple(failed), waiting=tuple(waiting))
+
+
+def resumed(
+    startup: Startup, served: Iterable[ServableId], attempts: Mapping[str, Sequence[ServableState]], *, looked: bool
+) -> Startup:
+    """How far a process is from serving what others serve, once it has ``looked`` at the base paths.
+
+    ``startup`` is of the models of which these are versions, ``attempts`` of each the versions that ought to serve. One
+    of those that is not wanted any more is not waited for, nor is one that has failed beside others that serve.
+    """
+    if startup.progress is Progress.FAILED:
+        return startup
+    wanted = {each.id: each for versions in attempts.values() for each in versions}
+    under_way = {
+        each.name
+        for each in served
+        if not looked or (each in wanted and wanted[each].state is not State.AVAILABLE and wanted[each].error is None)
+    }
+    if not under_way:
+        # Nothing is left to wait for: a model without a version is one whose directory is empty by now.
+        return replace(startup, progress=Progress.READY, waiting=())
+    return replace(startup, progress=Progress.WAITING, waiting=tuple(sorted({*startup.waiting, *under_way})))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol, assert_never
 
 from serving.codecs.open_inference.load_parameters import load_parameters
-from serving.core.manager import Manager
+from serving.core.merged_states import Known
 from serving.core.servable import ServableState, State
 from serving.core.version_policy import VersionPolicy
 from serving.inference.long_call import Gone
@@ -107,16 +107,16 @@ def may_change(principal: Principal | None) -> bool:
 
 
 def index(
-    manager: Manager, configured: Sequence[str], beside: Sequence[str], may_use: Callable[[str], bool], *, ready: bool
+    known: Known, configured: Sequence[str], beside: Sequence[str], may_use: Callable[[str], bool], *, ready: bool
 ) -> list[IndexEntry]:
     """Every model that ``may_use`` allows, by name, its versions highest first; only those that answer if ``ready``."""
-    names = sorted({*manager.models(), *configured, *beside})
-    entries = [entry for name in names if may_use(name) for entry in _of_model(manager, name, name in configured)]
+    names = sorted({*known.models(), *configured, *beside})
+    entries = [entry for name in names if may_use(name) for entry in _of_model(known, name, name in configured)]
     return [entry for entry in entries if entry.state is Readiness.READY] if ready else entries
 
 
-def _of_model(manager: Manager, name: str, configured: bool) -> Iterator[IndexEntry]:
-    states = manager.states(name)
+def _of_model(known: Known, name: str, configured: bool) -> Iterator[IndexEntry]:
+    states = known.states(name)
     yield from map(_of_version, states)
     if not states:
         yield IndexEntry(name=name, reason=NO_VERSION if configured else NOT_LOADED)

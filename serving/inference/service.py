@@ -11,6 +11,7 @@ from typing import Any
 from serving.core.handle import Lease
 from serving.core.lifecycle import NotLoadedError
 from serving.core.manager import Manager
+from serving.core.merged_states import Known
 from serving.core.model_spec import ModelSpec
 from serving.core.plans import Encode, Plan, Plans
 from serving.core.signature import DEFAULT_SIGNATURE_NAME
@@ -45,7 +46,8 @@ class Service(UncalledRequests):
     """What every protocol calls. ``apply`` puts a configuration into effect, ``requests`` makes calls of models.
 
     ``apply_anywhere`` does so for principals with the admin right, who may name any base path. ``repository`` gives
-    what loads single models, by requests only with ``model_control``, which is --allow_model_control.
+    what loads single models, by requests only with ``model_control``, which is --allow_model_control. ``known`` gives
+    what knows the states of models, by default the manager.
 
     ``admit`` is asked for each request that is for nothing of a model; None admits all. ``check_method_names`` is
     --enable_signature_method_name_check. An ``address`` of None is the one that the message itself has.
@@ -63,8 +65,9 @@ class Service(UncalledRequests):
         apply_anywhere: Apply | None = None,
         repository: Callable[[], Repository] | None = None,
         model_control: bool = True,
+        known: Callable[[], Known] | None = None,
     ) -> None:
-        super().__init__(manager, metrics, requests, admit)
+        super().__init__(manager, metrics, requests, admit, known)
         self.interpreter = requests.interpreter
         """As the requests'."""
         self._begin = requests.begin
@@ -140,7 +143,7 @@ class Service(UncalledRequests):
         def do(gone: Gone) -> bytes:
             beside = () if ready or not may_change(principal) else repository.beside()
             may_use = everybody_may if principal is None else principal.may_use
-            return write(index(self._manager, repository.configured(), beside, may_use, ready=ready))
+            return write(index(self._known(), repository.configured(), beside, may_use, ready=ready))
 
         return LongCall(do)
 

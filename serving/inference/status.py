@@ -1,16 +1,17 @@
 """Status: the states of a model's versions (docs/grpc.md, "Status")."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from serving.core.manager import Manager
+from serving.core.merged_states import Known
 from serving.core.model_spec import ModelSpec
 from serving.core.servable import ServableState
 from serving.errors import Code, ServingError
 
 
-def model_status(manager: Manager, name: str, version: int | None) -> tuple[ServableState, ...]:
+def model_status(known: Known, name: str, version: int | None) -> tuple[ServableState, ...]:
     """Every version ever seen, highest first, or the one asked for. NOT_FOUND if there is nothing to tell."""
-    states = manager.states(name)
+    states = known.states(name)
     if version is not None:
         states = tuple(state for state in states if state.id.version == version)
         if not states:
@@ -20,11 +21,11 @@ def model_status(manager: Manager, name: str, version: int | None) -> tuple[Serv
     return states
 
 
-def is_ready(manager: Manager, address: ModelSpec) -> bool:
+def is_ready(known: Known, address: ModelSpec, labels: Mapping[str, Mapping[str, int]]) -> bool:
     """Whether a request for this address finds a version that answers it."""
-    versions, wanted = manager.answerable(address.name), address.version
+    versions, wanted = known.answerable(address.name), address.version
     if address.label is not None:
-        wanted = manager.serving.labels.get(address.name, {}).get(address.label)
+        wanted = labels.get(address.name, {}).get(address.label)
         return wanted in versions
     return bool(versions) if wanted is None else wanted in versions
 

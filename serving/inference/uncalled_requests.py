@@ -8,6 +8,7 @@ from typing import Any
 from serving.core.handle import Handle
 from serving.core.lifecycle import NotLoadedError
 from serving.core.manager import Manager
+from serving.core.merged_states import Known
 from serving.core.model_spec import ModelSpec
 from serving.core.servable import ServableId, ServableState
 from serving.core.signature import DEFAULT_SIGNATURE_NAME
@@ -24,9 +25,20 @@ from serving.telemetry.serving_metrics import ServingMetrics
 
 
 class UncalledRequests:
-    """As much of the service as is asked without a call. ``admit`` is asked for each of them; None admits all."""
+    """As much of the service as is asked without a call. ``admit`` is asked for each of them; None admits all.
 
-    def __init__(self, manager: Manager, metrics: ServingMetrics, requests: Requests, admit: Admit | None) -> None:
+    ``known`` gives what knows the states of models, by default the manager.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        metrics: ServingMetrics,
+        requests: Requests,
+        admit: Admit | None,
+        known: Callable[[], Known] | None = None,
+    ) -> None:
+        self._known = known or (lambda: manager)
         self._manager = manager
         self._metrics = metrics
         self._when_loaded = requests.when_loaded
@@ -63,7 +75,7 @@ class UncalledRequests:
             signature = handle.plans.signatures.get(name)
             if signature is None:
                 raise infer.missing(name)
-            return write(ModelDescription(handle.id, self._manager.answerable(address.name), signature))
+            return write(ModelDescription(handle.id, self._known().answerable(address.name), signature))
 
         return self._of_version(of, address, context, size)
 
@@ -87,7 +99,7 @@ class UncalledRequests:
     def model_ready(self, address: ModelSpec, context: RequestContext, size: int = 0) -> bool:
         """Whether requests for this address are answered."""
         with self._counted(address, context, size):
-            return status.is_ready(self._manager, address)
+            return status.is_ready(self._known(), address, self._manager.serving.labels)
 
     def server_ready(self, context: RequestContext, size: int = 0) -> bool:
         """Whether every model is available; anybody may ask."""
@@ -107,7 +119,7 @@ class UncalledRequests:
     def status(self, address: ModelSpec, context: RequestContext, size: int = 0) -> tuple[ServableState, ...]:
         """Every version ever seen, highest first, or the one asked for; a label is ignored. NOT_FOUND without any."""
         with self._counted(address, context, size):
-            return status.model_status(self._manager, address.name, address.version)
+            return status.model_status(self._known(), address.name, address.version)
 
     def models(self, context: RequestContext) -> Mapping[str, tuple[ServableState, ...]]:
         """Every model with the states of its versions, of those that the principal may use, if there is one.
@@ -115,7 +127,8 @@ class UncalledRequests:
         TensorFlow Serving has no such list.
         """
         with self._counted(NO_MODEL, context, 0):
-            return {name: self._manager.states(name) for name in self._names(context)}
+            known = self._known()
+            return {name: known.states(name) for name in self._names(context)}
 
     def admit(self, context: RequestContext, address: ModelSpec, size: int) -> None:
         """Let the policy refuse a request that is for nothing above, such as one for health. Raises ServingError."""
@@ -144,7 +157,7 @@ class UncalledRequests:
 
     def _names(self, context: RequestContext) -> list[str]:
         """The models that the principal may use, if there is one; else all."""
-        names, principal = sorted(self._manager.models()), context.principal
+        names, principal = sorted(self._known().models()), context.principal
         return names if principal is None else [name for name in names if principal.may_use(name)]
 
     @contextmanager

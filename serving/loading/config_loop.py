@@ -15,7 +15,8 @@ class ConfigLoop:
     """Owns the thread on which ``path`` is read every ``wait_seconds``, the first time at once.
 
     A file that cannot be read, or whose list is refused, changes nothing; the error is logged when it is a new one.
-    ``on_list`` is given each list that could be read, ``on_death`` is told when the loop ends by a failure.
+    ``on_list`` is given each list that could be read, ``on_death`` is told when the loop ends by a failure. Without
+    ``reads`` somebody else reads it, for this process as well.
     """
 
     def __init__(
@@ -26,7 +27,9 @@ class ConfigLoop:
         wait_seconds: float,
         on_death: Callable[[BaseException], None],
         on_list: Callable[[Configured], None] | None = None,
+        reads: Callable[[], bool] | None = None,
     ) -> None:
+        self._reads = reads
         self._path = path
         self._models = models
         self._wait_seconds = wait_seconds
@@ -51,6 +54,8 @@ class ConfigLoop:
         Single models that were loaded or unloaded since then stay so until that. New models are waited for until the
         next reading is due, for the sake of the log alone.
         """
+        if self._reads is not None and not self._reads():
+            return
         error = self._error()
         if error and error != self._said:
             logger.error("%s", error)

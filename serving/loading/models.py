@@ -3,23 +3,24 @@
 It owns the manager, the source and the loop between them; it opens no doors and reads no configuration.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from threading import Lock
+from collections.abc import Callable, Iterable, Sequence
+from threading import Event, Lock
 
 from serving.configuration import model_config
-from serving.configuration.changes import changes
 from serving.configuration.model_config import Configured, ModelConfig
 from serving.core.manager import Manager
-from serving.core.request_logging import RequestLogging
 from serving.core.servable import ServableId, ServableState, State
-from serving.core.startup import Progress, Startup
+from serving.core.startup import Progress, Startup, resumed
 from serving.errors import Code, ConfigurationError, ServingError, first_few
+from serving.loading import lists
+from serving.loading.everywhere import Change, Everywhere, Here, Resumed, Waits, names
 from serving.loading.manager_loop import LoaderFor, ManagerLoop
 from serving.loading.weighing import Meter
 from serving.request_log.log import RequestLog
-from serving.sources.file_system import FileSystemSource, ModelPath
+from serving.sources.file_system import FileSystemSource
 from serving.telemetry.log import logger
+
+_ADDED = "added"
 
 
 def never() -> bool:
@@ -67,7 +68,17 @@ class Models:
             meter=meter,
             on_death=on_death,
         )
-        self._applying = Lock()
+        self.waits = Waits()
+        """What others wait for here, too."""
+        self.waits.add(_ADDED, self._wait_for_added)
+        self.everywhere: Everywhere = Here(self.put, self.waits)
+        self._putting = Lock()
+        self._poll_wait_seconds = poll_wait_seconds
+        self.started = Event()
+        """Set once models are being loaded."""
+        self.resume_as: Resumed | None = None
+        """What ``start`` begins with in place of its list, beside other processes of the server."""
+        self._first_scan = 0
         self._configured: Configured = None
         self._listed: Configured = None
         self._served: set[str] = set()
@@ -93,7 +104,12 @@ class Models:
     @property
     def names(self) -> tuple[str, ...]:
         """The models listed now, in the order of the list."""
-        return tuple(model.name for model in self._configured or ())
+        return names(self._configured)
+
+    @property
+    def ending(self) -> bool:
+        """Whether nothing is waited for any more."""
+        return self._ending
 
     def available(self) -> dict[str, tuple[int, ...]]:
         """The available versions of the models listed now, highest first."""
@@ -101,9 +117,24 @@ class Models:
 
     def start(self, configured: Configured) -> None:
         """Put the first list into effect and begin to load. Raises ConfigurationError before anything has begun."""
-        self._apply(configured)
-        self._served.update(self.names)
+        if self.resume_as is not None:
+            self._resume(self.resume_as)
+        elif configured is None:
+            self._check_nothing_listed()
+        else:
+            self.put(Change(configured=configured, whole=True))
+        self._served.update(self.names if self.resume_as is None else {each.name for each in self.resume_as.served})
         self._loop.start()
+        self.started.set()
+
+    def _resume(self, begun: Resumed) -> None:
+        """Labels may be for what is not loaded yet: nobody asks for it before it is."""
+        self._listed = begun.listed
+        if begun.configured is not None:
+            self._put(begun.configured, begun.configured)
+            if self._poll_wait_seconds <= 0:  # the others look for versions when they are told to, not when one starts
+                self._source.replace(lists.paths(lists.as_served(begun.configured, begun.served)))
+        self._first_scan = self._loop.rescan()
 
     def reload(self, configured: Configured, timeout: float | None = None, gone: Callable[[], bool] = never) -> None:
         """Put another list into effect, then block until the models that are new in it serve or have failed.
@@ -113,32 +144,59 @@ class Models:
         waited for: the list is in effect all the same. No wait holds up another reload.
         """
         added = self._apply(configured)
-        scan = self._loop.rescan()
         if added:
-            # Not before the scan: of a model that was dropped and is listed again, the former version may still serve.
-            self._loop.wait_until(
-                lambda: gone() or self._ending or (self._loop.scanned(scan) and self._settled(added)), timeout
-            )
-            self._tell(added, gone())
+            self.everywhere.wait(_ADDED, added, timeout, gone)
+        else:
+            self._rescan()
 
     def edit(self, change: Callable[[Sequence[ModelConfig]], Sequence[ModelConfig]]) -> None:
         """Put into effect what ``change`` makes of the list in effect; it is called once, and may raise.
 
         It lasts until the next list that is given whole. ConfigurationError, and nothing changes, as for ``reload``.
         """
-        with self._applying:
+        with self.everywhere.alone():
             before = self._configured or ()
             configured = tuple(change(before))
-            if configured == before:
-                return
-            # Not the others: a version that one of their labels is for may have gone since.
-            changed = [model for model in configured if model not in before]
-            self.check(configured, [_with_moved_labels(model, before) for model in changed])
-            self._put(configured, changed)
+            if configured != before:
+                self.everywhere.change(Change(configured=configured, whole=False))
+
+    def check_change(self, change: Change) -> None:
+        """Raise ConfigurationError if this would be refused now; nothing changes."""
+        if change.whole:
+            self.check(change.configured)
+            return
+        before = self._configured or ()
+        # Not the others: a version that one of their labels is for may have gone since.
+        changed = [model for model in change.configured if model not in before]
+        self.check(change.configured, [lists.with_moved_labels(model, before) for model in changed])
+
+    def put(self, change: Change, *, checked: bool = False) -> None:
+        """Put a list into effect in this process. ConfigurationError, and nothing changes, unless it is ``checked``."""
+        with self._putting:
+            if not checked:
+                self.check_change(change)
+            before = self._configured or ()
+            named = change.configured if change.whole else [each for each in change.configured if each not in before]
+            self._put(change.configured, named)
+            if change.whole:
+                self._listed = self._configured
+
+    def look(self) -> None:
+        """Have the base paths looked at now."""
+        self._rescan()
+
+    def _rescan(self) -> int:
+        if self.resume_as is not None:
+            self._source.replace(lists.paths(self._configured or ()))
+        return self._loop.rescan()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        self._loop.wake()
 
     def wait(self, done: Callable[[], bool], timeout: float | None, gone: Callable[[], bool] = never) -> Code:
         """Have the base paths looked at, then block until ``done``: OK, or the code of what came before that."""
-        scan = self._loop.rescan()
+        scan = self._rescan()
 
         def is_done() -> bool:
             return self._loop.scanned(scan) and done()
@@ -147,8 +205,13 @@ class Models:
         return Code.OK if is_done() else self._why_not(gone())
 
     def startup(self) -> Startup:
-        """How far the models listed now are from serving."""
-        return self.manager.startup([name for name in self.names if name not in self.excused])
+        """How far the models listed now are from serving; beside others, from what those serve."""
+        if self.resume_as is None:
+            return self.manager.startup([name for name in self.names if name not in self.excused])
+        served = [each for each in self.resume_as.served if each.name in self.names and each.name not in self.excused]
+        startup = self.manager.startup({each.name for each in served})
+        attempts = {name: self.manager.attempts(name) for name in {each.name for each in served}}
+        return resumed(startup, served, attempts, looked=self._loop.scanned(self._first_scan))
 
     def ready(self) -> bool:
         """Whether every model serves that ought to: those of the first list, and later ones once they have served."""
@@ -167,15 +230,13 @@ class Models:
 
     def _apply(self, configured: Configured) -> tuple[str, ...]:
         """Put a list into effect, whole or not at all; the names that are new in it."""
-        with self._applying:
+        with self.everywhere.alone():
             if configured is None:
                 self._check_nothing_listed()
                 return ()
             known = set(self.names)
-            self.check(configured)
-            self._put(configured, configured)
-            self._listed = self._configured
-            return tuple(model.name for model in configured if model.name not in known)
+            self.everywhere.change(Change(configured=configured, whole=True))
+            return tuple(name for name in names(configured) if name not in known)
 
     def check(self, configured: Sequence[ModelConfig], labelled: Iterable[ModelConfig] | None = None) -> None:
         """Raise ConfigurationError if this list would be refused now; nothing changes.
@@ -186,22 +247,22 @@ class Models:
         for model in configured if labelled is None else labelled:
             self._check_labels(model)
         model_config.check_platforms(configured, self._platforms)
-        self._request_log.check(_logged(configured))
+        self._request_log.check(lists.logged(configured))
 
     def _put(self, configured: Sequence[ModelConfig], named: Iterable[ModelConfig]) -> None:
         # Labels first: a request for a label finds its new version before the old one is taken away.
         self.manager.set_labels({model.name: model.labels for model in configured})
         if self._configured is not None:
-            _tell_changes(self._configured, configured)
+            lists.tell_changes(self._configured, configured)
         logger.info("Adding/updating models.")
         for model in named:
             logger.info(" (Re-)adding model: %s", model.name)
         known, self._configured = set(self.names), tuple(configured)
-        self._source.replace(_paths(configured))
+        self._source.replace(lists.paths(configured))
         for name in known.difference(self.names):
             self._served.discard(name)
             self.manager.set_aspired(name, {})
-        self._request_log.follow(_logged(configured))
+        self._request_log.follow(lists.logged(configured))
 
     def _check_nothing_listed(self) -> None:
         if self._configured is not None:
@@ -223,6 +284,11 @@ class Models:
                     f"Request to assign label to version {version} of model {model.name}, which is not currently "
                     "available for inference",
                 )
+
+    def _wait_for_added(self, added: Sequence[str], timeout: float | None, gone: Callable[[], bool]) -> None:
+        """Not before a scan: of a model that was dropped and is listed again, the former version may still serve."""
+        self.wait(lambda: self._settled(added), timeout, gone)
+        self._tell(added, gone())
 
     def _settled(self, added: Sequence[str]) -> bool:
         return self.manager.startup(self._still_listed(added)).progress is not Progress.WAITING
@@ -255,28 +321,3 @@ class Models:
     def _note(self, state: ServableState) -> None:
         if state.state is State.AVAILABLE and state.id.name in self.names:
             self._served.add(state.id.name)
-
-
-def _with_moved_labels(model: ModelConfig, before: Iterable[ModelConfig]) -> ModelConfig:
-    """A model of which nothing but labels is another, with these alone."""
-    for former in before:
-        if replace(former, labels=model.labels) == model:
-            return replace(model, labels=dict(model.labels.items() - former.labels.items()))
-    return model
-
-
-def _tell_changes(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) -> None:
-    """Say in the log what another list changes, if anything."""
-    told = list(changes(before, after))
-    for each in told:
-        logger.info(each.text, *each.arguments, extra=each.facts)
-    if not told:
-        logger.info("The configuration lists the same as before")
-
-
-def _logged(configured: Iterable[ModelConfig]) -> Mapping[str, RequestLogging]:
-    return {model.name: model.logging for model in configured if model.logging is not None}
-
-
-def _paths(configured: Iterable[ModelConfig]) -> Mapping[str, ModelPath]:
-    return {model.name: ModelPath(base_path=model.base_path, policy=model.policy) for model in configured}

@@ -22,6 +22,7 @@ from serving.telemetry.log import logger
 
 _UNTIL_LIST = "a list comes by HandleReloadConfigRequest or the server ends"
 _UNTIL_FILE = f"what --model_config_file lists changes, {_UNTIL_LIST}"
+_LOADED, _UNLOADED = "loaded", "unloaded"
 _GOES_ON = (Code.DEADLINE_EXCEEDED, Code.CANCELLED, Code.UNAVAILABLE)
 """What ends a wait, and nothing else."""
 
@@ -34,6 +35,8 @@ class SingleModels:
 
     def __init__(self, models: Models, places: ModelPlaces, *, follows_file: bool) -> None:
         self._models = models
+        models.waits.add(_LOADED, self._wait)
+        models.waits.add(_UNLOADED, self._wait_for_end)
         self._places = places
         self._lasts = _UNTIL_FILE if follows_file else _UNTIL_LIST
         self.on_failure: Callable[[ServableState], None] = lambda state: None
@@ -71,7 +74,7 @@ class SingleModels:
             check_versions(wanted, named=request.policy is not None)
             with self._waits_for(name):
                 self._models.edit(lambda present: self._with(present, wanted, new=request.new))
-                self._wait(name, timeout, gone)
+                self._models.everywhere.wait(_LOADED, name, timeout, gone)
             self._restore_labels(name)
         except ServingError as error:
             logger.error("Loading model %s by request failed: %s", name, error.text)
@@ -81,8 +84,7 @@ class SingleModels:
     def unload(self, name: str, timeout: float | None, gone: Gone) -> Done:
         """As ``Repository``. NOT_FOUND for a model that is not in the list."""
         self._models.edit(lambda present: _without(present, name))
-        manager = self._models.manager
-        self._models.wait(lambda: name in self._models.names or not manager.serving.available(name), timeout, gone)
+        self._models.everywhere.wait(_UNLOADED, name, timeout, gone)
         return self._done(name, "unloaded")
 
     def move_label(self, name: str, label: str, version: int) -> Done:
@@ -182,6 +184,11 @@ class SingleModels:
             raise _failure(failed, [each for each in manager.answerable(name) if each not in _numbers(failed)])
         if not attempts:
             raise ServingError(Code.NOT_FOUND, f"The versions of model {shown(name)} went away while it was loaded")
+
+    def _wait_for_end(self, name: str, timeout: float | None, gone: Gone) -> None:
+        """Block until no request reaches any version."""
+        manager = self._models.manager
+        self._models.wait(lambda: name in self._models.names or not manager.serving.available(name), timeout, gone)
 
     def _restore_labels(self, name: str) -> None:
         """Give a model that serves again the labels that the last whole list has for it."""

@@ -38,22 +38,7 @@ class Cache:
 
     def key(self, model: Model, groups: Sequence[Group], terms: Terms) -> str:
         """The name of the folder. Raises OSError if the model cannot be read."""
-        digest = hashlib.sha256()
-        engine = openvino.load().version() if terms.numbers is not None and openvino.libraries() else ""
-        facts = [
-            [_FORMAT, libtensorflow.version(), engine, self._cpu, model.tags, model.config.hex()],
-            [[group.step, sorted(group.answered)] for group in groups],
-            [terms.config.hex(), terms.threads, terms.rows, terms.numbers and terms.numbers.value, terms.tensorflow],
-            [terms.tolerance, _own_code()],
-        ]
-        digest.update(json.dumps(facts).encode())
-        files = [*map(Path, model.libraries), *sorted(model.path.rglob("*"))]
-        for file in files:
-            if file.is_file() and "assets.extra" not in file.parts:
-                digest.update(f"\n{file.name} {file.stat().st_size}\n".encode())
-                for block in _blocks(file):
-                    digest.update(block)
-        return digest.hexdigest()
+        return key_of(model, groups, terms, self._cpu)
 
     def verdict(self, model: Model, groups: Sequence[Group], terms: Terms, make: Callable[[], Verdict]) -> Verdict:
         """What was kept, else what ``make`` makes, which is kept. Raises NotOptimizedError."""
@@ -120,6 +105,26 @@ class Cache:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+def key_of(model: Model, groups: Sequence[Group], terms: Terms, cpu: str) -> str:
+    """A digest of all that a verdict depends on. Raises OSError if the model cannot be read."""
+    digest = hashlib.sha256()
+    engine = openvino.load().version() if terms.numbers is not None and openvino.libraries() else ""
+    facts = [
+        [_FORMAT, libtensorflow.version(), engine, cpu, model.tags, model.config.hex()],
+        [[group.step, sorted(group.answered)] for group in groups],
+        [terms.config.hex(), terms.threads, terms.rows, terms.numbers and terms.numbers.value, terms.tensorflow],
+        [terms.tolerance, _own_code()],
+    ]
+    digest.update(json.dumps(facts).encode())
+    files = [*map(Path, model.libraries), *sorted(model.path.rglob("*"))]
+    for file in files:
+        if file.is_file() and "assets.extra" not in file.parts:
+            digest.update(f"\n{file.name} {file.stat().st_size}\n".encode())
+            for block in _blocks(file):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def code_digest(rooms: Sequence[Path]) -> str:

@@ -7,13 +7,13 @@ import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving.core.servable import ServableId
 from serving.core.signature import LOADER_SIGNATURES
 from serving.core.version_files import SAVED_MODEL
 from serving.optimizing import qualifying
-from serving.optimizing.cache import Cache
+from serving.optimizing.cache import Cache, key_of
 from serving.optimizing.candidates import Group, NotOptimizedError
 from serving.optimizing.engine_servable import EngineServable
 from serving.optimizing.freezing import MAX_FILES, Model
@@ -28,6 +28,9 @@ from serving.servables import saved_model_config
 from serving.servables.saved_model import SavedModelServable
 from serving.telemetry.log import logger
 
+if TYPE_CHECKING:
+    from serving.optimizing.shared_verdicts import SharedVerdicts
+
 _OPEN_FILES = Path("/proc/self/fd")
 _ON = 1  # RewriterConfig.Toggle
 _SHARE_OF_FILES = 4
@@ -36,13 +39,15 @@ _SHARE_OF_FILES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Improving:
-    """How versions are improved; ``cache`` is None if nothing is kept."""
+    """How versions are improved; ``cache`` is None if nothing is kept, ``shared`` in a server of one process."""
 
     policy: Policy
     children: Children
     cache: Cache | None
     observer: EngineObserver
     return_free_pages: Callable[[], None]
+    shared: "SharedVerdicts | None" = None
+    cpu: str = ""
 
     def improve(
         self, changing: EngineServable, plain: SavedModelServable, servable_id: ServableId, path: Path
@@ -55,7 +60,6 @@ class Improving:
         qualified = qualifying.qualified(path / SAVED_MODEL, tags, plain.signatures)
         terms = self._terms(path)
         model = Model(path=path, tags=tags, config=_of_one_run(terms.config), libraries=self.policy.libraries)
-        logger.info("Servable %s: trying faster ways to run it; --optimize=off leaves this out", servable_id)
         trier = Trier(
             children=self.children,
             model=model,
@@ -64,9 +68,7 @@ class Improving:
             every_signature=not _unanswered(plain, qualified.groups),
             given_up=lambda: changing.closed,
         )
-        verdict = (
-            trier.verdict() if self.cache is None else self.cache.verdict(model, qualified.groups, terms, trier.verdict)
-        )
+        verdict = self._verdict(servable_id, model, trier)
         try:
             verdict.check()
         except NotOptimizedError:
@@ -83,6 +85,23 @@ class Improving:
         self.return_free_pages()
         self._tell(servable_id, qualified.groups, verdict)
         return said
+
+    def _verdict(self, servable_id: ServableId, model: Model, trier: Trier) -> Verdict:
+        """What was found before, in another process of the server or by a trial. Raises NotOptimizedError."""
+
+        def made() -> Verdict:
+            logger.info("Servable %s: trying faster ways to run it; --optimize=off leaves this out", servable_id)
+            if self.cache is None:
+                return trier.verdict()
+            return self.cache.verdict(model, trier.groups, trier.terms, trier.verdict)
+
+        if self.shared is None:
+            return made()
+        try:
+            key = key_of(model, trier.groups, trier.terms, self.cpu)
+        except OSError as error:
+            raise NotOptimizedError(f"its files cannot be read: {error}") from error
+        return self.shared.verdict(servable_id, key, made)
 
     def _tell(self, servable_id: ServableId, groups: Sequence[Group], verdict: Verdict) -> None:
         """What was chosen, by the first signature of each step."""

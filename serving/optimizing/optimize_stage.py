@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     # What only servers of larger models need is imported where the first of these is met.
     from serving.optimizing.cache import Cache
     from serving.optimizing.engine_servable import EngineServable
+    from serving.optimizing.shared_verdicts import SharedVerdicts
     from serving.optimizing.step_engine import EngineObserver
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -75,6 +76,7 @@ class OptimizeStage:
         *,
         children: Children,
         cache: "Cache | None" = None,
+        cpu: str = "",
         observer: "EngineObserver | None" = None,
         loans: Loans | None = None,
         available_bytes: Callable[[], int | None] = memory.available_bytes,
@@ -84,12 +86,15 @@ class OptimizeStage:
         self._policy = policy
         self._children = children
         self._cache = cache
+        self._cpu = cpu
         self._observer = observer or _Nobody()
         self._loans = loans or _Lender()
         self._available_bytes = available_bytes
         self._return_free_pages = return_free_pages
         self._clock = clock
         self._turns = Turns()
+        self.shared: SharedVerdicts | None = None
+        """What several processes of one server have found, if this is one of these."""
         self.notes = Notes()
         """What came of it, by version."""
 
@@ -135,6 +140,8 @@ class OptimizeStage:
             cache=self._cache,
             observer=self._observer,
             return_free_pages=self._return_free_pages,
+            shared=self.shared,
+            cpu=self._cpu,
         )
         try:
             said = self._on_loan(servable_id, path, lambda: improving.improve(changing, plain, servable_id, path))
@@ -195,7 +202,8 @@ def from_settings(
         from serving.optimizing.cache import Cache
 
         cache = Cache(Path(settings.optimize_cache_dir), cpus.cpu_model(cpu))
-    return OptimizeStage(policy, children=Children(), cache=cache, observer=observer, loans=loans)
+    named = cpus.cpu_model(cpu)
+    return OptimizeStage(policy, children=Children(), cache=cache, cpu=named, observer=observer, loans=loans)
 
 
 def _weights(path: Path) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from serving.errors import Code, ServingError
 from serving.host import listening
 from serving.host.memory import limit_bytes
-from serving.processes.child import Place
+from serving.processes.child import Place, Stage
 from serving.processes.questions import GONE
 from serving.processes.shared import Shared
 from serving.processes.supervisor import Begin, Member
@@ -86,6 +86,17 @@ class Group:
     def announces(self) -> bool:
         """Whether this worker says where the server is: the first one does, at the start."""
         return self._begin.result().first and not self.index
+
+    @property
+    def serving(self) -> tuple[Member, ...]:
+        """Who has open doors; at the start, when nobody has, all who take part."""
+        members = self.members
+        return tuple(member for member in members if member.stage == Stage.SERVING.value) or members
+
+    @property
+    def leads(self) -> bool:
+        """Whether this worker does what one of them has to do for all."""
+        return self.index == min((member.worker for member in self.serving), default=self.index)
 
     def on(self, operation: str, do: Do) -> None:
         """Do this when somebody asks it, in a thread of its own."""

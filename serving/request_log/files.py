@@ -41,7 +41,8 @@ def create(path: Path) -> RecordFile:
 class RotatingFile:
     """Appends to ``{prefix}-{time}-{number}.tfrecord`` in ``directory``, a new file before one is over ``max_bytes``.
 
-    A record that is larger than that gets a file of its own. ``clock`` gives seconds since 1970. For one thread.
+    A ``worker`` writes ``{prefix}-{time}-w{worker}-{number}.tfrecord``: two processes never write to the same file. A
+    record that is larger than ``max_bytes`` gets a file of its own. ``clock`` gives seconds since 1970. For one thread.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class RotatingFile:
         prefix: str,
         max_bytes: int,
         *,
+        worker: int | None = None,
         create: Create = create,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._who = "" if worker is None else f"w{worker}-"
         self._directory = directory
         self._prefix = quote(prefix, safe="")
         self._max_bytes = max_bytes
@@ -86,7 +89,7 @@ class RotatingFile:
     def _next(self) -> RecordFile:
         while True:
             moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock()))
-            path = self._directory / f"{self._prefix}-{moment}-{self._number:04}{SUFFIX}"
+            path = self._directory / f"{self._prefix}-{moment}-{self._who}{self._number:04}{SUFFIX}"
             self._number += 1
             try:
                 return self._create(path)

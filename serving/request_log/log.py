@@ -56,6 +56,11 @@ class RequestLog:
         self.models: Mapping[str, _Model] = {}
         """The models of which requests are logged now."""
 
+    def name_worker(self, worker: int) -> None:
+        """Which of several processes writes is in the names of the files from now on, of which there is none yet."""
+        if self._writer is not None:
+            self._writer.worker = worker
+
     def check(self, wanted: Mapping[str, RequestLogging]) -> None:
         """ConfigurationError if logging is wanted and has no place."""
         if wanted and self._writer is None:

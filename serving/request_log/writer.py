@@ -32,6 +32,8 @@ class RecordWriter:
         create: Create = create,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.worker: int | None = None
+        """Which of several processes this is, for the names of its files; to be set before anything is written."""
         self._directory = directory
         self._max_file_bytes = max_file_bytes
         self._max_queued_bytes = max_queued_bytes
@@ -105,7 +107,12 @@ class RecordWriter:
         file = self._files.get(prefix)
         if file is None:
             file = self._files[prefix] = RotatingFile(
-                self._directory, prefix, self._max_file_bytes, create=self._create, clock=self._clock
+                self._directory,
+                prefix,
+                self._max_file_bytes,
+                worker=self.worker,
+                create=self._create,
+                clock=self._clock,
             )
         file.append(record)
         with self._changed:

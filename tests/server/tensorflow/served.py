@@ -14,7 +14,7 @@ from tests.support.server_process import ServerProcess
 WIDTH = 64
 SCRIPT = Path(__file__).with_name("make_engines.py")
 
-_SERVER = """
+SERVER = """
 import sys
 from serving.optimizing import optimize_stage
 from serving.optimizing.process import Children, Programs
@@ -36,7 +36,7 @@ def server(model: Path, *flags: str, children: str | None = None, environment: d
     """A server of the model, whose processes are others if told so."""
     command = [sys.executable, "-m", "serving"]
     if children is not None:
-        command = [sys.executable, "-c", _SERVER.format(children=children)]
+        command = [sys.executable, "-c", SERVER.format(children=children)]
     given = (f"--model_base_path={model}", "--model_name=m", "--rest_api_num_threads=8", *flags)
     return ServerProcess(given, command=command, environment=environment)
 
