@@ -43,6 +43,7 @@ from serving.telemetry.serving_metrics import ServingMetrics
 
 if TYPE_CHECKING:
     from serving.access.keys_loop import KeysLoop
+    from serving.composition.all_workers import AllWorkers
     from serving.inference.shadows import Shadows
     from serving.telemetry.version_metrics import VersionMetrics
     from serving.tracing.tracer import Tracing
@@ -73,6 +74,8 @@ class Composition:
         self.cpus = cpus
         self.ports: dict[str, int] = {}
         """Those that are open, by the words of the metrics."""
+        self.all_workers: AllWorkers | None = None
+        """Who asks the others, where there are several."""
         self.keys = self._read_keys(on_death)
         if self.keys is not None:
             admit = accounting.both(self.keys.policy.admit, admit)
@@ -83,7 +86,7 @@ class Composition:
         self.manager = memory.manager(settings, budget)
         self.version_metrics = self._version_metrics()
         self.tracing = self._tracing(otlp_protocol)
-        self.accounts = accounting.accounts(settings, self._observers(), log.write)
+        self.accounts = accounting.accounts(settings, self._observers(), log.write, log.worker())
         self.limiter = accounting.limiter(settings)
         self._answered_by = AnsweredBy(self.metrics) if self.accounts is not None else None
         self.batching = batching_stage.from_settings(

@@ -1,5 +1,6 @@
 """What a server does as one of several workers: what it answers the others, and what it begins with."""
 
+from serving.composition.all_workers import AllWorkers
 from serving.composition.parts import Composition
 from serving.configuration.model_config import Configured
 from serving.processes.group import Group
@@ -8,6 +9,7 @@ from serving.processes.supervisor import Begin
 
 def connect(composition: Composition, group: Group) -> None:
     """Let the parts of this worker take part in what the workers do together; before ``group.join``."""
+    composition.all_workers = AllWorkers(composition.metrics, group)
 
 
 def begin(composition: Composition, begun: Begin, configured: Configured) -> Configured:

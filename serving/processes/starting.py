@@ -37,7 +37,7 @@ def _hold(held: ExitStack, flag: str, hosts: tuple[str, ...], port: int, *, but:
 
     Nobody else may have it, not even a server that would share it: half of the requests would be answered by that.
     """
-    if not port or port == but:
+    if not port or port == but > 0:
         return port
     try:
         alone = listening.bind(hosts, max(port, 0))
