@@ -29,6 +29,9 @@ class WorkersServer(ServerProcess):
         self.count = count
         super().__init__([f"--workers={count}", *flags], **more)
 
+    def __enter__(self) -> "WorkersServer":
+        return self
+
     def pids(self) -> dict[int, int]:
         """The process of each worker that there is now, by the worker's number."""
         pids = {}
