@@ -5,10 +5,12 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -16,6 +18,7 @@ from serving.processes.gathering import PATIENCE_SECONDS
 from serving.telemetry.exposition import metric_name
 from serving.telemetry.summing import GAUGES
 from tests.server.telemetry.metrics_page import INSTANCES, POINT
+from tests.support.collector import Collector
 from tests.support.server_process import ServerProcess, wait_until
 from tests.support.workers_server import WorkersServer
 
@@ -36,8 +39,14 @@ def flags(models: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def server(flags: list[str]) -> Iterator[WorkersServer]:
-    with WorkersServer(2, flags) as running:
+def collector() -> Iterator[Collector]:
+    with Collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(flags: list[str], collector: Collector) -> Iterator[WorkersServer]:
+    with WorkersServer(2, [*flags, "--tracing=otlp"], environment=collector.environment) as running:
         yield running
 
 
@@ -92,7 +101,7 @@ def test_every_metric_is_there(server: WorkersServer, flags: list[str]) -> None:
     types = re.compile(r"^# TYPE (\S+) (\S+)$", re.MULTILINE)
     with server.connections() as connections:
         found = types.findall(page(connections[1]))
-    with ServerProcess(flags) as alone:
+    with ServerProcess([*flags, "--tracing=otlp"]) as alone:
         expected = types.findall(alone.rest("GET", "/metrics")[1].decode())
     ours = {":serving:workers", ":serving:worker_restarts"}
     assert [each for each in found if each[0] not in ours] == expected
@@ -140,6 +149,19 @@ def test_lines_say_which_worker(server: WorkersServer) -> None:
     assert "] worker 0: Successfully loaded servable version" in lines
     assert "] worker 1: Successfully loaded servable version" not in lines
     assert re.search(r"I all_workers\.py:\d+\] worker 1: Process \d+ serves too; \d+ lines of its start", lines)
+
+
+def test_traces_say_which_worker(server: WorkersServer, collector: Collector) -> None:
+    """In their resource: by number, and as an instance of the service."""
+    said = []
+    with server.connections() as connections:
+        for connection in connections.values():
+            trace = uuid4().hex
+            connection.request("POST", PREDICT, INSTANCES, {"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+            assert json.loads(connection.getresponse().read())
+            resource = collector.request(trace).resource
+            said.append((resource["serving.worker"], resource["service.instance.id"]))
+    assert said == [(number, f"{socket.gethostname()}/worker-{number}") for number in (0, 1)]
 
 
 def test_nothing_falls_when_a_worker_ends(flags: list[str]) -> None:
