@@ -1,6 +1,6 @@
 """What a second worker costs and takes over: CPU time of all of a server's processes per request, memory, calls.
 
-Both servers run at the same time and are asked in turns, eight connections at a time, each with one call under way.
+Both servers run at the same time and are asked in turns, over eight connections, with one or four calls under way each.
 """
 
 import http.client
@@ -36,8 +36,30 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _UTIME, _STIME = 11, 12
 """Fields of /proc/PID/stat behind the name of the program, counted from 0."""
 _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
-_QUESTIONS = tuple(Question(model="half_plus_two", form=form) for form in (Form.JSON, Form.GRPC))
-_NAMES: Mapping[Form, str] = {Form.JSON: "REST", Form.GRPC: "gRPC"}
+_FIRST = Question(model="half_plus_two", form=Form.JSON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A load: so many connections, each with so many calls under way, which over REST is one."""
+
+    form: Form
+    connections: int = CONNECTIONS
+    streams: int = 1
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        api = "gRPC" if self.form is Form.GRPC else "REST"
+        return f"{api}, {self.connections} connections, {self.connections * self.streams} calls at a time"
+
+
+CELLS = (
+    Cell(form=Form.JSON),
+    Cell(form=Form.JSON, connections=4 * CONNECTIONS),
+    Cell(form=Form.GRPC),
+    Cell(form=Form.GRPC, streams=4),
+)
 
 
 @dataclass(slots=True)
@@ -51,7 +73,7 @@ class _Found:
 
 def workers(settings: Settings, progress: Progress) -> Outcome:
     """One worker against two, over both APIs."""
-    found = {form: _Found() for form in _NAMES}
+    found = {cell: _Found() for cell in CELLS}
     base = settings.models / "half_plus_two"
     with ExitStack() as stack:
         servers = {}
@@ -60,33 +82,36 @@ def workers(settings: Settings, progress: Progress) -> Outcome:
             flags = (f"--workers={count}", "--optimize=off", "--model_name=half_plus_two", "--model_base_path={base}")
             program = serving(_name(count), *flags, one_core=False)
             servers[count] = stack.enter_context(Server(program, {"base": str(base)}, None, settings.work))
-            await_answer(_QUESTIONS[0], servers[count].address, servers[count].check_alive)
+            await_answer(_FIRST, servers[count].address, servers[count].check_alive)
         for number in range(settings.rounds):
-            for question in _QUESTIONS:
+            for cell in CELLS:
                 for count in COUNTS if number % 2 == 0 else COUNTS[::-1]:
-                    progress.begin(f"workers, {_NAMES[question.form]}, {_name(count)}", _TURN_SECONDS)
-                    _measure(settings, servers[count], count, question, found[question.form])
+                    progress.begin(f"{_name(count)}, {cell.name}", _TURN_SECONDS)
+                    _measure(settings, servers[count], count, cell, found[cell])
     return Outcome(rows=list(_rows(found)), tables=[_shares(found)])
 
 
 def workers_seconds(settings: Settings) -> float:
     """About how long that takes."""
-    return len(COUNTS) * (_START_SECONDS + settings.rounds * len(_QUESTIONS) * _TURN_SECONDS)
+    return len(COUNTS) * (_START_SECONDS + settings.rounds * len(CELLS) * _TURN_SECONDS)
 
 
-def _measure(settings: Settings, server: Server, count: int, question: Question, found: _Found) -> None:
+def _measure(settings: Settings, server: Server, count: int, cell: Cell, found: _Found) -> None:
+    question = Question(model="half_plus_two", form=cell.form)
     check(question, server.address)
     body = settings.work / f"{question.form.name}.body"
     body.write_bytes(question.body() if question.form is Form.JSON else framed(question.body()))
     processes = processes_of(server.process.pid)
-    before, had = cpu_seconds(processes), _calls_by_worker(server) if count > 1 else ()
+    had = _calls_by_worker(server) if count > 1 else ()
+    before = cpu_seconds(processes)
     load.run(
         Load(
             url=question.url(server.address),
             body=body,
             form=question.form,
             answer_bytes=0,
-            concurrency=CONNECTIONS,
+            concurrency=cell.connections,
+            streams=cell.streams,
             seconds=_LONGEST_SECONDS,
             exact=True,
             calls=_CALLS,
@@ -139,29 +164,25 @@ def _calls_by_worker(server: Server) -> list[int]:
     raise BenchError("the server's page says nothing of its workers")
 
 
-def _rows(found: Mapping[Form, _Found]) -> Iterator[Row]:
-    for form, each in found.items():
-        one, two = (_name(count) for count in COUNTS)
-        names = Names(
-            scenario=SCENARIO, load=f"CPU per request, {_NAMES[form]}, {CONNECTIONS}", unit="µs", ours=two, baseline=one
-        )
-        target = Target(bound=MOST_RATIO, at_least=False)
-        yield row(names, each.micros[2], each.micros[1], Figure.RATIO, target)
-    memory = found[Form.GRPC].memory
-    names = Names(scenario=SCENARIO, load="memory (PSS)", unit="MB", ours=_name(2), baseline=_name(1))
+def _rows(found: Mapping[Cell, _Found]) -> Iterator[Row]:
+    two, one = _name(2), _name(1)
+    for cell, each in found.items():
+        names = Names(scenario=SCENARIO, load=f"CPU per request, {cell.name}", unit="µs", ours=two, baseline=one)
+        yield row(names, each.micros[2], each.micros[1], Figure.RATIO, Target(bound=MOST_RATIO, at_least=False))
+    memory = found[CELLS[-1]].memory
+    names = Names(scenario=SCENARIO, load="memory (PSS)", unit="MB", ours=two, baseline=one)
     yield row(names, memory[2], memory[1], Figure.DIFFERENCE, None)
 
 
-def _shares(found: Mapping[Form, _Found]) -> Table:
+def _shares(found: Mapping[Cell, _Found]) -> Table:
     """The smaller share of the calls, for there are two: by turns, and their median."""
     lines = []
-    for form, each in found.items():
+    for cell, each in found.items():
         smaller = [min(calls) / sum(calls) for calls in each.calls]
         turns = " ".join(f"{share:.0%}" for share in smaller)
-        lines.append((_NAMES[form], str(len(smaller)), f"{median(smaller):.0%}", turns))
-    columns = ("over", "turns", "median of the smaller share", "each turn")
-    title = f"Calls over {CONNECTIONS} connections to two workers: what the one with fewer of them had"
-    return Table(title=title, columns=columns, lines=tuple(lines))
+        lines.append((cell.name, f"{median(smaller):.0%}", turns))
+    title = "What the one of two workers had of the calls that had fewer"
+    return Table(title=title, columns=("load", "median", "each turn"), lines=tuple(lines))
 
 
 def _name(count: int) -> str:

@@ -129,3 +129,14 @@ def test_every_gauge_that_is_counted_has_a_rule() -> None:
     """A new one needs one; those that are read are asked of a running server."""
     counted = {family.name for family in ServingMetrics().registry.families() if family.kind is Kind.GAUGE}
     assert counted <= set(GAUGES)
+
+
+def test_reloads_report_increases_of_all() -> None:
+    """As the page does: by what several workers have counted together."""
+    metrics = counting()
+    metrics.evicted("m")
+    assert metrics.value("/serving/evictions") == 1
+    other = taken(metrics)
+    metrics.of_all = lambda: snapshot.restored(summing.together(snapshot.snapshot(*metrics.own()), [other], []))
+    assert metrics.value("/serving/evictions") == 2
+    assert b':serving:evictions{model_name="m"} 2\n' in metrics.page()
