@@ -176,7 +176,8 @@ def _work(command_line: CommandLine, cpus: int, worker: "Place") -> int:
     from serving.processes.group import Group
 
     as_json = command_line.settings.log_format == _JSON
-    log.set_up(as_json=as_json)
+    # The first start of a worker is as that of the first worker: it is told of only if something is wrong with it.
+    log.set_up(as_json=as_json, worker=worker.worker, hold=worker.worker > 0)
     _set_up_library(as_json)
     group = Group(worker)
     settings = group.settings(command_line.settings)

@@ -59,9 +59,11 @@ def requests(
     return Entrance(*parts, limiter=limiter, engines=engines)
 
 
-def accounts(settings: Settings, observers: Sequence[Observer], write: Callable[[int, str], None]) -> Accounts | None:
+def accounts(
+    settings: Settings, observers: Sequence[Observer], write: Callable[[int, str], None], worker: int | None
+) -> Accounts | None:
     """Who keeps records, and tells ``observers`` and the access log; None if nobody wants any."""
-    told = [*observers, *_access_log(settings, write)]
+    told = [*observers, *_access_log(settings, write, worker)]
     say: list[Say] = []
     if settings.access_log or settings.request_ids or settings.server_timing or settings.tracing:
         say.append(echoed)
@@ -70,14 +72,14 @@ def accounts(settings: Settings, observers: Sequence[Observer], write: Callable[
     return Accounts(told, say, traces=bool(settings.tracing)) if told or say else None
 
 
-def _access_log(settings: Settings, write: Callable[[int, str], None]) -> list[Observer]:
+def _access_log(settings: Settings, write: Callable[[int, str], None], worker: int | None) -> list[Observer]:
     form = settings.access_log
     if not form:
         return []
     from serving.telemetry.access_log import AccessLog, Sampling  # who has none does without
 
     sampling = Sampling(rate=settings.access_log_sampling_rate, slow_seconds=max(settings.access_log_slow_ms, 0) / 1000)
-    return [AccessLog(write, as_json=form == "json", sampling=sampling)]
+    return [AccessLog(write, as_json=form == "json", sampling=sampling, worker=worker)]
 
 
 def together(*policies: Admit | None) -> Admit | None:

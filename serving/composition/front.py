@@ -1,6 +1,7 @@
 """The page for people, connected to what it shows: nothing of it is imported or made before somebody asks for it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from serving.inference.limits import Limiter
@@ -15,10 +16,12 @@ from serving.settings import Settings
 from serving.telemetry.serving_metrics import ServingMetrics
 
 if TYPE_CHECKING:
+    from serving.composition.all_workers import AllWorkers
     from serving.inference.shadows import Shadows
     from serving.rest.api.openapi_documents import Documents
     from serving.rest.api.ui_answers import UiAnswers
     from serving.rest.api.ui_timed import TimedApi
+    from serving.ui.view import View
 
 _LOOK_SECONDS = 0.2
 """How old what is shown may be when somebody asks."""
@@ -49,6 +52,11 @@ class Shown(Protocol):
         """Who makes shadow requests."""
         ...
 
+    @property
+    def all_workers(self) -> "AllWorkers | None":
+        """Who asks the other workers, where there are several."""
+        ...
+
     def recording_service(self) -> Service:
         """A service that keeps a record of each request."""
         ...
@@ -62,21 +70,31 @@ def page_apis(
         return ()
     from serving.rest.api.ui import UiApi  # who has no page does without
 
-    return (UiApi(shown.service, lambda: _answers(shown, documents, ready, server_version), lambda: _timed(shown)),)
+    view = cache(lambda: _view(shown, ready, server_version))
+    if shown.all_workers is not None:
+        shown.all_workers.view = view
+    return (UiApi(shown.service, lambda: _answers(shown, documents, view), lambda: _timed(shown)),)
 
 
-def _answers(
-    shown: Shown, documents: "Callable[[], Documents]", ready: Callable[[], bool], server_version: str
-) -> "UiAnswers":
+def _answers(shown: Shown, documents: "Callable[[], Documents]", view: "Callable[[], View]") -> "UiAnswers":
     from serving.rest.api.ui_answers import UiAnswers
     from serving.rest.api.ui_events import Events
     from serving.rest.api.ui_written import Written
     from serving.ui.files import page_files
-    from serving.ui.findings import Findings
     from serving.ui.recent import Recent
+
+    seen = view() if shown.all_workers is None else shown.all_workers.page(view)
+    written = Written(Recent(seen.state, _LOOK_SECONDS).now, Recent(seen.sample, _LOOK_SECONDS).now)
+    events = Events(written)
+    shown.models.manager.monitor.subscribe(events.notice)
+    return UiAnswers(page_files(), written, events, documents)
+
+
+def _view(shown: Shown, ready: Callable[[], bool], server_version: str) -> "View":
+    from serving.ui.findings import Findings
     from serving.ui.view import Parts, View
 
-    view = View(
+    return View(
         Parts(
             settings=shown.settings,
             server_version=server_version,
@@ -94,10 +112,6 @@ def _answers(
             findings=Findings(shown.settings, shown.cpus),
         )
     )
-    written = Written(Recent(view.state, _LOOK_SECONDS).now, Recent(view.sample, _LOOK_SECONDS).now)
-    events = Events(written)
-    shown.models.manager.monitor.subscribe(events.notice)
-    return UiAnswers(page_files(), written, events, documents)
 
 
 def _timed(shown: Shown) -> "TimedApi":

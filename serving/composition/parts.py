@@ -45,6 +45,7 @@ from serving.telemetry.serving_metrics import ServingMetrics
 
 if TYPE_CHECKING:
     from serving.access.keys_loop import KeysLoop
+    from serving.composition.all_workers import AllWorkers
     from serving.composition.worker_guard import WorkerGuard
     from serving.inference.shadows import Shadows
     from serving.processes.shared import Shared
@@ -79,6 +80,8 @@ class Composition:
         self.ports: dict[str, int] = {}
         """Those that are open, by the words of the metrics."""
         self.guard = guard
+        self.all_workers: AllWorkers | None = None
+        """Who asks the others, where there are several."""
         self.keys = self._read_keys(on_death)
         policies = None if guard is None else guard.admit, None if self.keys is None else self.keys.policy.admit, admit
         self._admit = accounting.together(*policies)
@@ -92,7 +95,7 @@ class Composition:
         """Takes each list that the operator has given."""
         self.version_metrics = self._version_metrics()
         self.tracing = accounting.tracing(settings, otlp_protocol, self.metrics, self.version_metrics, self.rest_tls)
-        self.accounts = accounting.accounts(settings, self._observers(), log.write)
+        self.accounts = accounting.accounts(settings, self._observers(), log.write, log.worker())
         self.limiter = accounting.limiter(settings, self.elsewhere)
         self._answered_by = AnsweredBy(self.metrics) if self.accounts is not None else None
         self.batching = batching_stage.from_settings(

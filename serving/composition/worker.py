@@ -1,6 +1,7 @@
 """What a server does as one of several workers: what it answers the others, and what it begins with."""
 
 from serving.composition import worker_together
+from serving.composition.all_workers import AllWorkers
 from serving.composition.parts import Composition
 from serving.configuration.model_config import Configured
 from serving.processes.group import Group
@@ -12,6 +13,7 @@ def connect(composition: Composition, group: Group) -> None:
     if composition.guard is not None:
         composition.guard.connect(composition.models)
     worker_together.connect(composition, group)
+    composition.all_workers = AllWorkers(composition.metrics, group)
 
 
 def begin(composition: Composition, begun: Begin, configured: Configured) -> Configured:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from serving.errors import Code
@@ -72,9 +73,11 @@ class AccessLog:
         as_json: bool,
         sampling: Sampling,
         draw: Callable[[], float] = random.random,
+        worker: int | None = None,
     ) -> None:
         self._write = write
-        self._line = json_line if as_json else text_line
+        line = json_line if as_json else text_line
+        self._line: Callable[[Record], str] = line if worker is None else partial(line, worker=worker)
         self._sampling = sampling
         self._draw = draw
 
@@ -84,17 +87,17 @@ class AccessLog:
             self._write(STANDARD_OUTPUT, self._line(record))
 
 
-def json_line(record: Record) -> str:
+def json_line(record: Record, worker: int | None = None) -> str:
     """The request as an object of JSON in one line; what is not known is left out."""
-    return json.dumps(dict(_values(record)), ensure_ascii=True) + "\n"
+    return json.dumps(dict(_values(record, worker)), ensure_ascii=True) + "\n"
 
 
-def text_line(record: Record) -> str:
+def text_line(record: Record, worker: int | None = None) -> str:
     """The request as ``name=value`` in one line; values with spaces or other signs are in quotes."""
-    return " ".join(f"{name}={_shown(value)}" for name, value in _values(record)) + "\n"
+    return " ".join(f"{name}={_shown(value)}" for name, value in _values(record, worker)) + "\n"
 
 
-def _values(record: Record) -> Iterator[tuple[str, Value]]:
+def _values(record: Record, worker: int | None) -> Iterator[tuple[str, Value]]:
     yield "time", datetime.fromtimestamp(record.arrived, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     for name in ("request_id", "door", "protocol", "method", "peer", "principal", "model"):
         if text := getattr(record, name):
@@ -115,6 +118,8 @@ def _values(record: Record) -> Iterator[tuple[str, Value]]:
     for name in ("queue", "decode", "run", "encode"):
         yield f"{name}_ms", round(getattr(record, f"{name}_seconds") * 1000, 3)
     yield "total_ms", round(record.seconds * 1000, 3)
+    if worker is not None:  # last, where columns are counted
+        yield "worker", worker
 
 
 def _shown(value: Value) -> str:

@@ -9,11 +9,18 @@ from pathlib import PurePath
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 """What every record has; whatever else one has was given to it as ``extra``."""
 
-_OURS = frozenset(("time", "severity", "file", "line", "logger", "message", "exception"))
+_OURS = frozenset(("time", "severity", "file", "line", "logger", "worker", "message", "exception"))
 
 
 class JsonFormatter(logging.Formatter):
-    """``time`` is RFC 3339 in UTC with microseconds. What came as ``extra`` is beside the rest, under its own names."""
+    """``time`` is RFC 3339 in UTC with microseconds. What came as ``extra`` is beside the rest, under its own names.
+
+    ``worker`` is there where several processes are one server.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._who = {} if worker is None else {"worker": worker}
 
     def format(self, record: logging.LogRecord) -> str:
         """One line without its end. What is no JSON value is written as text."""
@@ -24,6 +31,7 @@ class JsonFormatter(logging.Formatter):
             "file": PurePath(record.pathname).name,
             "line": record.lineno,
             "logger": record.name,
+            **self._who,
             "message": _text(record.getMessage()),
         }
         if record.exc_info:

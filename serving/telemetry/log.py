@@ -18,12 +18,18 @@ from serving.telemetry.quoting import quoted, quoted_lines
 
 _SEVERITIES = {logging.DEBUG: "D", logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging.CRITICAL: "F"}
 _INDENT = "    "
+_MOST_HELD = 1000
+"""Lines of a start that are kept back; who has so many models gets them all."""
 
 logger = logging.getLogger("serving")
 
 
 class TensorFlowFormatter(logging.Formatter):
-    """Local time with microseconds, the severity's letter, and where the line comes from."""
+    """Local time with microseconds, the severity's letter, where the line comes from, and which of several workers."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._who = "" if worker is None else f"worker {worker}: "
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback follows, indented, when the record has one."""
@@ -32,7 +38,7 @@ class TensorFlowFormatter(logging.Formatter):
         severity = _SEVERITIES.get(record.levelno, "I")
         place = f"{record.filename}:{record.lineno}"
         about = getattr(record, "request_id", "")
-        line = f"{when}.{micros:06d}: {severity} {place}] {_message(record)}"
+        line = f"{when}.{micros:06d}: {severity} {place}] {self._who}{_message(record)}"
         line += f" (request {quoted(about)})" if about else ""
         return f"{line}\n{_indented(self.formatException(record.exc_info))}" if record.exc_info else line
 
@@ -69,19 +75,42 @@ def _indented(traceback: str) -> str:
 
 
 class _Handler(logging.Handler):
-    """Writes each record as a line, or lines, of its ``formatter``."""
+    """Writes each record as a line, or lines, of its ``formatter``. ``held`` are those that are not written yet."""
 
-    def __init__(self, writer: LineWriter, formatter: logging.Formatter) -> None:
+    def __init__(
+        self, writer: LineWriter, formatter: logging.Formatter, worker: int | None = None, *, hold: bool = False
+    ) -> None:
         super().__init__()
         self._writer = writer
         self.formatter = formatter
+        self.worker = worker
+        self.held: list[str] | None = [] if hold else None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001 - a line that cannot be made must not fail whoever says it
             line = self.format(_made(record.levelno, "%s", quoted(repr(record.msg)), record.pathname, record.lineno))
+        if self.held is not None:
+            if record.levelno < logging.WARNING and len(self.held) < _MOST_HELD:
+                self.held.append(line)
+                return
+            self.let_go()
         self._writer.write(STANDARD_ERROR, line + "\n")
+
+    def let_go(self) -> None:
+        """Write what is held, and hold nothing any more."""
+        for line in self.forget():
+            self._writer.write(STANDARD_ERROR, line + "\n")
+
+    def forget(self) -> list[str]:
+        """Hold nothing any more; what was held."""
+        self.acquire()
+        try:
+            held, self.held = self.held or [], None
+            return held
+        finally:
+            self.release()
 
 
 def _made(level: int, text: str, argument: object, path: str, line: int, name: str = "") -> logging.LogRecord:
@@ -95,9 +124,13 @@ def _writer() -> LineWriter:
     return writer
 
 
+def _handlers() -> list[_Handler]:
+    return [each for each in logging.getLogger().handlers if isinstance(each, _Handler)]
+
+
 def _formatter() -> logging.Formatter:
     """That of the lines as they are now."""
-    found = [each.formatter for each in logging.getLogger().handlers if isinstance(each, _Handler) and each.formatter]
+    found = [each.formatter for each in _handlers() if each.formatter]
     return found[0] if found else TensorFlowFormatter()
 
 
@@ -114,19 +147,21 @@ def _as_records(text: str) -> str:
     return "".join(formatter.format(record) + "\n" for record in records)
 
 
-def _json_formatter() -> logging.Formatter:
+def _json_formatter(worker: int | None) -> logging.Formatter:
     from serving.telemetry.json_lines import JsonFormatter  # only here: most have text
 
-    return JsonFormatter()
+    return JsonFormatter(worker)
 
 
-def set_up(*, as_json: bool = False) -> None:
+def set_up(*, as_json: bool = False, worker: int | None = None, hold: bool = False) -> None:
     """Send the server's log to standard error, and other libraries' warnings; ``print`` waits and fails no more.
 
     With ``as_json`` whatever Python code writes there is JSON, one object a line; standard output stays as it is.
+    ``worker`` says which of several processes of a server this is. With ``hold`` its lines are not written before
+    ``let_go``, or the first warning; ``forget`` is for those that say nothing new.
     """
     writer = _writer()
-    handler = _Handler(writer, _json_formatter() if as_json else TensorFlowFormatter())
+    handler = _Handler(writer, _json_formatter(worker) if as_json else TensorFlowFormatter(worker), worker, hold=hold)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     logger.setLevel(logging.INFO)
@@ -135,6 +170,22 @@ def set_up(*, as_json: bool = False) -> None:
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda it: _uncaught(it.exc_type, it.exc_value, it.exc_traceback)
     threading.excepthook = lambda it: _uncaught(it.exc_type, it.exc_value, it.exc_traceback)
+
+
+def worker() -> int | None:
+    """Which of several processes of a server writes; None for the only one."""
+    return next((each.worker for each in _handlers()), None)
+
+
+def let_go() -> None:
+    """Write the lines that are held, and hold none any more."""
+    for each in _handlers():
+        each.let_go()
+
+
+def forget() -> int:
+    """Leave the lines out that are held, and hold none any more; how many they were."""
+    return sum(len(each.forget()) for each in _handlers())
 
 
 def write(descriptor: int, text: str) -> None:

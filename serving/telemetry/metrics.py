@@ -130,6 +130,14 @@ class Histogram:
         with self._lock:
             self._sort(values)
 
+    def add(self, seen: Distribution, exemplars: Mapping[int, Exemplar]) -> None:
+        """Count what another one with the same bounds has seen, and show its exemplars."""
+        with self._lock:
+            self._counts = [count + more for count, more in zip(self._counts, seen.counts, strict=True)]
+            self._sum += seen.sum
+            if exemplars:
+                self._exemplars = {**(self._exemplars or {}), **exemplars}
+
     @property
     def value(self) -> Distribution:
         """Counts and sum of the same moment."""

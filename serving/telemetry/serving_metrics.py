@@ -3,7 +3,7 @@
 What a request costs here: one lookup, and an addition to three metrics that were resolved before.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple, TypeVar
@@ -12,10 +12,11 @@ from serving.errors import Code
 from serving.telemetry import exposition
 from serving.telemetry.batch_metrics import BatchMetrics
 from serving.telemetry.metrics import Gauge, Registry, exponential
-from serving.telemetry.readings import Reader, read
+from serving.telemetry.readings import Reader, Reading, read
 from serving.telemetry.series import Clock, Entrypoint, Series
 
 LoadedT = TypeVar("LoadedT")
+Shown = tuple[Registry, Sequence[Reading]]
 
 _SERVING = "/tensorflow/serving/"
 _LOADER = "/tensorflow/cc/saved_model/"
@@ -68,6 +69,8 @@ class ServingMetrics:
         self.batching = BatchMetrics(add)
         self.readers: list[Reader] = []
         """What is read whenever the page is made."""
+        self.of_all: Callable[[], Shown] | None = None
+        """What the page shows where several workers are one server; None for what this process has counted. Blocks."""
         self.present: Callable[[], Present] | None = None
         """Says of which models and versions there may be points; None keeps all. Asked whenever the page is made."""
         self.forgetting: list[Callable[[Present], None]] = []
@@ -199,23 +202,26 @@ class ServingMetrics:
 
     def value(self, name: str) -> int:
         """The number of a metric's first point, as reloads report it; 0 for an unknown name."""
-        return self.registry.value(name)
+        return (self.registry if self.of_all is None else self.of_all()[0]).value(name)
 
     def page(self) -> bytes:
         """All of it, for Prometheus."""
-        self._update()
-        return exposition.page(self.registry, read(self.readers)).encode()
+        return exposition.page(*self._shown()).encode()
 
     def openmetrics(self) -> bytes:
         """The same, with exemplars."""
         from serving.telemetry import openmetrics  # only once a scraper asks
 
-        self._update()
-        return openmetrics.page(self.registry, read(self.readers)).encode()
+        return openmetrics.page(*self._shown()).encode()
 
-    def _update(self) -> None:
+    def own(self) -> Shown:
+        """What this process has counted, and what can be read of it."""
         self.batching.update()
         self.forget_gone()
+        return self.registry, read(self.readers)
+
+    def _shown(self) -> Shown:
+        return self.own() if self.of_all is None else self.of_all()
 
 
 def _micros(seconds: float) -> int:

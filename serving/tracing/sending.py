@@ -1,16 +1,20 @@
 """OpenTelemetry's SDK set up for this server, by its own environment variables; imported only by who sends traces."""
 
+import socket
+
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from serving.errors import invalid_configuration
+from serving.telemetry import log
 from serving.tracing.quiet import quiet
 from serving.tracing.spans import Spans, Traced, TraceIds
 from serving.tracing.tracer import Count, EndedSpans, Tracing
 
 _SERVICE = "tensorflow_model_server"
+_WORKER = "serving.worker"
 _NO_NAME = "unknown_service"
 """How the SDK's name begins for who has none."""
 
@@ -39,8 +43,12 @@ def _exporter(protocol: str) -> SpanExporter:
 
 
 def _resource() -> Resource:
-    """What the environment says of the server, and a name for it if that has none."""
+    """What the environment says of the server, a name for it if that has none, and which of several workers this is."""
     found = Resource.create()
     if str(found.attributes.get(SERVICE_NAME, "")).startswith(_NO_NAME):
-        return found.merge(Resource({SERVICE_NAME: _SERVICE}))
-    return found
+        found = found.merge(Resource({SERVICE_NAME: _SERVICE}))
+    worker = log.worker()
+    if worker is None:
+        return found
+    instance = found.attributes.get(SERVICE_INSTANCE_ID) or socket.gethostname()
+    return found.merge(Resource({SERVICE_INSTANCE_ID: f"{instance}/worker-{worker}", _WORKER: worker}))

@@ -120,6 +120,22 @@ class ModelCounts(Counts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """One of several workers. ``state`` is how far it is, ``late`` if it has not answered, ``away`` if there is none.
+
+    ``last_end`` says how the one before it ended; ``requests`` and ``memory_bytes`` are of this process.
+    """
+
+    worker: int
+    pid: int
+    state: str
+    restarts: int
+    last_end: str
+    requests: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Numbers of one moment, ``time`` in Unix seconds. ``queue`` waits, ``in_flight`` is under way.
 
@@ -132,3 +148,5 @@ class Sample:
     in_flight: int
     batch_sizes: HistogramView | None
     models: Mapping[str, ModelCounts]
+    workers: tuple[WorkerView, ...] = ()
+    """Each of them, where there are several."""

@@ -61,22 +61,26 @@ class View:
         self._parts = parts
         self._signatures: WeakKeyDictionary[object, tuple[SignatureView, ...]] = WeakKeyDictionary()
 
-    def state(self) -> StateView:
-        """What there is now; the same as before if nothing has changed."""
+    def state(self, *, findings: bool = True) -> StateView:
+        """What there is now; the same as before if nothing has changed. Without ``findings`` none are looked for."""
         parts = self._parts
         waits = why_waiting(parts.models)
         configured = {model.name: model for model in parts.models.configured or ()}
         names = sorted({*configured, *parts.models.manager.models()})
-        shadows = {} if parts.shadows is None else parts.shadows.states()
-        findings, examined = parts.findings.now()
+        shadows = self.shadows()
+        found, examined = parts.findings.now() if findings else (None, 0.0)
         return StateView(
             server=self._server("; for ".join(waits.values())),
             models=tuple(
                 self._model(name, configured.get(name), waits.get(name, ""), shadows.get(name)) for name in names
             ),
-            findings=findings,
+            findings=found,
             examined=examined,
         )
+
+    def shadows(self) -> Mapping[str, ShadowState]:
+        """What came of shadow requests, by model."""
+        return {} if self._parts.shadows is None else self._parts.shadows.states()
 
     def sample(self) -> Sample:
         """The numbers of this moment."""

@@ -22,15 +22,17 @@ from tests.bench.servers import ROOT, Cores
 from tests.bench.settings import DEFAULT_BASELINE, Engines, Settings
 from tests.bench.stall.kinds import KINDS
 from tests.bench.stall.scenario import MODELS, stall, stall_seconds
+from tests.bench.workers import workers, workers_seconds
 
 LIVES = {
     "start": (life.start, life.start_seconds),
     "versions": (life.versions, life.versions_seconds),
     "stall": (stall, stall_seconds),
     "engines": (engines, engines_seconds),
+    "workers": (workers, workers_seconds),
 }
 WHOLE = (*TABLES, "start", "versions")
-"""What is done if nothing is named: not `stall` and `engines`, each of which takes longer than all the others."""
+"""What is done if nothing is named: not `workers`, nor `stall` and `engines`, which take longer than all the others."""
 
 SMOKE = ("rest", "grpc", "batching", "start", "engines")
 """What the smoke run does: everything that needs no large model, and of `engines` the smallest."""

@@ -43,7 +43,9 @@ class Written:
             who = _kind(principal)
             if who not in kept:
                 shown = {name: each for name, each in seen.models.items() if _may_use(principal, name)}
-                kept[who] = as_json(replace(seen, models=shown))
+                all_models = principal is None or principal.models is None
+                workers = seen.workers if all_models else ()  # how many requests there were of models of others
+                kept[who] = as_json(replace(seen, models=shown, workers=workers))
             return kept[who]
 
 

@@ -3,7 +3,7 @@
 import { h, idOf, swap } from "./dom.js";
 import { Graphs, Tiles } from "./graphs.js";
 import * as server from "./server.js";
-import { cut, stateOf, toneOf } from "./words.js";
+import { bytes, cut, number, stateOf, toneOf } from "./words.js";
 
 const LEVELS = { fails: ["Fails", "bad"], warning: ["Warning", "waits"], ok: ["Fine", "good"] };
 
@@ -37,17 +37,34 @@ export class Overview {
     this.graphs = new Graphs(null);
     this.waits = h("div");
     this.cards = h("div", { class: "cards" });
+    this.workers = h("div");
     this.element = h("div", {}, h("h1", { tabindex: -1 }, "Overview"), this.waits, this.tiles.element,
       h("section", { "aria-labelledby": "models-title" }, h("h2", { id: "models-title" }, "Models"), this.cards),
-      h("section", { "aria-labelledby": "load-title" }, h("h2", { id: "load-title" }, "Load"), this.graphs.element));
+      h("section", { "aria-labelledby": "load-title" }, h("h2", { id: "load-title" }, "Load"), this.graphs.element), this.workers);
   }
 
   draw(state, history) {
     this.tiles.draw(history, state);
     this.graphs.draw(history);
+    const workers = history.samples.at(-1)?.workers ?? [];
+    swap(this.workers, workers, () => workers.length > 0 && workersOf(workers));
     swap(this.waits, state.server.waits_for, () => state.server.waits_for && h("p", { class: "callout waits" }, state.server.waits_for));
     swap(this.cards, state.models, () => (state.models.length ? state.models.map(card) : h("p", { class: "note" }, "No model is configured. A server takes them by --model_name and --model_base_path, or --model_config_file.")));
   }
+}
+
+const TONES = { serving: "good", away: "bad", late: "bad" };
+const AWAY = { away: "ended, starts again", late: "does not answer" };
+
+/** A row for each of several workers. */
+function workersOf(workers) {
+  const heads = ["Worker", "Process", "State", "Requests", "Memory", "Started again", "Its last end"];
+  const rows = workers.map((worker) => [worker.worker, worker.pid || "–", badge(AWAY[worker.state] ?? worker.state, TONES[worker.state] ?? "busy"),
+    number(worker.requests), bytes(worker.memory_bytes), worker.restarts, worker.last_end || "–"]);
+  return h("section", { "aria-labelledby": "workers-title" }, h("h2", { id: "workers-title" }, "Workers"),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Workers" }, h("table", { class: "wide" },
+      h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell))))))));
 }
 
 function card(model) {
