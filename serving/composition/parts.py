@@ -30,6 +30,7 @@ from serving.loading.loaders import Loaders, Stage
 from serving.loading.warmup_stage import WarmupStage
 from serving.loading.weighing import Loans, Meter
 from serving.optimizing import optimize_stage
+from serving.optimizing.optimize_stage import OptimizeStage
 from serving.request_log.opening import open_request_log
 from serving.rest.app import RestApp
 from serving.rest.documents import Described, loading
@@ -106,14 +107,7 @@ class Composition:
         self.executor = ModelThreads(max(settings.rest_api_num_threads, 1), limits)
         meter = Meter(self.metrics)
         self.saved_models = SavedModelOptions(tags=sessions.tags, session_config=bytes(config.SerializeToString()))
-        self.optimizing = optimize_stage.from_settings(
-            settings,
-            self.saved_models,
-            threads=sessions.config.intra_op_parallelism_threads or cpus,
-            usual_rows=0 if self.batching is None else self.batching.max_batch_size,
-            observer=self._answered_by or self.metrics,
-            loans=Loans(self.manager, meter),
-        )
+        self.optimizing = self._optimizing(sessions, cpus, meter)
         self.unsent = UnsentBytes(settings.max_unsent_bytes, allocator.return_free_pages, self.metrics.limited)
         self.watch = self._run_watch()
         self.workers = self._workers(cpus)
@@ -257,6 +251,16 @@ class Composition:
     def _workers(self, cpus: int) -> Workers:
         most = self.settings.max_long_requests
         return Workers(max(cpus, _FEWEST_WORKERS), most, allocator.return_free_pages, self.watch)
+
+    def _optimizing(self, sessions: Sessions, cpus: int, meter: Meter) -> OptimizeStage | None:
+        return optimize_stage.from_settings(
+            self.settings,
+            self.saved_models,
+            threads=sessions.config.intra_op_parallelism_threads or cpus,
+            usual_rows=0 if self.batching is None else self.batching.max_batch_size,
+            observer=self._answered_by or self.metrics,
+            loans=Loans(self.manager, meter),
+        )
 
     def _run_watch(self) -> RunWatch:
         def full() -> bool:
