@@ -19,7 +19,7 @@ _AGE, _GRACE, _IDLE = "grpc.max_connection_age_ms", "grpc.max_connection_age_gra
 _PING, _PONG = "grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms"
 _WITHOUT_CALLS = "grpc.keepalive_permit_without_calls"
 _MIN_PING = "grpc.http2.min_ping_interval_without_data_ms"
-_PINGS_WITHOUT_DATA, _PING_TIMEOUT = "grpc.http2.max_pings_without_data", "grpc.http2.ping_timeout_ms"
+_PING_TIMEOUT = "grpc.http2.ping_timeout_ms"
 _NATIVE = frozenset((_AGE, _GRACE, _IDLE, _PING, _PONG, _WITHOUT_CALLS))
 """Arguments that mean the same with the native front."""
 
@@ -80,10 +80,10 @@ def arguments(settings: Settings) -> dict[str, str | int]:
 
 
 def _keepalive(settings: Settings) -> dict[str, str | int]:
-    """Those of pings. gRPC by itself falls silent after two, and waits a minute for the answer to each."""
+    """Those of pings. gRPC waits a minute for the answer to each, unless the second argument says the same."""
     made: dict[str, str | int] = {}
     if settings.grpc_keepalive_time_ms > 0:
-        made = {_PING: settings.grpc_keepalive_time_ms, _PINGS_WITHOUT_DATA: 0}
+        made[_PING] = settings.grpc_keepalive_time_ms
     if settings.grpc_keepalive_time_ms > 0 or settings.grpc_keepalive_timeout_ms > 0:
         timeout = settings.grpc_keepalive_timeout_ms if settings.grpc_keepalive_timeout_ms > 0 else _TIMEOUT_MS
         made |= {_PONG: timeout, _PING_TIMEOUT: timeout}

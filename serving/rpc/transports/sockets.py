@@ -100,8 +100,7 @@ class ServerSockets:
     def numbers(self, known: Collection[int]) -> set[int]:
         """Those of all connections that are open now. ``known`` are looked at by their numbers alone."""
         with _looking:
-            found = map(_inode, _numbers())
-            still = {inode for inode in found if inode is not None and inode in known}
+            still = {inode for each in _numbers() if (inode := _inode(each)) is not None and inode in known}
         return still | {connection.number for connection in self.connections(beside=still)}
 
     def taken(self) -> int:

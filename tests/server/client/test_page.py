@@ -31,9 +31,10 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def printed(directory: Path) -> list[str]:
-    """What the page's program prints, with the server's own port in it."""
+    """What the page's program prints, with the server's own ports in it."""
     with ServerProcess([f"--model_config_file={directory}/models/half_plus.config"]) as server:
         program = "".join(BLOCKS).replace("localhost:8500", f"localhost:{server.grpc_port}")
+        program = program.replace("localhost:8501", f"localhost:{server.rest_port}")
         result = subprocess.run(
             [sys.executable, "-c", program], cwd=directory, capture_output=True, text=True, check=False
         )

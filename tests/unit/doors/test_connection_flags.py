@@ -44,7 +44,6 @@ INTERVAL = "grpc.http2.min_ping_interval_without_data_ms"
                 "grpc.keepalive_time_ms": 5000,
                 "grpc.keepalive_timeout_ms": 20_000,
                 "grpc.http2.ping_timeout_ms": 20_000,
-                "grpc.http2.max_pings_without_data": 0,
                 "grpc.keepalive_permit_without_calls": 1,
             },
             ConnectionLimits(keepalive_time_ms=5000, keepalive_timeout_ms=20_000, keepalive_without_calls=True),
