@@ -90,10 +90,11 @@ class WorkersTogether:
             self._group.keep(CONFIGURED, (configured, configured))
             self._group.keep(GIVEN, configured)
 
-    def resume(self, configured: Configured, listed: Configured, given: Configured) -> None:
+    def resume(self, configured: Configured, listed: Configured, given: Configured, *, lazy: bool) -> None:
         """This worker starts later: with the list in effect, and what the others serve."""
         self._base_paths.give(given)
-        self._models.resume_as = Resumed(configured=configured, listed=listed, served=self._states.served())
+        served = None if lazy else self._states.served()
+        self._models.resume_as = Resumed(configured=configured, listed=listed, served=served, lazy=lazy)
 
     def _answers(self, key: str, answered: "Future[list[Answer]]", gone: Gone) -> list[Answer]:
         while True:

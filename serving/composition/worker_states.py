@@ -55,22 +55,22 @@ class WorkerStates:
             others = [name for of in self._counted() for name in of]
         return tuple(dict.fromkeys([*self._manager.models(), *others]))
 
-    def served(self) -> frozenset[ServableId]:
-        """What the other workers serve now; asks them."""
-        answers = self._group.ask(_ASKED, None)
-        return frozenset(
-            ServableId(name=name, version=version)
-            for answer in answers
-            if answer.error is None and not answer.gone and answer.worker != self._group.index
-            for name, version in answer.value
-        )
+    def served(self) -> frozenset[ServableId] | None:
+        """What the other workers serve now, None if none has open doors; asks them."""
+        answers = [answer.value for answer in self._group.ask(_ASKED, None) if answer.worker != self._group.index]
+        found = [available for available in answers if available is not None]
+        if not found:
+            return None
+        return frozenset(ServableId(name=name, version=version) for each in found for name, version in each)
 
     def _counted(self) -> Iterable[Mapping[str, Mapping[int, ServableState]]]:
         serving = [member.pid for member in self._group.serving if member.worker != self._group.index]
         return [self._of[pid] for pid in serving if pid in self._of]
 
-    def _available(self) -> list[tuple[str, int]]:
+    def _available(self) -> list[tuple[str, int]] | None:
         manager = self._manager
+        if not self._group.opened:
+            return None
         return [(name, version) for name in manager.models() for version in manager.serving.available(name)]
 
     def _changed(self, state: ServableState) -> None:

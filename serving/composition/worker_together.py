@@ -34,7 +34,7 @@ def begin(composition: Composition, begun: Begin, configured: Configured) -> Con
         together.first(configured)
         return configured
     now, listed = _kept(begun, CONFIGURED, None)
-    together.resume(now, listed, _kept(begun, GIVEN, configured))
+    together.resume(now, listed, _kept(begun, GIVEN, configured), lazy=composition.settings.lazy_load)
     return now  # type: ignore[no-any-return]
 
 

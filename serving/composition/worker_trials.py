@@ -1,5 +1,6 @@
 """Trials of engines by one worker at a time, of which the others take over what was found."""
 
+import errno
 import os
 import socket
 import threading
@@ -54,6 +55,8 @@ def turn() -> Iterator[None]:
             try:
                 place.bind(f"\0serving/optimizing/{os.getppid()}")
                 break
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    break  # a sandbox has no such names: trials disturb each other, and nothing else is wrong
                 pause.wait(_LOOK_SECONDS)
         yield

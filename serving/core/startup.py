@@ -78,3 +78,16 @@ def resumed(
         # Nothing is left to wait for: a model without a version is one whose directory is empty by now.
         return replace(startup, progress=Progress.READY, waiting=())
     return replace(startup, progress=Progress.WAITING, waiting=tuple(sorted({*startup.waiting, *under_way})))
+
+
+def settled(attempts: Mapping[str, Sequence[ServableState]], *, looked: bool) -> Startup:
+    """How far a process is of a server that has served, and in which nobody else does: READY once all has settled.
+
+    What fails, or has no version, keeps nothing else from being served again.
+    """
+    waiting = [
+        name
+        for name, versions in attempts.items()
+        if not looked or any(each.state is not State.AVAILABLE and each.error is None for each in versions)
+    ]
+    return Startup(progress=Progress.WAITING if waiting else Progress.READY, waiting=tuple(waiting))

@@ -24,11 +24,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """What a process that starts beside others begins with: the list in effect, the last whole one, what they serve."""
+    """What a process that starts beside others begins with: the list in effect, the last whole one, what they serve.
+
+    ``served`` is None if none of them serves now. With ``lazy``, models are loaded when they are asked for.
+    """
 
     configured: Configured
     listed: Configured
-    served: frozenset[ServableId] = frozenset()
+    served: frozenset[ServableId] | None = frozenset()
+    lazy: bool = False
 
 
 class Everywhere(Protocol):

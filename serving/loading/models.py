@@ -10,9 +10,10 @@ from serving.configuration import model_config
 from serving.configuration.model_config import Configured, ModelConfig
 from serving.core.manager import Manager
 from serving.core.servable import ServableId, ServableState, State
-from serving.core.startup import Progress, Startup, resumed
-from serving.errors import Code, ConfigurationError, ServingError, first_few
+from serving.core.startup import Progress, Startup, resumed, settled
+from serving.errors import Code, ConfigurationError
 from serving.loading import lists
+from serving.loading.added import check_added
 from serving.loading.everywhere import Change, Everywhere, Here, Resumed, Waits, names
 from serving.loading.manager_loop import LoaderFor, ManagerLoop
 from serving.loading.weighing import Meter
@@ -68,21 +69,19 @@ class Models:
             meter=meter,
             on_death=on_death,
         )
-        self.waits = Waits()
-        """What others wait for here, too."""
+        self.waits = Waits()  # what others wait for here, too
         self.waits.add(_ADDED, self._wait_for_added)
         self.everywhere: Everywhere = Here(self.put, self.waits)
         self._putting = Lock()
         self._poll_wait_seconds = poll_wait_seconds
-        self.started = Event()
-        """Set once models are being loaded."""
+        self.started = Event()  # models are being loaded
         self.resume_as: Resumed | None = None
         """What ``start`` begins with in place of its list, beside other processes of the server."""
         self._first_scan = 0
         self._configured: Configured = None
         self._listed: Configured = None
         self._served: set[str] = set()
-        self._ending = False
+        self.ending = False  # nothing is waited for any more
         self.excused: frozenset[str] = frozenset()
         """Names of models for which neither the start nor readiness waits; replaced whole."""
         manager.monitor.subscribe(self._note)
@@ -106,11 +105,6 @@ class Models:
         """The models listed now, in the order of the list."""
         return names(self._configured)
 
-    @property
-    def ending(self) -> bool:
-        """Whether nothing is waited for any more."""
-        return self._ending
-
     def available(self) -> dict[str, tuple[int, ...]]:
         """The available versions of the models listed now, highest first."""
         return {name: self.manager.serving.available(name) for name in self.names}
@@ -123,17 +117,19 @@ class Models:
             self._check_nothing_listed()
         else:
             self.put(Change(configured=configured, whole=True))
-        self._served.update(self.names if self.resume_as is None else {each.name for each in self.resume_as.served})
+        if self.resume_as is None or self.resume_as.lazy:
+            self._served.update(self.names)
         self._loop.start()
         self.started.set()
 
     def _resume(self, begun: Resumed) -> None:
         """Labels may be for what is not loaded yet: nobody asks for it before it is."""
         self._listed = begun.listed
+        self._served.update(each.name for each in begun.served or ())
         if begun.configured is not None:
             self._put(begun.configured, begun.configured)
             if self._poll_wait_seconds <= 0:  # the others look for versions when they are told to, not when one starts
-                self._source.replace(lists.paths(lists.as_served(begun.configured, begun.served)))
+                self._source.replace(lists.paths(lists.as_served(begun.configured, begun.served or ())))
         self._first_scan = self._loop.rescan()
 
     def reload(self, configured: Configured, timeout: float | None = None, gone: Callable[[], bool] = never) -> None:
@@ -147,7 +143,7 @@ class Models:
         if added:
             self.everywhere.wait(_ADDED, added, timeout, gone)
         else:
-            self._rescan()
+            self.look()
 
     def edit(self, change: Callable[[Sequence[ModelConfig]], Sequence[ModelConfig]]) -> None:
         """Put into effect what ``change`` makes of the list in effect; it is called once, and may raise.
@@ -181,11 +177,8 @@ class Models:
             if change.whole:
                 self._listed = self._configured
 
-    def look(self) -> None:
+    def look(self) -> int:
         """Have the base paths looked at now."""
-        self._rescan()
-
-    def _rescan(self) -> int:
         if self.resume_as is not None:
             self._source.replace(lists.paths(self._configured or ()))
         return self._loop.rescan()
@@ -196,22 +189,26 @@ class Models:
 
     def wait(self, done: Callable[[], bool], timeout: float | None, gone: Callable[[], bool] = never) -> Code:
         """Have the base paths looked at, then block until ``done``: OK, or the code of what came before that."""
-        scan = self._rescan()
+        scan = self.look()
 
         def is_done() -> bool:
             return self._loop.scanned(scan) and done()
 
-        self._loop.wait_until(lambda: gone() or self._ending or is_done(), timeout)
+        self._loop.wait_until(lambda: gone() or self.ending or is_done(), timeout)
         return Code.OK if is_done() else self._why_not(gone())
 
     def startup(self) -> Startup:
         """How far the models listed now are from serving; beside others, from what those serve."""
-        if self.resume_as is None:
-            return self.manager.startup([name for name in self.names if name not in self.excused])
-        served = [each for each in self.resume_as.served if each.name in self.names and each.name not in self.excused]
-        startup = self.manager.startup({each.name for each in served})
-        attempts = {name: self.manager.attempts(name) for name in {each.name for each in served}}
-        return resumed(startup, served, attempts, looked=self._loop.scanned(self._first_scan))
+        begun = self.resume_as
+        names = [name for name in self.names if name not in self.excused]
+        if begun is None or begun.lazy:
+            return self.manager.startup(names)
+        looked = self._loop.scanned(self._first_scan)
+        attempts = {name: self.manager.attempts(name) for name in names}
+        if begun.served is None:
+            return settled(attempts, looked=looked)
+        served = [each for each in begun.served if each.name in attempts]
+        return resumed(self.manager.startup({each.name for each in served}), served, attempts, looked=looked)
 
     def ready(self) -> bool:
         """Whether every model serves that ought to: those of the first list, and later ones once they have served."""
@@ -220,7 +217,7 @@ class Models:
 
     def end_waits(self) -> None:
         """Let every ``reload`` that waits return, with UNAVAILABLE; the process is about to end."""
-        self._ending = True
+        self.ending = True
         self._loop.wake()
 
     def close(self, seconds: float) -> None:
@@ -288,31 +285,14 @@ class Models:
     def _wait_for_added(self, added: Sequence[str], timeout: float | None, gone: Callable[[], bool]) -> None:
         """Not before a scan: of a model that was dropped and is listed again, the former version may still serve."""
         self.wait(lambda: self._settled(added), timeout, gone)
-        self._tell(added, gone())
+        check_added(self.manager, added, self._still_listed(added), self._why_not(gone()))
 
     def _settled(self, added: Sequence[str]) -> bool:
         return self.manager.startup(self._still_listed(added)).progress is not Progress.WAITING
 
-    def _tell(self, added: Sequence[str], gone: bool) -> None:
-        """Raise what came of the wait for ``added``, unless all of them serve."""
-        listed = self._still_listed(added)
-        startup = self.manager.startup(listed)
-        if startup.failed:
-            count = len(startup.failed)
-            raise ServingError(Code.UNKNOWN, f"{count} model(s) did not become available: {startup.reasons}")
-        if startup.waiting:
-            raise ServingError(
-                self._why_not(gone),
-                f"The configuration is in effect, but {first_few(startup.waiting)} did not become available in time; "
-                "the log says what each waits for",
-            )
-        if len(listed) < len(added):
-            dropped = first_few([name for name in added if name not in listed])
-            raise ServingError(Code.ABORTED, f"A later configuration dropped {dropped} before it was available")
-
     def _why_not(self, gone: bool) -> Code:
         """Why a wait ended before what it was for."""
-        return Code.UNAVAILABLE if self._ending else Code.CANCELLED if gone else Code.DEADLINE_EXCEEDED
+        return Code.UNAVAILABLE if self.ending else Code.CANCELLED if gone else Code.DEADLINE_EXCEEDED
 
     def _still_listed(self, added: Sequence[str]) -> list[str]:
         names = set(self.names)

@@ -39,7 +39,10 @@ _SHARE_OF_FILES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Improving:
-    """How versions are improved; ``cache`` is None if nothing is kept, ``shared`` in a server of one process."""
+    """How versions are improved; ``cache`` is None if nothing is kept, ``shared`` in a server of one process.
+
+    ``check`` raises NotOptimizedError if there is no memory for a trial, where ``shared`` tells who makes one.
+    """
 
     policy: Policy
     children: Children
@@ -47,6 +50,7 @@ class Improving:
     observer: EngineObserver
     return_free_pages: Callable[[], None]
     shared: "SharedVerdicts | None" = None
+    check: Callable[[], None] = lambda: None
     cpu: str = ""
 
     def improve(
@@ -90,6 +94,8 @@ class Improving:
         """What was found before, in another process of the server or by a trial. Raises NotOptimizedError."""
 
         def made() -> Verdict:
+            if self.shared is not None:
+                self.check()
             logger.info("Servable %s: trying faster ways to run it; --optimize=off leaves this out", servable_id)
             if self.cache is None:
                 return trier.verdict()

@@ -141,6 +141,7 @@ class OptimizeStage:
             observer=self._observer,
             return_free_pages=self._return_free_pages,
             shared=self.shared,
+            check=lambda: self._check_sizes(path, before_trial=True),
             cpu=self._cpu,
         )
         try:
@@ -172,8 +173,10 @@ class OptimizeStage:
         finally:
             self._loans.take_back(servable_id, memory.held_bytes() - before)
 
-    def _check_sizes(self, path: Path) -> None:
-        candidates.check_sizes(sizes_of(path, self._available_bytes()), self._policy.max_weights_bytes)
+    def _check_sizes(self, path: Path, *, before_trial: bool = False) -> None:
+        """Raise NotOptimizedError for a version that is not tried; what others have tried takes no memory for that."""
+        available = self._available_bytes() if before_trial or self.shared is None else None
+        candidates.check_sizes(sizes_of(path, available), self._policy.max_weights_bytes)
 
 
 def sizes_of(path: Path, available: int | None) -> Sizes:

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,16 +125,19 @@ class WorkersServer(ServerProcess):
     def _one_each(
         self, port: int, opened: Callable[[], tuple[_Connection, int]], close: Callable[[_Connection], object]
     ) -> dict[int, _Connection]:
-        held: dict[int, _Connection] = {}
-        for _ in range(_MOST_CONNECTIONS):
-            connection, local_port = opened()
-            worker = self.worker_of(port, local_port)
-            if worker in held:
-                close(connection)
-                continue
-            held[worker] = connection
-            if len(held) == self.count:
-                return dict(sorted(held.items()))
+        with ExitStack() as failed:
+            held: dict[int, _Connection] = {}
+            for _ in range(_MOST_CONNECTIONS):
+                connection, local_port = opened()
+                failed.callback(close, connection)
+                worker = self.worker_of(port, local_port)
+                if worker in held:
+                    close(connection)
+                    continue
+                held[worker] = connection
+                if len(held) == self.count:
+                    failed.pop_all()
+                    return dict(sorted(held.items()))
         raise AssertionError(f"of {_MOST_CONNECTIONS} connections all went to {sorted(held)} of {self.count} workers")
 
 

@@ -77,12 +77,28 @@ def test_version_that_is_available_answers_from_each(server: Changing, models: P
     assert set(answers) == {200}
 
 
-def test_restarted_worker_takes_nothing_back(server: Changing) -> None:
-    """What is served stays available in the words of the others while a worker is down and loads; then it agrees."""
-    with server.server.connections() as connections:
-        before = states(connections[0])
-        assert set(before.values()) == {"AVAILABLE"}
-        lines = len(server.server.output)
+def test_version_that_goes(server: Changing) -> None:
+    """Both say that it has ended."""
+    (server.directory / MODEL / "7").rename(server.directory / "gone")
+    wait_until("both say so", lambda: [each["7"] for each in server.states(MODEL)] == ["END", "END"])
+
+
+def test_worker_that_dies_during_a_change(server: Changing) -> None:
+    """The others make the change without it, and it begins with the change when it is back.
+
+    Until then what is served stays available in their words; afterwards it agrees.
+    """
+    with (
+        server.server.connections() as connections,
+        server.server.connections() as beside,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        before, lines = states(connections[0]), len(server.server.output)
+        os.kill(server.server.pids()[1], signal.SIGSTOP)
+        load = "/v2/repository/models/half_plus_two/load"
+        loading = pool.submit(exchange, beside[0], "POST", load, b"{}")
+        with pytest.raises(TimeoutError):  # it waits for the other one
+            loading.result(0.2)
         server.server.kill_worker(1)
 
         def is_back() -> bool:
@@ -91,30 +107,9 @@ def test_restarted_worker_takes_nothing_back(server: Changing) -> None:
             return any("Worker 1 serves again" in line for line in server.server.output[lines:])
 
         wait_until("it is back", is_back)
-        assert states(connections[0]) == before
-    assert server.states(MODEL) == [before, before]
-    labelled = server.server.of_each("POST", f"/v1/models/{MODEL}/labels/canary:predict", BODY)
-    assert [status for status, _ in labelled.values()] == [200, 200]
-
-
-def test_version_that_goes(server: Changing) -> None:
-    """Both say that it has ended."""
-    (server.directory / MODEL / "7").rename(server.directory / "gone")
-    wait_until("both say so", lambda: [each["7"] for each in server.states(MODEL)] == ["END", "END"])
-
-
-def test_worker_that_dies_during_a_change(server: Changing) -> None:
-    """The others make the change without it, tell so, and it begins with the change when it is back."""
-    with server.server.connections() as connections, ThreadPoolExecutor(1) as pool:
-        dying = server.server.pids()[1]
-        os.kill(dying, signal.SIGSTOP)
-        loading = pool.submit(exchange, connections[0], "POST", "/v2/repository/models/half_plus_two/load", b"{}")
-        begun = "Loading model half_plus_two by request"
-        wait_until("it has begun", lambda: any(begun in line for line in server.server.output))
-        assert not loading.done()
-        server.server.kill_worker_and_wait(1)
         assert loading.result()[0] == 200
     assert server.answers("half_plus_two") == [TWO, TWO]
+    assert server.states(MODEL) == [before, before]
 
 
 def test_worker_that_dies_while_it_makes_a_change(server: Changing) -> None:

@@ -22,10 +22,13 @@ def beside(tmp_path: Path) -> Iterator[House]:
     house.models.close(TIMEOUT_SECONDS)
 
 
-def resume(house: House, *names: str, served: tuple[ServableId, ...], labels: dict[str, int] | None = None) -> None:
+def resume(
+    house: House, *names: str, served: tuple[ServableId, ...] | None, labels: dict[str, int] | None = None
+) -> None:
     """Begin with these models, all of which are in the list of the others."""
+    there = None if served is None else frozenset(served)
     configs = tuple(house.config(name, Latest(), labels) for name in names)
-    house.models.resume_as = Resumed(configured=configs, listed=configs[:1], served=frozenset(served))
+    house.models.resume_as = Resumed(configured=configs, listed=configs[:1], served=there)
     house.models.start(())
 
 
@@ -90,3 +93,18 @@ def test_a_checked_change_is_not_checked_again(beside: House) -> None:
     change = Change(configured=(beside.config("a", labels={"x": 7}),), whole=True)
     beside.models.put(change, checked=True)
     assert beside.manager.serving.labels["a"] == {"x": 7}
+
+
+def test_nobody_serves(beside: House) -> None:
+    """All have ended: what can be loaded is waited for, and a model that fails or has no version holds nothing up."""
+    beside.make("a", 1)
+    beside.make("b", 1)
+    beside.broken.add("b")
+    beside.gates["a"] = gate = Gate(loads(FakeServable("a")))
+    resume(beside, "a", "b", "c", served=None)
+    wait_until("b has failed", lambda: any(each.error for each in beside.manager.states("b")))
+    assert not ready(beside)
+    gate.open()
+    wait_until("it is ready", lambda: ready(beside))
+    assert beside.models.available() == {"a": (1,), "b": (), "c": ()}
+    assert beside.models.ready()
