@@ -36,8 +36,7 @@ class Load:
     over gRPC without the length prefix; ``prefix`` puts the generator on its core.
 
     ``exact`` counts every call from the first on; wrk does not, and corrects long ones for what they held up. With
-    ``calls`` it is so many of them, on a connection for each client, and ``seconds`` is how long they take at most;
-    over gRPC each of these connections may have several ``streams`` at a time.
+    ``calls`` it is so many of them, on a connection for each client, and ``seconds`` is how long they take at most.
     """
 
     url: str
@@ -49,7 +48,6 @@ class Load:
     prefix: tuple[str, ...] = ()
     exact: bool = False
     calls: int = 0
-    streams: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +93,7 @@ def _door(load: Load) -> list[str]:
     if load.form is not Form.GRPC:
         return ["--h1", f"-c{load.concurrency}"]
     # One connection carries all calls, as one client's channel does; or each client has its own.
-    streams = [f"-c{load.concurrency}", f"-m{load.streams}"] if load.calls else ["-c1", f"-m{load.concurrency}"]
+    streams = [f"-c{load.concurrency}", "-m1"] if load.calls else ["-c1", f"-m{load.concurrency}"]
     return [*streams, "-H", "te: trailers"]
 
 

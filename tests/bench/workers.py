@@ -1,6 +1,8 @@
 """What a second worker costs and takes over: CPU time of all of a server's processes per request, memory, calls.
 
-Both servers run at the same time and are asked in turns, over eight connections, with one or four calls under way each.
+Both servers run at the same time and are asked in turns, over connections that have one call under way each: eight of
+them in all, and eight for each worker. With more calls at a time a process takes more of them each time that it wakes
+up, and so needs less time for each: only the second comparison is between workers that have the same to do.
 """
 
 import http.client
@@ -41,29 +43,27 @@ _FIRST = Question(model="half_plus_two", form=Form.JSON)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A load: so many connections, each with so many calls under way, which over REST is one."""
+    """A load: ``CONNECTIONS`` in all, or for each worker."""
 
     form: Form
-    connections: int = CONNECTIONS
-    streams: int = 1
+    for_each: bool = False
+
+    def connections(self, workers: int) -> int:
+        """How many there are for a server of so many workers."""
+        return CONNECTIONS * (workers if self.for_each else 1)
 
     @property
     def name(self) -> str:
         """What the table calls it."""
         api = "gRPC" if self.form is Form.GRPC else "REST"
-        return f"{api}, {self.connections} connections, {self.connections * self.streams} calls at a time"
+        return f"{api}, {CONNECTIONS} connections {'for each worker' if self.for_each else 'in all'}"
 
 
-CELLS = (
-    Cell(form=Form.JSON),
-    Cell(form=Form.JSON, connections=4 * CONNECTIONS),
-    Cell(form=Form.GRPC),
-    Cell(form=Form.GRPC, streams=4),
-)
+CELLS = tuple(Cell(form=form, for_each=for_each) for form in (Form.JSON, Form.GRPC) for for_each in (False, True))
 
 
 @dataclass(slots=True)
-class _Found:
+class Found:
     """By number of workers: CPU microseconds per request, memory in MB; how many calls each of several had."""
 
     micros: dict[int, list[float]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class _Found:
 
 def workers(settings: Settings, progress: Progress) -> Outcome:
     """One worker against two, over both APIs."""
-    found = {cell: _Found() for cell in CELLS}
+    found = {cell: Found() for cell in CELLS}
     base = settings.models / "half_plus_two"
     with ExitStack() as stack:
         servers = {}
@@ -88,6 +88,11 @@ def workers(settings: Settings, progress: Progress) -> Outcome:
                 for count in COUNTS if number % 2 == 0 else COUNTS[::-1]:
                     progress.begin(f"{_name(count)}, {cell.name}", _TURN_SECONDS)
                     _measure(settings, servers[count], count, cell, found[cell])
+    return outcome(found)
+
+
+def outcome(found: Mapping[Cell, Found]) -> Outcome:
+    """What the report says of it."""
     return Outcome(rows=list(_rows(found)), tables=[_shares(found)])
 
 
@@ -96,7 +101,7 @@ def workers_seconds(settings: Settings) -> float:
     return len(COUNTS) * (_START_SECONDS + settings.rounds * len(CELLS) * _TURN_SECONDS)
 
 
-def _measure(settings: Settings, server: Server, count: int, cell: Cell, found: _Found) -> None:
+def _measure(settings: Settings, server: Server, count: int, cell: Cell, found: Found) -> None:
     question = Question(model="half_plus_two", form=cell.form)
     check(question, server.address)
     body = settings.work / f"{question.form.name}.body"
@@ -110,8 +115,7 @@ def _measure(settings: Settings, server: Server, count: int, cell: Cell, found: 
             body=body,
             form=question.form,
             answer_bytes=0,
-            concurrency=cell.connections,
-            streams=cell.streams,
+            concurrency=cell.connections(count),
             seconds=_LONGEST_SECONDS,
             exact=True,
             calls=_CALLS,
@@ -164,7 +168,7 @@ def _calls_by_worker(server: Server) -> list[int]:
     raise BenchError("the server's page says nothing of its workers")
 
 
-def _rows(found: Mapping[Cell, _Found]) -> Iterator[Row]:
+def _rows(found: Mapping[Cell, Found]) -> Iterator[Row]:
     two, one = _name(2), _name(1)
     for cell, each in found.items():
         names = Names(scenario=SCENARIO, load=f"CPU per request, {cell.name}", unit="µs", ours=two, baseline=one)
@@ -174,7 +178,7 @@ def _rows(found: Mapping[Cell, _Found]) -> Iterator[Row]:
     yield row(names, memory[2], memory[1], Figure.DIFFERENCE, None)
 
 
-def _shares(found: Mapping[Cell, _Found]) -> Table:
+def _shares(found: Mapping[Cell, Found]) -> Table:
     """The smaller share of the calls, for there are two: by turns, and their median."""
     lines = []
     for cell, each in found.items():
