@@ -6,6 +6,7 @@ due. The rows it prints are those of docs/capacity.md.
 """
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from serving.client.planning.batches import BatchStation
-from serving.client.planning.waiting import Station
+from serving.client.planning.measurement import Level, Measurement
 from tests.server.doors.clients import Target, predict_request
 from tests.support import queue_simulation
 from tests.support.server_process import ServerProcess
@@ -42,7 +43,7 @@ _BATCHING = (
 LOADS = (0.3, 0.5, 0.7, 0.9)
 _CONNECTIONS = 8
 _CALL_SECONDS = 60.0
-_ALONE = 100
+_ALONE, _IN_FLIGHT, _MOST_SECONDS = 100, 16, 5.0
 _LEAD_SECONDS = 2.0
 """What comes first is not counted: a queue takes a while until it is as long as it will be."""
 
@@ -120,6 +121,25 @@ class Calls:
             found.append(time.perf_counter() - began)
         return found
 
+    def most(self) -> float:
+        """Answers per second with more requests on their way than threads."""
+        left, until = threading.Semaphore(0), time.perf_counter() + _MOST_SECONDS
+        began, answered = time.perf_counter(), 0
+        for number in range(_IN_FLIGHT):
+            future = self._calls[number % _CONNECTIONS].future(self._payload, timeout=_CALL_SECONDS)
+            future.add_done_callback(lambda done: left.release())
+        for number in itertools.count():
+            left.acquire()
+            answered += 1
+            if time.perf_counter() > until:
+                taken = time.perf_counter() - began
+                break
+            future = self._calls[number % _CONNECTIONS].future(self._payload, timeout=_CALL_SECONDS)
+            future.add_done_callback(lambda done: left.release())
+        for _ in range(_IN_FLIGHT - 1):
+            left.acquire()
+        return answered / taken
+
     def at(self, times: Sequence[float]) -> tuple[list[float], list[float]]:
         """Send at these times; the seconds of each from its time on, and how late each was sent. All must be answered.
 
@@ -157,8 +177,8 @@ class Calls:
 def rows(base: Path, loads: Sequence[float], requests: int, seed: int) -> Iterator[Row]:
     """Every load without batching, and then with it.
 
-    How long a request takes alone is measured before each, for it depends on who else uses the machine; always without
-    batching, where it does not wait for others.
+    What a request takes alone, and how many are answered at most, is measured before each load, for it depends on who
+    else uses the machine; always without batching, where nobody waits for others.
     """
     parameters = base / "batching"
     parameters.write_text(_BATCHING)
@@ -167,41 +187,50 @@ def rows(base: Path, loads: Sequence[float], requests: int, seed: int) -> Iterat
         one, many = Calls(plain), Calls(batched)
         for calls in (one, many):
             calls.alone(10)
-        for load in loads:
-            yield _measured(one, Station(_THREADS, one.alone(_ALONE)), "off", load, requests, seed)
-        for load in loads:
-            alone = one.alone(_ALONE)
-            station = BatchStation(_BATCH_THREADS, _LARGEST, _TIMEOUT_MICROS / 1e6, lambda rows, alone=alone: alone)
-            yield _measured(many, station, "on", load, requests, seed)
+        for name, calls in (("off", one), ("on", many)):
+            for load in loads:
+                yield _measured(calls, Stations(one), name, load, requests, seed)
         for calls in (one, many):
             calls.close()
 
 
-def _measured(
-    calls: Calls, station: Station | BatchStation, batching: str, load: float, requests: int, seed: int
-) -> Row:
-    rate, random = load * station.capacity, Random(seed)
+class Stations:
+    """What stands for the server: the threads are taken for less than a request lasts, by what the way there takes."""
+
+    def __init__(self, calls: Calls) -> None:
+        alone = calls.alone(_ALONE)
+        level = Level(concurrency=_IN_FLIGHT, per_second=calls.most(), client_cores=0)
+        self.measured = Measurement(alone=alone, levels=[level], request_bytes=0, answer_bytes=0)
+        self.threads = self.measured.station
+        self.way = max(float(np.mean(alone)) - self.threads.mean, 0.0)
+        self.batches = BatchStation(_BATCH_THREADS, _LARGEST, _TIMEOUT_MICROS / 1e6, lambda rows: self.threads.seconds)
+
+
+def _measured(calls: Calls, stations: Stations, batching: str, load: float, requests: int, seed: int) -> Row:
+    capacity = stations.batches.capacity if batching == "on" else stations.measured.capacity
+    rate, random = load * capacity, Random(seed)
     times = queue_simulation.arrivals(random, rate, requests + int(_LEAD_SECONDS * rate))
     counted = slice(len(times) - requests, None)
     answered, late = calls.at(times)
-    played = _played(station, times, random)
+
+    def draw(rows: int = 1) -> float:
+        return random.choice(stations.threads.seconds)
+
+    if batching == "on":
+        quantiles = [stations.batches.quantile(rate, share) + stations.way for share in (0.5, 0.99)]
+        played = queue_simulation.batched(times, _BATCH_THREADS, _LARGEST, stations.batches.timeout, draw)
+    else:
+        quantiles = [stations.measured.quantile(rate, share) for share in (0.5, 0.99)]
+        played = queue_simulation.answered(times, stations.threads.servers, draw)
     return Row(
         batching=batching,
         load=load,
         rate=rate,
         requests=requests,
-        predicted=(station.quantile(rate, 0.5), station.quantile(rate, 0.99)),
+        predicted=(quantiles[0], quantiles[1]),
         measured=_both(answered[counted]),
-        played=_both(played[counted]),
+        played=_both([seconds + stations.way for seconds in played[counted]]),
         late=float(np.quantile(late, 0.99)),
-    )
-
-
-def _played(station: Station | BatchStation, times: list[float], random: Random) -> list[float]:
-    if isinstance(station, Station):
-        return queue_simulation.answered(times, station.servers, lambda: random.choice(station.seconds))
-    return queue_simulation.batched(
-        times, station.threads, station.largest, station.timeout, lambda rows: random.choice(station.seconds(rows))
     )
 
 
@@ -212,7 +241,7 @@ def _both(seconds: list[float]) -> tuple[float, float]:
 def main() -> None:
     """Write the model, measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.capacity", description=__doc__)
-    parser.add_argument("--requests", type=int, default=4000, help="of each load (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=3000, help="of each load (default: %(default)s)")
     parser.add_argument("--load", type=float, action="append", help=f"this one, in place of {LOADS}; several times")
     parser.add_argument("--seed", type=int, default=17, help="of the times of arrival (default: %(default)s)")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)

@@ -45,14 +45,14 @@ class Way:
 
 
 WAYS = (
-    Way(name="gRPC", model=SMALL, form=Form.GRPC, requests=20_000),
-    Way(name="gRPC, grpcio", model=SMALL, form=Form.GRPC, requests=8000, transport="grpcio"),
-    Way(name="REST, JSON", model=SMALL, form=Form.JSON, requests=20_000),
-    Way(name="REST, npy", model=SMALL, form=Form.NPY, requests=8000),
-    Way(name="gRPC", model=PICTURE, form=Form.GRPC, requests=1500),
-    Way(name="gRPC, grpcio", model=PICTURE, form=Form.GRPC, requests=800, transport="grpcio"),
-    Way(name="REST, JSON", model=PICTURE, form=Form.JSON, requests=400),
-    Way(name="REST, npy", model=PICTURE, form=Form.NPY, requests=1500),
+    Way(name="gRPC", model=SMALL, form=Form.GRPC, requests=5000),
+    Way(name="gRPC, grpcio", model=SMALL, form=Form.GRPC, requests=3000, transport="grpcio"),
+    Way(name="REST, JSON", model=SMALL, form=Form.JSON, requests=5000),
+    Way(name="REST, npy", model=SMALL, form=Form.NPY, requests=3000),
+    Way(name="gRPC", model=PICTURE, form=Form.GRPC, requests=500),
+    Way(name="gRPC, grpcio", model=PICTURE, form=Form.GRPC, requests=300, transport="grpcio"),
+    Way(name="REST, JSON", model=PICTURE, form=Form.JSON, requests=150),
+    Way(name="REST, npy", model=PICTURE, form=Form.NPY, requests=500),
 )
 
 
@@ -113,7 +113,7 @@ def measured(base: Path, rounds: int) -> Iterator[tuple[Way, int, float, list[fl
 def main() -> None:
     """Write the models, measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.cost", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="of each way (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each way (default: %(default)s)")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.write:

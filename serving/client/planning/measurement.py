@@ -1,6 +1,5 @@
 """What was measured of one running server, and the station that stands for it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -12,7 +11,6 @@ from serving.client.planning.waiting import Station, quantile
 CLIENT_BUSY = 0.7
 """From so many cores on the measuring process, one interpreter, may be what ends the growth, and not the server."""
 
-_ROUNDING = 0.1
 _MOST_KEPT = 400
 
 
@@ -67,9 +65,12 @@ class Measurement:
 
     @property
     def station(self) -> Station:
-        """As many servers as were busy on average at the capacity (Little's law), with its times made to fit that."""
+        """As many servers as were busy on average at the capacity (Little's law), with its times made to fit that.
+
+        They may become shorter: a request is on its way for a time that keeps nobody else waiting.
+        """
         mean = float(np.mean(self.alone))
-        servers = max(1, math.ceil(self.capacity * mean - _ROUNDING))
+        servers = max(1, round(self.capacity * mean))
         stretch = servers / (self.capacity * mean)
         return Station(servers, tuple(float(each) * stretch for each in self.alone))
 

@@ -18,6 +18,9 @@ from serving.client.terminal.show import table, width, wrapped
 _FEW = 100
 """Below so many requests a p99 is little more than the slowest one."""
 
+_IDLE = 0.5
+"""Below so many cores the server is not what computes."""
+
 _SEVERAL = 1.5
 """From so many cores on a worker has use of more than one."""
 
@@ -92,6 +95,11 @@ def _advice(measured: Measurement, wish: Wish, made: Plan, spare: int) -> Iterat
         yield (
             "This client could not ask for more: the server may answer more than was measured. With --rest the "
             "server's CPU time is counted in its place."
+        )
+    elif best.server_cores is not None and best.server_cores < _IDLE:
+        yield (
+            f"Nobody was busy, the client with {best.client_cores:.2g} cores and the server with {best.server_cores:.2g}: "
+            "the model waits, the way between them is slow, or others use these machines."
         )
     if made.workers_per_machine > 1:
         yield (

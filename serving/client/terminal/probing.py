@@ -2,7 +2,7 @@
 
 import time
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,9 +21,10 @@ from serving.client.terminal.servers import client_of, model_states
 from serving.client.values import Prediction
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)
-"""Requests on their way at once; the next one as long as the last one brought a tenth more."""
+"""Requests on their way at once; until two in a row have not brought a tenth more."""
 
 _GROWTH = 1.1
+_ANSWERING = ("AVAILABLE", "READY")
 _SHARE_ALONE = 0.3
 _FIRST_CALLS = 3
 
@@ -44,7 +45,7 @@ def measure(arguments: Namespace) -> tuple[Prediction, Measurement]:
 
 
 def _only(arguments: Namespace) -> str:
-    names = sorted({each.model for each in model_states(arguments)})
+    names = sorted({each.model for each in model_states(arguments) if each.state in _ANSWERING})
     if len(names) != 1:
         raise ProblemError(f"Which model? The server has {', '.join(names) or 'none'}: give its name.")
     return names[0]
@@ -71,12 +72,19 @@ def _measured(
                 alone = [each / 1e3 for each in measured.milliseconds]
             elif measured.errors:  # refused, beyond what the server takes at a time
                 break
-            levels.append(level)
-            if concurrency > 1 and level.per_second < _GROWTH * levels[-2].per_second:
+            if level.per_second:
+                levels.append(level)
+            if _over(levels):
                 break
     return Measurement(
         alone=tuple(alone), levels=tuple(levels), request_bytes=_bytes(inputs), answer_bytes=_bytes(first)
     )
+
+
+def _over(levels: Sequence[Level]) -> bool:
+    """Whether neither of the last two levels brought much more than the best one before them."""
+    rates = [level.per_second for level in levels]
+    return len(rates) > 2 and max(rates[-2:]) < _GROWTH * max(rates[:-2])
 
 
 def _check_alone(measured: Measured) -> None:
