@@ -30,7 +30,9 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "serving-client": frozenset(
             {"api-key", "batch", "ca", "cast", "cert", "concurrency", "input", "json", "key-file", "label", "output"}
             | {"pixels", "protocol", "requests", "rest", "seconds", "server", "signature", "timeout", "tls", "version"}
+            | {"cores", "data", "measured", "network", "p99", "rate", "spare", "url", "utilisation"}
         ),
+        "our server with several processes": frozenset({"workers"}),
         "uv": frozenset({"generate-hashes", "require-hashes", "universal"}),
         "openapi-python-client": frozenset({"output-path", "path"}),
         "saved_model_cli": frozenset({"dir", "tag_set", "signature_def", "all"}),

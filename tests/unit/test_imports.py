@@ -127,7 +127,15 @@ ALONE = ("serving.optimizing.child", "serving.loading.keras_child")
 VERSION_READERS = ("serving.server",)
 """The one exception to "no module imports from a package that contains it": ``serving`` itself has the version."""
 
-PURE = ("serving.core", "serving.codecs", "build.plan", "build.steps", "build.variants", "build.progress")
+PURE = (
+    "serving.core",
+    "serving.codecs",
+    "serving.client.planning",
+    "build.plan",
+    "build.steps",
+    "build.variants",
+    "build.progress",
+)
 IMPURE = frozenset(
     {"asyncio", "datetime", "glob", "http", "os", "pathlib", "select", "selectors", "shutil", "socket", "sqlite3"}
     | {"subprocess", "tempfile", "time", "urllib"}

@@ -2,8 +2,10 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NoReturn
 
 from serving.client.terminal.show import wrapped
@@ -15,6 +17,10 @@ _EPILOG = (
     f"In the environment {ADDRESS} stands for --server and {API_KEY} for --api-key; NO_COLOR turns colours off. "
     "Exit codes: 0 done, 1 failed, 2 wrong arguments."
 )
+
+
+_UNITS: Mapping[str, float] = MappingProxyType({"us": 1e-6, "ms": 1e-3, "s": 1.0})
+_DURATION = re.compile(rf"(\d+(?:\.\d+)?|\.\d+) ?({'|'.join(_UNITS)})")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,6 +56,7 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     bench = _model(command("bench", "measure how fast a model answers"))
     _inputs(bench, required=False)
     _load(bench)
+    _plan(command("plan", "say how many servers a rate needs, from a measurement of one"))
     return made
 
 
@@ -72,8 +79,9 @@ def _common(environment: Mapping[str, str]) -> _Parser:
     return common
 
 
-def _model(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    command.add_argument("model", metavar="MODEL", help="the name that it is served under")
+def _model(command: argparse.ArgumentParser, *, required: bool = True) -> argparse.ArgumentParser:
+    help_ = "the name that it is served under" if required else "its name; without it the server's only one"
+    command.add_argument("model", nargs=None if required else "?", metavar="MODEL", help=help_)
     which = command.add_mutually_exclusive_group()
     which.add_argument("--version", type=int, metavar="NUMBER", help="a version of it, in place of the newest")
     which.add_argument("--label", help="the version that has this label")
@@ -104,6 +112,25 @@ def _load(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("--batch", type=_count, default=1, metavar="N", help="rows of the inputs that are made up (1)")
 
 
+def _plan(plan: argparse.ArgumentParser) -> None:
+    _model(plan, required=False)
+    plan.add_argument("--model", dest="named", metavar="MODEL", help="the same as MODEL")
+    _inputs(plan, required=False)
+    plan.add_argument("--data", dest="input", action="append", metavar="FILE", help="the same as --input")
+    plan.add_argument("--url", dest="server", default=argparse.SUPPRESS, metavar="HOST[:PORT]", help="as --server")
+    plan.add_argument("--batch", type=_count, default=1, metavar="N", help="rows of the inputs that are made up (1)")
+    wish = plan.add_argument_group("plan")
+    wish.add_argument("--rate", type=_number, required=True, metavar="N", help="requests per second, of all clients")
+    wish.add_argument("--p99", type=_duration, required=True, metavar="TIME", help="99%% are faster: 50ms, 0.2s")
+    wish.add_argument("--cores", type=_count, metavar="N", help="CPUs of a machine (those of this one)")
+    wish.add_argument("--network", type=_number, default=10.0, metavar="GBITS", help="link of a machine, Gbit/s (10)")
+    wish.add_argument("--utilisation", type=_share, default=0.8, metavar="SHARE", help="of a server, at most (0.8)")
+    wish.add_argument("--spare", type=_none_or_more, default=1, metavar="N", help="machines that may be lost (1)")
+    wish.add_argument("--seconds", type=_seconds, default=10.0, help="measure for so long at most (10)")
+    wish.add_argument("--rest", metavar="HOST[:PORT]", help="the server's REST API, which tells its CPU time (8501)")
+    wish.add_argument("--measured", metavar="FILE", help="what --json printed: measure nothing")
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds < math.inf:
@@ -116,6 +143,35 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 1, got {text}")
     return number
+
+
+def _none_or_more(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
+    return number
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number over 0, got {text}")
+    return number
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, as in 0.8, got {text}")
+    return share
+
+
+def _duration(text: str) -> float:
+    """Seconds of 50ms, 0.05s or 500us."""
+    found = _DURATION.fullmatch(text)
+    if found is None or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"expected a time with its unit, as in 50ms, 0.2s or 500us, got {text}")
+    return float(found[1]) * _UNITS[found[2]]
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from serving.client.errors import ServingError
-from serving.client.terminal import arguments, bench, listing, predicting, show
+from serving.client.terminal import arguments, bench, listing, planning, predicting, show
 from serving.client.terminal.errors import ProblemError, UsageError, sentence
 
 _COMMANDS: Mapping[str, Callable[..., int]] = MappingProxyType(
@@ -18,6 +18,7 @@ _COMMANDS: Mapping[str, Callable[..., int]] = MappingProxyType(
         "signatures": listing.signatures,
         "predict": predicting.predict,
         "bench": bench.bench,
+        "plan": planning.plan,
     }
 )
 

@@ -1,7 +1,8 @@
-"""The names of a server's models from its REST API, for servers whose gRPC API has no list."""
+"""What only a server's REST API tells: the names of its models, where its gRPC API has no list, and its CPU time."""
 
 import http.client
 import json
+import re
 import ssl
 from argparse import Namespace
 from contextlib import closing
@@ -10,6 +11,8 @@ from typing import Any
 from serving.client.terminal.errors import ProblemError
 
 REST_PORT = 8501
+METRICS = "/monitoring/prometheus/metrics"
+_CPU = re.compile(rb"^process_cpu_seconds_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 _LARGEST_LIST_BYTES = 64 * 1024 * 1024
 
 
@@ -23,8 +26,7 @@ def with_port(address: str, port: int) -> str:
 
 def names(arguments: Namespace) -> list[str]:
     """The names that GET /v1/models has."""
-    address = with_port(arguments.rest.removeprefix("http://").removeprefix("https://").rstrip("/"), REST_PORT)
-    status, body = _exchange(arguments, address)
+    address, status, body = _exchange(arguments, "/v1/models")
     if status in (401, 403):
         raise ProblemError(
             f"GET /v1/models of {address} wants another key (HTTP {status}): --api-key or SERVING_API_KEY."
@@ -39,13 +41,22 @@ def names(arguments: Namespace) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _exchange(arguments: Namespace, address: str) -> tuple[int, bytes]:
+def cpu_seconds(arguments: Namespace) -> float | None:
+    """The CPU time that the server has used since its start, from its page for Prometheus; None if it is not there."""
+    _, status, body = _exchange(arguments, METRICS)
+    found = _CPU.findall(body) if status == http.client.OK else []
+    return sum(map(float, found)) if found else None
+
+
+def _exchange(arguments: Namespace, target: str) -> tuple[str, int, bytes]:
+    """The address, and the status and body of the answer."""
+    address = with_port(arguments.rest.removeprefix("http://").removeprefix("https://").rstrip("/"), REST_PORT)
     headers = {"Authorization": f"Bearer {arguments.api_key}"} if arguments.api_key else {}
     try:
         with closing(_rest_connection(arguments, address)) as connection:
-            connection.request("GET", "/v1/models", headers=headers)
+            connection.request("GET", target, headers=headers)
             response = connection.getresponse()
-            return response.status, response.read(_LARGEST_LIST_BYTES)
+            return address, response.status, response.read(_LARGEST_LIST_BYTES)
     except (OSError, http.client.HTTPException) as error:
         why = str(error) or type(error).__name__
         raise ProblemError(
