@@ -13,8 +13,13 @@ readonly SUITE=bookworm PACKAGES=/opt/serving/lib/python3.11/site-packages
 # lays out Debian's packages; as debootstrap does, an entry that is there stays, for /bin is a link
 # usage: unpack_debian ROOT
 unpack_debian() {
-	local root=$1 package
-	debootstrap --arch=arm64 --foreign --variant=minbase --include=python3 "$SUITE" "$root" >"$root.log" 2>&1 || {
+	local root=$1 package mirror
+	# this machine's own; without its lists debootstrap's default
+	# shellcheck disable=SC2016 # the $(...) are apt's own placeholders
+	mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' 'Origin: Debian' |
+		awk -v suite="$SUITE" '$2 == suite && $3 == "main" && !found++ { print $1 }') || true
+	debootstrap --arch=arm64 --foreign --variant=minbase --include=python3 "$SUITE" "$root" ${mirror:+"$mirror"} \
+		>"$root.log" 2>&1 || {
 		tail -n 20 "$root.log" >&2
 		return 1
 	}
