@@ -23,8 +23,8 @@ RUN set -eux; \
 	python3 -c 'import ssl, sqlite3, xml.etree'
 
 
-# No wheel, but what that of the package index asks of a CPU.
-FROM scratch AS portable
+# No wheel, but what that of the package index asks of a CPU. Not from scratch, which classic builds take for x86-64 always.
+FROM base AS portable
 COPY build/images/portable /wheels
 
 
@@ -148,7 +148,8 @@ RUN set -eux; \
 	test "$(id -u)" != 0; \
 	tensorflow_model_server --version
 
-# Last, for they change most often. CPU_FEATURES is what TensorFlow was compiled for; a wheel of one's own says it itself.
+# Last, for they change most often. CPU_FEATURES is what TensorFlow was compiled for; a wheel of one's own says it itself, and
+# the package index has one for either kind of CPU, which a label cannot tell apart without BuildKit.
 ARG VERSION=0.2.0
 ARG REVISION=unknown
 ARG CREATED=""
@@ -171,4 +172,4 @@ LABEL org.opencontainers.image.title="tensorflow-serving-appliance" \
 	com.amazonaws.sagemaker.capabilities.multi-models="true" \
 	serving.variant="${VARIANT}" \
 	serving.extras="${EXTRAS}" \
-	serving.cpu-features="${CPU_FEATURES:-avx pni popcnt sse4_1 sse4_2 ssse3}"
+	serving.cpu-features="${CPU_FEATURES:-x86_64: avx pni popcnt sse4_1 sse4_2 ssse3; aarch64: asimd}"

@@ -2,7 +2,7 @@
 # The index and the CA bundle set for pip (pip.conf or PIP_*) hold for uv as well.
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve unit test walks test-all test-long soak soak-drain soak-models faults fuzz check bench bench-smoke screenshots docs docs-site dist lock check-gpu-lock devel image test-image
+.PHONY: help install serve unit test walks test-all test-long soak soak-drain soak-models faults fuzz check bench bench-smoke screenshots docs docs-site dist lock check-gpu-lock devel image test-image test-arm
 
 # The fastest suitable one of these makes the environment; the first, where they are about as fast as each other.
 PYTHON ?= python3 python3.13 python3.12 python3.11 /usr/bin/python3
@@ -11,6 +11,8 @@ EXTRAS ?=
 # What the image is called, and what it is built on when not on the Dockerfile's own base.
 IMAGE ?= tensorflow-serving-appliance:cpu$(foreach extra,$(EXTRAS),-$(extra))
 BASE_IMAGE ?=
+# The image for 64-bit ARM.
+ARM_IMAGE ?= tensorflow-serving-appliance:cpu-arm64
 # What `make devel` makes: cpu-avx2 cpu-avx512 cpu-native gpu-avx2 arm64; `python -m build --help` explains them.
 VARIANT ?= cpu-avx2
 # Passed on: make test ARGS="-k predict -x"
@@ -37,7 +39,7 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo 'variables of serve: MODEL_NAME MODEL_BASE_PATH MODEL_CONFIG_FILE GRPC_PORT REST_PORT FLAGS="--name=value ..."'
 	@echo 'of the others: PYTHON (install), ARGS (all tests, bench, bench-smoke, devel, image), TESTS (test),'
-	@echo '  WORKERS (all tests but test-image, fuzz), FUZZ_INPUTS FUZZ_SECONDS (fuzz), SECONDS (soak), VARIANT (devel), IMAGE (image, test-image), EXTRAS (image), BASE_IMAGE (devel, image, test-image)'
+	@echo '  WORKERS (all tests but test-image, fuzz), FUZZ_INPUTS FUZZ_SECONDS (fuzz), SECONDS (soak), VARIANT (devel), IMAGE (image, test-image), ARM_IMAGE (test-arm), EXTRAS (image), BASE_IMAGE (devel, image, test-image, test-arm)'
 
 install: $(STAMP) ## Make .venv with everything in it, for tests and tutorials; does nothing when nothing changed
 
@@ -56,7 +58,8 @@ walks: $(STAMP) ## Run the README, the examples and a clean clone as their reade
 test-all: $(STAMP) ## Run every test that needs no Docker, with all examples of the properties
 	TEST_PROFILE=large $(PYTEST) tests/walks tests/bench $(TESTS) $(ARGS)
 
-test-long: soak faults soak-models soak-drain ## Run what takes long, about an hour and a half: these four
+EMULATED_ARM = $(if $(wildcard /proc/sys/fs/binfmt_misc/qemu-aarch64),test-arm)
+test-long: soak faults soak-models soak-drain $(EMULATED_ARM) ## Run what takes long, an hour and a half: soaks, faults, ARM where it is emulated
 
 soak: $(STAMP) ## Mixed load on both APIs for ten minutes, with figures and a plot in .soak; SECONDS=120 for less
 	$(BIN)/python -m tests.soak.mixed --seconds=$(SECONDS) $(ARGS)
@@ -145,6 +148,12 @@ test-image: $(STAMP) ## Build the runtime image and test it running; IMAGE=name 
 	@build/images/check-docker.sh
 	$(if $(filter file,$(origin IMAGE)),@$(MAKE) --no-print-directory image ARGS=)
 	IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/image $(ARGS)
+
+test-arm: $(STAMP) ## Build the image for 64-bit ARM, emulated for an hour elsewhere, and ask it; ARM_IMAGE=name asks that one
+	@build/images/check-docker.sh
+	$(if $(filter file,$(origin ARM_IMAGE)),docker build --platform linux/arm64 $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+		--tag $(ARM_IMAGE) .)
+	ARM_IMAGE=$(ARM_IMAGE) $(BIN)/python -m pytest tests/image/test_arm.py $(ARGS)
 
 # The commit's time and not that of the build: the same source makes the same image.
 COMMITTED = TZ=UTC git log --max-count=1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || true

@@ -2,8 +2,10 @@
 # Makes a Debian base image from this machine's own package mirror, for builds where no image registry can be reached.
 # Not part of the product: elsewhere the Dockerfile's default base is pulled.
 #
-# usage: .ci/base-image.sh IMAGE
+# usage: .ci/base-image.sh IMAGE [ARCHITECTURE]
 #   ie: .ci/base-image.sh serving-base:bookworm
+#       .ci/base-image.sh serving-base-arm64:bookworm arm64
+# ARCHITECTURE is Debian's word, by default this machine's. Another one's programs must run here: .ci/emulation.sh.
 # The image carries this machine's CA bundle and its pip and proxy settings, as it would behind a company proxy.
 set -Eeuo pipefail
 
@@ -21,13 +23,14 @@ debian_sources() {
 }
 
 # installs a minimal Debian below DIRECTORY
-# usage: make_root DIRECTORY
+# usage: make_root DIRECTORY ARCHITECTURE
 make_root() {
-	local root=$1 sources mirror
+	local root=$1 architecture=$2 sources mirror
 	sources=$(debian_sources) || true
 	# Without lists (no apt-get update yet) debootstrap's own default mirror is used.
 	mirror=$(awk -v suite="$SUITE" '$3 == suite { print $2; exit }' <<<"$sources")
-	debootstrap --variant=minbase --include=ca-certificates "$SUITE" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || {
+	debootstrap --arch="$architecture" --variant=minbase --include=ca-certificates "$SUITE" "$root" ${mirror:+"$mirror"} \
+		>"$root.log" 2>&1 || {
 		tail -n 20 "$root.log" >&2
 		echo "error: debootstrap failed; the end of its log is above." >&2
 		return 1
@@ -84,20 +87,45 @@ build_environment() {
 	done
 }
 
-# usage: import_image ROOT IMAGE
+# usage: import_image ROOT IMAGE ARCHITECTURE
 import_image() {
-	local root=$1 image=$2 setting changes=()
+	local root=$1 image=$2 architecture=$3 setting changes=()
 	while IFS= read -r setting; do
 		changes+=(--change "ENV ${setting%%=*}=\"${setting#*=}\"")
 	done < <(build_environment)
-	tar --numeric-owner -C "$root" -c . | docker import "${changes[@]}" --change 'CMD ["bash"]' - "$image"
+	tar --numeric-owner -C "$root" -c . | docker import --platform "linux/$architecture" "${changes[@]}" --change 'CMD ["bash"]' - "$image"
+}
+
+# writes another architecture into an image, for `docker import --platform` is deaf to it before engine 23
+# usage: set_architecture IMAGE ARCHITECTURE
+set_architecture() {
+	local image=$1 architecture=$2 folder=$workdir/saved
+	[ "$(docker image inspect --format '{{.Architecture}}' "$image")" != "$architecture" ] || return 0
+	mkdir "$folder"
+	docker save "$image" | tar -C "$folder" -x
+	docker rmi "$image"
+	python3 - "$folder" "$architecture" <<-'PYTHON'
+		import hashlib, json, pathlib, sys
+		folder, architecture = pathlib.Path(sys.argv[1]), sys.argv[2]
+		manifest = json.loads((folder / "manifest.json").read_text())
+		config = json.loads((folder / manifest[0]["Config"]).read_text()) | {"architecture": architecture}
+		text = json.dumps(config).encode()
+		(folder / manifest[0]["Config"]).unlink()
+		manifest[0]["Config"] = hashlib.sha256(text).hexdigest() + ".json"
+		(folder / manifest[0]["Config"]).write_bytes(text)
+		(folder / "manifest.json").write_text(json.dumps(manifest))
+	PYTHON
+	tar -C "$folder" -c . | docker load
+	rm -r "$folder"
 }
 
 main() {
-	if [ $# -ne 1 ]; then
-		echo "usage: .ci/base-image.sh IMAGE" >&2
+	local architecture
+	if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+		echo "usage: .ci/base-image.sh IMAGE [ARCHITECTURE]" >&2
 		exit 2
 	fi
+	architecture=${2:-$(dpkg --print-architecture)}
 	if docker image inspect "$1" >/dev/null 2>&1; then
 		echo "$1 is there already"
 		return
@@ -105,9 +133,10 @@ main() {
 	# Not local: the trap runs after main has returned.
 	workdir=$(mktemp -d)
 	trap 'rm -rf --one-file-system "$workdir"' EXIT
-	make_root "$workdir/root"
-	import_image "$workdir/root" "$1"
-	docker run --rm --network=none "$1" test -s "$IMAGE_CA_BUNDLE"
+	make_root "$workdir/root" "$architecture"
+	import_image "$workdir/root" "$1" "$architecture"
+	set_architecture "$1" "$architecture"
+	docker run --rm --network=none --platform "linux/$architecture" "$1" test -s "$IMAGE_CA_BUNDLE"
 }
 
 main "$@"

@@ -104,6 +104,12 @@ class VerifyError(BuildError):
     exit_code = 23
 
 
+class ReleaseTooOldError(BuildError):
+    """The options of this build do not hold for a release of TensorFlow that old."""
+
+    exit_code = 24
+
+
 class InputError(BuildError):
     """A file or value that the plan needs is missing or makes no sense. The code that argparse uses, too."""
 

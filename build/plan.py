@@ -99,10 +99,11 @@ class Names:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The steps for one variant, in order, and the names of what they make."""
+    """The steps for one variant, in order, what was chosen, and the names of what they make."""
 
     variant: Variant
     goal: Goal
+    options: Options
     names: Names
     steps: tuple[Step, ...]
 
@@ -184,7 +185,7 @@ def make_plan(goal: Goal, variant: Variant, options: Options, inputs: Inputs) ->
         Goal.ALL: (runtime, verify),
     }
     steps = (compiling if variant.compiled else portable)[goal]
-    return Plan(variant=variant, goal=goal, names=named, steps=steps)
+    return Plan(variant=variant, goal=goal, options=options, names=named, steps=steps)
 
 
 def _pairs(values: Mapping[str, str]) -> Pairs:

@@ -1,4 +1,4 @@
-"""What is looked at before hours are spent: engine, kind of CPU, disk, memory for each job. Pure judgement of values.
+"""What is looked at before hours are spent: release, engine, CPU, disk, memory for each job. Pure judgement of values.
 
 Each problem is an error that says what is missing and what to do; all of them are found at once.
 """
@@ -11,10 +11,12 @@ from build.errors import (
     DiskSpaceError,
     EngineTooOldError,
     MemoryTooSmallError,
+    ReleaseTooOldError,
     WrongArchitectureError,
 )
 from build.machine import Machine
 from build.plan import BYTES_PER_JOB, RESERVED_BYTES, Plan, jobs_that_fit
+from build.releases import older, refusal
 from build.steps import BuildImage, CompileWheel
 from build.variants import Variant
 
@@ -48,6 +50,7 @@ def expected(plan: Plan) -> list[str]:
         f"time: {least} to {most} CPU-hours to compile (an estimate): {by_cpus}; images take minutes",
         disk,
         f"memory: {RESERVED_BYTES / GIGA:.0f} GB and {BYTES_PER_JOB / GIGA} GB for each compiler; as many run as fit",
+        *(f"error: {problem.what}" for problem in [_release(plan)] if problem),
     ]
 
 
@@ -55,7 +58,7 @@ def problems(machine: Machine, plan: Plan) -> list[BuildError]:
     """Everything that stands in the way of a plan, the most basic first."""
     if not plan.steps:
         return []
-    found = [_engine(machine), _architecture(machine, plan.variant), _disk(machine, plan)]
+    found = [_release(plan), _engine(machine), _architecture(machine, plan.variant), _disk(machine, plan)]
     for step in plan.steps:
         if isinstance(step, CompileWheel):
             found += [_memory(machine, step), _cpu(machine, step, plan.variant)]
@@ -65,6 +68,15 @@ def problems(machine: Machine, plan: Plan) -> list[BuildError]:
 def jobs(machine: Machine, step: CompileWheel) -> int:
     """How many compilers the step may run at once: as asked for, or as many as the memory holds, and one at least."""
     return step.jobs or max(1, jobs_that_fit(_memory_bytes(machine, step), machine.cpus))
+
+
+def _release(plan: Plan) -> BuildError | None:
+    for step in plan.steps:
+        if isinstance(step, CompileWheel):
+            name = older(step.tensorflow, plan.options.git_branch, plan.options.git_commit, plan.options.build_options)
+            if name:
+                return ReleaseTooOldError(refusal(name), "leave the version out, or give --build-options of its own")
+    return None
 
 
 def _engine(machine: Machine) -> BuildError | None:

@@ -12,7 +12,7 @@
 #   PROVE                1: the wheel must import and multiply here; 0: not tried; auto: tried where this CPU can run it
 #   TF_SERVING_BUILD_OPTIONS   upstream's: --config=release (the default) stands for the release configuration
 #   TF_SERVING_BAZEL_OPTIONS   upstream's: more of Bazel's options
-# Status: 0 done; 2 wrong arguments; 3 the source has no such configuration; 4 too little memory; 5 no such wheel came out;
+# Status: 0 done; 2 wrong arguments; 3 the source does not fit these options; 4 too little memory; 5 no such wheel came out;
 # 6 the wheel does not work; else Bazel's own, of which 37 is a Bazel that was killed.
 set -Eeuo pipefail
 # A failure inside $( ... ) is one of the script.
@@ -25,6 +25,8 @@ readonly BUILD_OPTIONS=${TF_SERVING_BUILD_OPTIONS:---config=release} BAZEL_OPTIO
 MACHINE=${MACHINE:-$(uname -m)}
 TARGET=${CPU_TARGET:-$([ "$MACHINE" = aarch64 ] && echo armv8 || echo haswell)}
 readonly MACHINE TARGET
+# Debian's, for what TensorFlow's own compiler is not there for; and what the runtime image has of CUDA.
+readonly CLANG=/usr/lib/llvm-19/bin/clang GPU_LOCK=${GPU_LOCK:-/usr/local/share/devel/requirements-gpu.lock}
 
 # The same as build/plan.py reckons with.
 readonly BYTES_PER_JOB=2500000000 RESERVED_BYTES=2000000000
@@ -74,18 +76,27 @@ release_options() {
 	flags=$(target_flags)
 	case $MACHINE-$WITH_CUDA in
 		x86_64-0) echo --config=release_cpu_linux ;;
-		x86_64-1) echo --config=release_gpu_linux ;;
-		# release_arm64_linux is bound to paths of the container that TensorFlow's own builds run in; this is the rest of
-		# it. CC is for a source that brings no compiler for ARM.
+		# The release configuration names a Clang 18 that is not here. It is looked for by clang_local alone.
+		x86_64-1) printf '%s\n' --config=release_gpu_linux "--action_env=CLANG_CUDA_COMPILER_PATH=$CLANG" ;;
+		# release_arm64_linux may be bound to the container that TensorFlow's own builds run in; this is the rest of it.
 		aarch64-0)
 			printf '%s\n' --config=release_linux_base --config=linux_arm64 --config=mkl_aarch64_threadpool \
-				--copt=-flax-vector-conversions --repo_env=CC=/usr/bin/clang-19
+				--copt=-flax-vector-conversions
+			local_compiler
 			;;
 		*) fail 2 "CUDA=$WITH_CUDA on $MACHINE is not known; expected CUDA=0, or CUDA=1 on x86_64" ;;
 	esac
 	for flag in $flags; do
 		echo "--copt=$flag"
 	done
+}
+
+# prints what makes Bazel take this machine's compiler, if the source has none for ARM. The copy that says 2.21.0 registers
+# compilers for x86-64 alone; the one that says 2.22.0 both. The released ARM wheel names the latter's, LLVM's own 18.1.8.
+# usage: local_compiler
+local_compiler() {
+	grep -qsE '^[^#]*linux_aarch64_linux_aarch64' "$SOURCE/WORKSPACE" "$SOURCE/MODULE.bazel" ||
+		printf '%s\n' --config=clang_local "--repo_env=CC=$CLANG" "--repo_env=BAZEL_COMPILER=$CLANG"
 }
 
 # usage: target_flags
@@ -151,6 +162,16 @@ check_configurations() {
 				"  It has: $(configurations release | paste -sd ' ')" \
 				'next: name others in TF_SERVING_BUILD_OPTIONS, in place of --config=release'
 	done
+}
+
+# fails when the source brings no compiler of its own: the release options above are for those that do
+# usage: check_release
+check_release() {
+	[[ " $BUILD_OPTIONS " == *' --config=release '* ]] || return 0
+	grep -qsE '^(build|common)[[:space:]]+--repo_env[= ]USE_HERMETIC_CC_TOOLCHAIN=1' "$SOURCE/.bazelrc" ||
+		fail 3 "TensorFlow in $SOURCE brings no compiler (its .bazelrc has no USE_HERMETIC_CC_TOOLCHAIN=1): the options here" \
+			'  hold from 2.21 on. An older release is bound to the container of its own builds: /usr/lib/llvm-18, /dt9.' \
+			'next: take 2.21.0, or name its options in TF_SERVING_BUILD_OPTIONS, in place of --config=release'
 }
 
 # usage: run_bazel WORD ...
@@ -243,7 +264,9 @@ main() {
 		return
 	fi
 	mapfile -t words <<<"$lines"
+	check_release
 	check_configurations "${words[@]}"
+	[ "$WITH_CUDA" = 0 ] || check-cuda "$GPU_LOCK" "$SOURCE/.bazelrc" "${words[@]}" || exit 3
 	run_bazel "${words[@]}"
 	wheel=$(take_wheel)
 	features=$(features "${words[@]}")

@@ -44,8 +44,10 @@ def has_float16(cpuinfo: str) -> bool:
 
 
 def cpu_model(cpuinfo: str) -> str:
-    """What an optimised graph depends on: the first CPU's name and features."""
-    return f"{_of_cpu(cpuinfo, 'model name')}; {_of_cpu(cpuinfo, 'flags')}"
+    """What an optimised graph depends on: the first CPU's name and features. ARM's have numbers in place of a name."""
+    numbers = " ".join(_of_cpu(cpuinfo, f"CPU {each}") for each in ("implementer", "variant", "part", "revision"))
+    name = _of_cpu(cpuinfo, "model name") or numbers
+    return f"{name}; {_of_cpu(cpuinfo, 'flags') or _of_cpu(cpuinfo, 'Features')}"
 
 
 def features(cpuinfo: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TARGETS = {"help", "install", "serve", "unit", "test", "walks", "test-all", "check", "bench", "bench-smoke", "docs"}
 TARGETS |= {"lock", "devel", "image", "test-image", "check-gpu-lock", "soak-drain", "soak-models", "test-long", "fuzz"}
-TARGETS |= {"soak", "faults", "dist", "docs-site", "screenshots"}
+TARGETS |= {"soak", "faults", "dist", "docs-site", "screenshots", "test-arm"}
 PAGES = ["README.md", "CHANGELOG.md", "examples/demo_models/README.md"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 ADDED = {"bench": "requirements-bench.lock", "docs": "requirements-docs.lock"}

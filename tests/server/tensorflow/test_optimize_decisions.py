@@ -149,3 +149,5 @@ def test_bfloat16(cpuinfo: str, there: bool) -> None:
 def test_cpu_model() -> None:
     """Name and features tell CPUs apart, for the cache."""
     assert cpus.cpu_model("processor\t: 0\nmodel name\t: C 1\nflags\t: a b\nflags\t: c\n") == "C 1; a b"
+    arm = "CPU implementer\t: 0x41\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\nFeatures\t: fp asimd\n"
+    assert cpus.cpu_model(arm) == "0x41 0x3 0xd0c 1; fp asimd"

@@ -8,6 +8,7 @@ from build.errors import (
     DiskSpaceError,
     EngineTooOldError,
     MemoryTooSmallError,
+    ReleaseTooOldError,
     WrongArchitectureError,
 )
 from build.plan import Goal, Options
@@ -54,6 +55,9 @@ def test_nothing_is_wrong_with_a_good_machine() -> None:
         pytest.param(
             {"cpu_features": PLAIN_CPU}, {}, CpuLacksFeaturesError, "avx2 bmi1 bmi2 f16c fma", "--no-proof", id="cpu"
         ),
+        pytest.param(
+            {}, {"git_branch": "r2.19"}, ReleaseTooOldError, "r2.19 is older than 2.21", "--build-options", id="release"
+        ),
     ],
 )
 def test_problem(
@@ -77,6 +81,10 @@ def test_problem(
         pytest.param({"memory_bytes": GIGA}, {}, "cpu-avx2", Goal.RUNTIME, id="runtime-compiles-nothing"),
         pytest.param({"engine_version": "20.10.24+dfsg1"}, {}, "cpu-avx2", Goal.ALL, id="debians-version"),
         pytest.param({"engine_version": "1.0"}, {}, "cpu", Goal.WHEEL, id="nothing-to-do"),
+        pytest.param({}, {"tensorflow": "2.19.0"}, "cpu-avx2", Goal.RUNTIME, id="old-but-compiles-nothing"),
+        pytest.param(
+            {}, {"git_branch": "r2.19", "build_options": "--config=mkl"}, "cpu-avx2", Goal.ALL, id="options-of-ones-own"
+        ),
     ],
 )
 def test_no_problem(changes: dict[str, object], options: dict[str, object], variant: str, goal: Goal) -> None:

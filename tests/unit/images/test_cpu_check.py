@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from build.variants import VARIANTS
+from tests.image.containers import ROOT
 from tests.unit.images.scripts import IMAGES, Done, run
 
 CHECK = IMAGES / "check-cpu"
@@ -20,10 +21,12 @@ SKYLAKE = [*IVY_BRIDGE, *sorted(VARIANTS["cpu-avx512"].cpu_features - {"avx"})]
 GRAVITON = ["fp", "asimd", "atomics"]
 
 
-def build_json(path: Path, features: Sequence[str], *, target: str = "made-up", cuda: bool = False) -> Path:
+def build_json(
+    path: Path, features: Sequence[str], *, target: str = "made-up", cuda: bool = False, architecture: str = ""
+) -> Path:
     """A description of a build that needs the features, readable for every user."""
     fields = {"schema": 1, "tensorflow": "2.21.0", "cpu_target": target, "cpu_features": features, "cuda": cuda}
-    path.write_text(json.dumps(fields, indent=2))
+    path.write_text(json.dumps(fields | ({"architecture": architecture} if architecture else {}), indent=2))
     path.chmod(0o644)
     return path
 
@@ -35,12 +38,20 @@ class Check:
         self.build = directory / "build.json"
         self.cpuinfo = directory / "cpuinfo"
 
-    def run(self, cpu: Sequence[str], needs: Sequence[str], *, cuda: bool = False, **environment: str) -> Done:
+    def run(
+        self,
+        cpu: Sequence[str],
+        needs: Sequence[str],
+        *,
+        cuda: bool = False,
+        architecture: str = "",
+        **environment: str,
+    ) -> Done:
         name = "Features" if "asimd" in cpu else "flags\t"
         model = "model name\t: Made-up CPU\n" if name != "Features" else ""
         words = f"{name}\t: fpu {' '.join(cpu)}\n"
         self.cpuinfo.write_text(f"processor\t: 0\n{model}{words}\nprocessor\t: 1\n{words}")
-        return self.again(build_json(self.build, needs, cuda=cuda), **environment)
+        return self.again(build_json(self.build, needs, cuda=cuda, architecture=architecture), **environment)
 
     def again(self, build: Path, **environment: str) -> Done:
         places = {"CHECK_CPU_BUILD_JSON": str(build), "CHECK_CPU_CPUINFO": str(self.cpuinfo)}
@@ -121,6 +132,44 @@ def test_nothing_known_is_no_obstacle(check: Check, tmp_path: Path) -> None:
     assert check.again(tmp_path / "absent.json").status == 0
     check.cpuinfo.write_text("processor\t: 0\n")
     assert check.again(build_json(check.build, HASWELL)).status == 0
+
+
+def test_an_emulated_arm_cpu_is_passed(check: Check) -> None:
+    """QEMU 7.2 shows the /proc/cpuinfo of the machine itself; what the image needs, all 64-bit ARM CPUs have."""
+    done = check.run(HASWELL, ["asimd"], architecture="aarch64")
+    assert (done.status, done.output, done.errors) == (0, "", "")
+
+
+def test_an_image_for_x86_on_arm_is_refused(check: Check) -> None:
+    """An emulator may know no AVX, and an image for the machine itself can be made; who knows better is told how."""
+    done = check.run(GRAVITON, PORTABLE, architecture="x86_64")
+    assert done.status == CPU_LACKS
+    assert "this image is for x86-64, and /proc/cpuinfo is that of an ARM CPU" in done.errors
+    assert "--platform linux/arm64" in done.errors
+    assert check.run(GRAVITON, PORTABLE, architecture="x86_64", SERVING_CPU_CHECK="off").status == 0
+
+
+@pytest.mark.parametrize(
+    ("cpu", "needs", "architecture", "status"),
+    [
+        pytest.param(HASWELL, PORTABLE, "x86_64", 0, id="x86"),
+        pytest.param(NEHALEM, PORTABLE, "x86_64", CPU_LACKS, id="x86-without-avx"),
+        pytest.param(GRAVITON, ["asimd"], "aarch64", 0, id="arm"),
+        pytest.param(GRAVITON, ["asimd", "sve"], "aarch64", CPU_LACKS, id="arm-without-sve"),
+    ],
+)
+def test_the_images_own_kind_of_cpu_is_compared(
+    check: Check, cpu: Sequence[str], needs: Sequence[str], architecture: str, status: int
+) -> None:
+    """Where build.json names the kind of CPU that is there, its features decide as before."""
+    assert check.run(cpu, needs, architecture=architecture).status == status
+
+
+def test_the_label_is_that_of_the_portable_wheels() -> None:
+    """One image is made for either kind of CPU by the same Dockerfile, so its label has both."""
+    described = [json.loads((IMAGES / "portable" / f"{name}.json").read_text()) for name in ("x86_64", "aarch64")]
+    wanted = "; ".join(f"{each['architecture']}: {' '.join(each['cpu_features'])}" for each in described)
+    assert f'serving.cpu-features="${{CPU_FEATURES:-{wanted}}}"' in (ROOT / "Dockerfile").read_text()
 
 
 def test_the_table_is_that_of_the_build_tool() -> None:

@@ -1,16 +1,19 @@
 """Bazel's command line for each kind of CPU, held against what is known of TensorFlow's own names. Needs no Docker."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from build import plan
 from build.variants import VARIANTS
 from tests.unit.images.scripts import DEVEL, IMAGES, Done, run
-from tests.unit.images.stand_in import RECORDED
+from tests.unit.images.stand_in import RECORDED, source_files
 
 COMPILE = IMAGES / "compile-tensorflow.sh"
+CLANG = "/usr/lib/llvm-19/bin/clang"
 
 TARGETS = [
     pytest.param("x86_64", "haswell", "0", id="haswell"),
@@ -35,11 +38,28 @@ def values(words: list[str], option: str) -> list[str]:
     return [word.removeprefix(f"--{option}=") for word in words if word.startswith(f"--{option}=")]
 
 
+@pytest.fixture
+def of_copy(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
+    """A source's directory with what is known of a copy of TensorFlow's."""
+
+    def written(copy: dict[str, Any]) -> str:
+        for name, text in source_files(copy).items():
+            (tmp_path / name).write_text(text)
+        return str(tmp_path)
+
+    return written
+
+
+HERMETIC = [pytest.param(copy, id=copy["tensorflow"]) for copy in RECORDED if copy["hermetic"]]
+
+
 @pytest.mark.parametrize(("machine", "target", "cuda"), TARGETS)
-@pytest.mark.parametrize("copy", RECORDED, ids=lambda copy: copy["repository"])
-def test_configurations_are_tensorflows(machine: str, target: str, cuda: str, copy: dict[str, list[str]]) -> None:
-    """Every --config is in both copies of TensorFlow's .bazelrc that could be read."""
-    words = command_line(machine, target, cuda).words
+@pytest.mark.parametrize("copy", HERMETIC)
+def test_configurations_are_tensorflows(
+    machine: str, target: str, cuda: str, copy: dict[str, Any], of_copy: Callable[[dict[str, Any]], str]
+) -> None:
+    """Every --config is in the copy of TensorFlow's .bazelrc that it is chosen for."""
+    words = command_line(machine, target, cuda, SOURCE=of_copy(copy)).words
     found = values(words, "config")
     assert len(found) >= 2
     assert [name for name in found if name not in copy["configurations"]] == []
@@ -72,7 +92,7 @@ def test_names_are_tensorflows(machine: str, target: str, cuda: str) -> None:
             "aarch64",
             "armv8",
             "0",
-            ["release_linux_base", "linux_arm64", "mkl_aarch64_threadpool"],
+            ["release_linux_base", "linux_arm64", "mkl_aarch64_threadpool", "clang_local"],
             ["-flax-vector-conversions", "-march=armv8-a"],
             id="armv8",
         ),
@@ -83,6 +103,34 @@ def test_release_options(machine: str, target: str, cuda: str, configurations: l
     words = command_line(machine, target, cuda).words
     assert values(words, "config") == [*configurations, "cuda_wheel"]
     assert values(words, "copt") == copts
+
+
+@pytest.mark.parametrize("copy", HERMETIC)
+def test_arm_takes_the_sources_compiler_if_there_is_one(
+    copy: dict[str, Any], of_copy: Callable[[dict[str, Any]], str]
+) -> None:
+    """A WORKSPACE that registers a compiler for ARM is left to it; otherwise Bazel is to take Debian's."""
+    words = command_line("aarch64", "armv8", SOURCE=of_copy(copy)).words
+    brings = "linux_aarch64_linux_aarch64" in copy["compilers"]
+    assert ("clang_local" in values(words, "config")) != brings
+    named = [value for value in values(words, "repo_env") if value.startswith(("CC=", "BAZEL_COMPILER="))]
+    assert named == ([] if brings else [f"CC={CLANG}", f"BAZEL_COMPILER={CLANG}"])
+
+
+def test_a_compiler_that_is_commented_out_is_none(of_copy: Callable[[dict[str, Any]], str]) -> None:
+    """TensorFlow's own repository had such lines."""
+    source = of_copy(RECORDED[0])
+    with Path(source, "WORKSPACE").open("a") as workspace:
+        workspace.write('# register_toolchains("@rules_ml_toolchain//cc:linux_aarch64_linux_aarch64")\n')
+    assert "clang_local" in values(command_line("aarch64", "armv8", SOURCE=source).words, "config")
+
+
+def test_cuda_is_told_of_a_compiler_that_is_there() -> None:
+    """After the release configuration, which names one that Debian 12 does not have: Bazel takes the last."""
+    words = command_line(cuda="1").words
+    assert values(words, "action_env") == [f"CLANG_CUDA_COMPILER_PATH={CLANG}"]
+    assert words.index(f"--action_env=CLANG_CUDA_COMPILER_PATH={CLANG}") > words.index("--config=release_gpu_linux")
+    assert values(command_line().words, "action_env") == []
 
 
 @pytest.mark.parametrize(("machine", "copt"), [("x86_64", "-march=haswell"), ("aarch64", "-march=armv8-a")])

@@ -55,6 +55,9 @@ def test_the_compiler_is_pinned() -> None:
     scripts = [path for path in (ROOT / "build" / "images").rglob("*") if path.is_file() and path.suffix != ".c"]
     found = {name for path in scripts for name in re.findall(r"\bclang-\d+", path.read_text())}
     assert found == {package}
+    # where Debian puts it, which the command lines for Bazel name
+    directories = {name for path in scripts for name in re.findall(r"/usr/lib/(llvm-\d+)/bin/clang", path.read_text())}
+    assert directories == {package.replace("clang", "llvm")}
 
 
 def test_the_stages() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.image.containers import ROOT
 from tests.unit.images.scripts import DEVEL, IMAGES, Done, run, write_program
-from tests.unit.images.stand_in import RECORDED, git, make_repository
+from tests.unit.images.stand_in import RECORDED, git, make_repository, source_files
 from tests.unit.images.test_devel_pins import PINS
 
 COMPILE = IMAGES / "compile-tensorflow.sh"
@@ -29,8 +30,7 @@ class Compile:
     def __init__(self, directory: Path, bazel: str = MAKES_A_WHEEL) -> None:
         self.source = directory / "source"
         self.source.mkdir()
-        names = RECORDED[0]["configurations"]
-        (self.source / ".bazelrc").write_text("".join(f"build:{name} --define=x=y\n" for name in names))
+        self.be(RECORDED[0])
         (self.source / ".bazelversion").write_text("7.4.1\n# a note\n")
         self.programs = directory / "programs"
         self.output = directory / "wheels"
@@ -48,7 +48,13 @@ class Compile:
             "OUTPUT": str(self.output),
             "CACHE": str(directory / "cache"),
             "CPUINFO": str(self.cpuinfo),
+            "GPU_LOCK": str(ROOT / "requirements-gpu.lock"),
         }
+
+    def be(self, copy: dict[str, Any]) -> None:
+        """Give the source what is known of a copy of TensorFlow's."""
+        for name, text in source_files(copy).items():
+            (self.source / name).write_text(text)
 
     def run(self, **more: str) -> Done:
         """Run the script."""
@@ -168,6 +174,7 @@ def test_an_unknown_configuration_is_found_before_hours_are_spent(tmp_path: Path
     """What the source's .bazelrc does not have is said, with what it has, and Bazel is not started."""
     compile = Compile(tmp_path)
     (compile.source / ".bazelrc").write_text(
+        "build --repo_env USE_HERMETIC_CC_TOOLCHAIN=1\n"
         "build:cuda_wheel --a=b\nbuild:release_linux --a=b\n# build:release_cpu_linux\n"
     )
     done = compile.run()
@@ -175,6 +182,56 @@ def test_an_unknown_configuration_is_found_before_hours_are_spent(tmp_path: Path
     assert 'no configuration "release_cpu_linux"' in done.errors
     assert "It has: release_linux" in done.errors
     assert not compile.given.exists()
+
+
+def test_an_older_release_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    """A source without a compiler, as r2.19, does not get the options of this one; options of one's own are tried."""
+    compile = Compile(tmp_path)
+    compile.be(RECORDED[-1])
+    done = compile.run()
+    assert done.status == 3, done
+    assert "hold from 2.21 on" in done.errors
+    assert not compile.given.exists()
+    assert compile.run(TF_SERVING_BUILD_OPTIONS="--config=mkl").status == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "said"),
+    [
+        pytest.param({}, 0, "CUDA: compiled for 12.5.1, run with 12.", id="as-the-source-says"),
+        pytest.param({}, 0, "cuDNN: compiled for 9.3.0, run with 9.", id="cudnn"),
+        pytest.param(
+            {"TF_SERVING_BAZEL_OPTIONS": "--repo_env=HERMETIC_CUDA_VERSION=13.0.0"},
+            3,
+            "error: TensorFlow would be compiled for CUDA 13.0.0; requirements-gpu.lock has 12.",
+            id="another-major-version",
+        ),
+        pytest.param(
+            {"TF_SERVING_BAZEL_OPTIONS": "--repo_env=HERMETIC_CUDNN_VERSION=9.99.0"},
+            3,
+            "error: TensorFlow would be compiled for cuDNN 9.99.0; requirements-gpu.lock has 9.",
+            id="newer-than-the-locks",
+        ),
+        pytest.param(
+            {"TF_SERVING_BAZEL_OPTIONS": "--repo_env=HERMETIC_CUDA_VERSION=12.6.3"},
+            0,
+            "CUDA: compiled for 12.6.3",
+            id="ones-own",
+        ),
+    ],
+)
+def test_cuda_is_one_that_the_lock_runs(tmp_path: Path, more: dict[str, str], status: int, said: str) -> None:
+    """NVIDIA's libraries in the runtime image are of the same major version as those compiled for, and not older."""
+    compile = Compile(tmp_path, bazel=MAKES_A_WHEEL.replace("tensorflow_cpu", "tensorflow"))
+    done = compile.run(CUDA="1", **more)
+    assert done.status == status, done
+    assert said in done.errors
+    assert compile.given.exists() == (status == 0)
+
+
+def test_without_cuda_nobody_asks_for_it(tmp_path: Path) -> None:
+    """The comparison is for compiles with CUDA."""
+    assert "CUDA" not in Compile(tmp_path).run().errors
 
 
 @pytest.fixture

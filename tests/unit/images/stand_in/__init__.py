@@ -16,6 +16,19 @@ RECORDED: list[dict[str, Any]] = tomllib.loads((HERE / "bazelrc.toml").read_text
 """What is known of TensorFlow's own files; the first is the nearest to the version that is pinned."""
 
 
+def source_files(copy: dict[str, Any]) -> dict[str, str]:
+    """.bazelrc and WORKSPACE with what is known of a copy's, and nothing else."""
+    hermetic = ["build --repo_env USE_HERMETIC_CC_TOOLCHAIN=1\n"] if copy["hermetic"] else []
+    configurations = [f"build:{name} --define=stand_in=true\n" for name in copy["configurations"]]
+    cuda = [f'build:cuda_version --repo_env={name}="{value}"\n' for name, value in copy["cuda_versions"].items()]
+    compilers = [f'register_toolchains("@rules_ml_toolchain//cc:{name}")\n' for name in copy["compilers"]]
+    return {
+        ".bazelrc": "".join(hermetic + configurations + cuda),
+        # By it bazelisk knows where .bazelversion is; that may name a program that is there already.
+        "WORKSPACE": "".join(['workspace(name = "org_tensorflow")\n', *compilers]),
+    }
+
+
 def git(directory: Path, *arguments: str) -> str:
     """Run git there, as nobody in particular."""
     who = ["-c", "user.name=test", "-c", "user.email=test@example.invalid", "-c", "init.defaultBranch=master"]
@@ -30,9 +43,7 @@ def git(directory: Path, *arguments: str) -> str:
 def make_repository(directory: Path, version: str, bazel: str = "/tensorflow/tools/bazel.sh") -> str:
     """A repository with one commit, tagged as a release of ``version``; the commit. ``bazel`` is what bazelisk runs."""
     files = {
-        ".bazelrc": "".join(f"build:{name} --define=stand_in=true\n" for name in RECORDED[0]["configurations"]),
-        # By it bazelisk knows where .bazelversion is; that may name a program that is there already.
-        "WORKSPACE": 'workspace(name = "org_tensorflow")\n',
+        **source_files(RECORDED[0]),
         ".bazelversion": f"{bazel}\n",
         "tensorflow/tf_version.bzl": f'TF_VERSION = "{version}"\n',
     }
