@@ -26,7 +26,7 @@ def half_plus_two(values: Floats) -> Floats:
 def test_each_container_is_replaced(
     image: str, models: Path, tmp_path: Path, measured: dict[str, str], name: str
 ) -> None:
-    """Stopped with grace, started anew at the same address, waited for; REST and gRPC, kept connections and new ones."""
+    """Stopped with grace, started anew at the same address, waited for; REST and gRPC, connections kept and new."""
     with (
         Fleet(image, models, "half_plus_two", FLAGS[name]) as fleet,
         RunningProxy(name, fleet.addresses, tmp_path) as proxy,
