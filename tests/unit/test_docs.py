@@ -24,8 +24,11 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "curl": frozenset({"cacert", "data-binary", "fail", "retry", "retry-all-errors", "retry-delay"}),
         "make fuzz": frozenset({"engine", "input", "seed", "target"}),
         "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model", "ours", "baseline"}),
-        "docker": frozenset({"all-tags", "build-arg", "entrypoint", "gpus", "mount", "read-only", "rm", "user"}),
+        "docker": frozenset(
+            {"all-tags", "build-arg", "entrypoint", "gpus", "mount", "read-only", "rm", "time", "tmpfs", "user"}
+        ),
         "docker compose": frozenset({"profile"}),
+        "kubectl": frozenset({"force-conflicts", "raw", "server-side"}),
         "pip": frozenset({"no-deps", "only-binary", "platform", "python-version"}),
         "serving-client": frozenset(
             {"api-key", "batch", "ca", "cast", "cert", "concurrency", "input", "json", "key-file", "label", "output"}
