@@ -91,8 +91,8 @@ def placed(text: str, addresses: Sequence[str], ports: tuple[int, int]) -> str:
     """A file of deploy/ for servers at ``addresses`` and a proxy that listens at ``ports`` of this machine."""
     for there, here in zip(ADDRESSES, addresses, strict=True):
         text = text.replace(f"{there}:", f"{here}:")
-    for there, here in zip((GRPC_PORT, REST_PORT), ports, strict=True):
-        text = re.sub(rf"^(\s*(?:listen|bind) ):?{there}\b", rf"\g<1>{HOST}:{here}", text, flags=re.MULTILINE)
+    for port, here in zip((GRPC_PORT, REST_PORT), map(str, ports), strict=True):
+        text = re.sub(rf"^(\s*(?:listen|bind) ):?{port}\b", rf"\g<1>{HOST}:{here}", text, flags=re.MULTILINE)
     return text
 
 

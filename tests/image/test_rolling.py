@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.image.containers import wait_until
@@ -19,7 +20,7 @@ PROXIES = [
 
 
 def half_plus_two(values: Floats) -> Floats:
-    return values / 2 + 2
+    return values / np.float32(2) + np.float32(2)
 
 
 @pytest.mark.parametrize("name", PROXIES)
