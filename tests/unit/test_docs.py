@@ -25,27 +25,17 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "make fuzz": frozenset({"engine", "input", "seed", "target"}),
         "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model", "ours", "baseline"}),
         "docker": frozenset(
-            {
-                "all-tags",
-                "build-arg",
-                "driver-opt",
-                "entrypoint",
-                "gpus",
-                "mount",
-                "platform",
-                "read-only",
-                "rm",
-                "user",
-            }
+            {"all-tags", "build-arg", "driver-opt", "entrypoint", "gpus", "mount", "platform", "read-only", "rm", "time"}
+            | {"tmpfs", "user"}
         ),
         "docker compose": frozenset({"profile"}),
+        "kubectl": frozenset({"force-conflicts", "raw", "server-side"}),
         "pip": frozenset({"no-deps", "only-binary", "platform", "python-version"}),
         "serving-client": frozenset(
             {"api-key", "batch", "ca", "cast", "cert", "concurrency", "input", "json", "key-file", "label", "output"}
             | {"pixels", "protocol", "requests", "rest", "seconds", "server", "signature", "timeout", "tls", "version"}
             | {"cores", "data", "measured", "network", "p99", "rate", "spare", "url", "utilisation"}
         ),
-        "our server with several processes": frozenset({"workers"}),
         "uv": frozenset({"generate-hashes", "require-hashes", "universal"}),
         "openapi-python-client": frozenset({"output-path", "path"}),
         "saved_model_cli": frozenset({"dir", "tag_set", "signature_def", "all"}),

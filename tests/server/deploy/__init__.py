@@ -1,0 +1,1 @@
+"""The files below deploy/: what they say to a cluster, and that the server agrees."""
