@@ -2,18 +2,18 @@
 
 import os
 import shutil
-import threading
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 
 from tests.image.containers import ROOT, docker, wait_until
+from tests.image.slow_calls import SlowCalls, begin
 from tests.image.stack import REPLICAS, Stack, write_models_config
-from tests.support.steady_load import FailedError, Floats, GrpcAsker, RestAsker, SteadyLoad, Tally
+from tests.support.steady_load import SteadyLoad, Tally
 
 NAME = "swarm-test"
 PROXY_IMAGE = f"{NAME}-haproxy"
@@ -22,6 +22,8 @@ MODEL = "half_plus_two"
 FUNCTIONS = {"version 1": lambda x: x / 2 + 2, "version 2": lambda x: x / 2 + 3}
 MORE_THAN_A_BUFFER = 40_000
 """Values of a request that HAProxy cannot keep to send it again, in either protocol."""
+
+CLIENT_RETRIES = 3
 
 
 class Keys(NamedTuple):
@@ -209,51 +211,42 @@ def unharmed_scale(replicas: int, load: SteadyLoad, stack: Stack, measured: dict
     assert not tally.failed, f"{tally}\n{stack.logs()}"
 
 
-class SlowCall:
-    """One call of two seconds that is tried again by its client, up to three times."""
-
-    def __init__(self, asker: RestAsker | GrpcAsker, size: int) -> None:
-        self.retried = 0
-        self.failures: list[str] = []
-        self.answer: Floats | None = None
-        self._asker, self._values = asker, np.arange(size, dtype=np.float32)
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        while self.answer is None and self.retried < 4:
-            try:
-                self.answer = self._asker.ask(self._values)
-            except FailedError as error:
-                self.failures.append(str(error))
-                self._asker.close()
-                self.retried += 1
-
-    def is_right(self) -> bool:
-        """Whether the model's answer came, sooner or later."""
-        return self.answer is not None and np.array_equal(self.answer, self._values / 2 + 2)
+@contextmanager
+def lost_task(
+    event: str, load: SteadyLoad, stack: Stack, keys: Keys, measured: dict[str, str], *, large: bool
+) -> Iterator[SlowCalls]:
+    """A task is lost in the block while it computes: every call is answered, the small ones thanks to HAProxy."""
+    with unharmed(event, load, stack, measured):
+        before = stack.again()
+        calls = begin(stack, {"x-api-key": keys.new}, large=large)
+        wait_until("all are under way", lambda: stack.in_flight() >= REPLICAS * len(calls), 10)
+        yield calls
+        right = {kind: all(call.right() for call in some) for kind, some in calls.items()}
+    again = {door: count - before[door] for door, count in stack.again().items()}
+    clients = {kind: sum(call.retried for call in some) for kind, some in calls.items()}
+    failures = {text for some in calls.values() for call in some for text in call.failures}
+    measured[f"swarm, {event}, slow calls in flight"] = f"again by HAProxy {again}, by clients {clients}, {failures}"
+    assert right == dict.fromkeys(calls, True), failures
+    assert all(again.values())
+    assert not any(count for kind, count in clients.items() if kind not in ("REST large", "gRPC large")), failures
 
 
 def test_killed_task(load: SteadyLoad, stack: Stack, keys: Keys, measured: dict[str, str]) -> None:
-    """SIGKILL costs nobody an answer: HAProxy asks another task; what is too large for that the client asks again."""
-    headers = {"x-api-key": keys.new}
-    with unharmed("killed task", load, stack, measured):
-        before, busy = stack.again(), stack.in_flight()
-        calls = {
-            (door, size): [SlowCall(make(address, "slow", headers), size) for _ in range(REPLICAS)]
-            for door, make, address in (("rest", RestAsker, stack.rest), ("grpc", GrpcAsker, stack.grpc))
-            for size in (4, MORE_THAN_A_BUFFER)
-        }
-        everything = [call for some in calls.values() for call in some]
-        wait_until("all are under way", lambda: stack.in_flight() >= len(everything), 10)
-        docker("kill", stack.containers()[0])
-        for call in everything:
-            call.thread.join(60)
-        stack.wait_settled()
-    again = {door: count - before[door] for door, count in stack.again().items()}
-    clients = {key: sum(call.retried for call in some) for key, some in calls.items()}
-    failures = {key: [text for call in some for text in call.failures] for key, some in calls.items()}
-    measured["swarm, killed task, calls in flight"] = f"{busy=} HAProxy {again}, clients {clients}, {failures}"
-    assert all(call.is_right() for call in everything), failures
-    assert [clients[door, 4] for door in ("rest", "grpc")] == [0, 0], failures
-    assert all(again.values())
+    """SIGKILL costs nobody an answer: HAProxy asks another task; what is too large for that its client asks again."""
+    with lost_task("killed task", load, stack, keys, measured, large=True) as calls:
+        killed = stack.containers()[0]
+        docker("kill", killed)
+    assert sum(call.retried for call in calls["REST large"]) > 0
+    stack.wait_settled()
+    assert killed not in stack.containers()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nsenter"), reason="only root can enter a task's network")
+def test_task_that_is_cut_off(load: SteadyLoad, stack: Stack, keys: Keys, measured: dict[str, str]) -> None:
+    """A task that nothing reaches any more, as on a node that lost its power, costs no answer either, but seconds."""
+    with lost_task("task that is cut off", load, stack, keys, measured, large=False):
+        lost = stack.containers()[0]
+        process = docker("inspect", "--format={{.State.Pid}}", lost).strip()
+        subprocess.run(["nsenter", "--target", process, "--net", "ip", "link", "set", "eth0", "down"], check=True)
+    docker("kill", lost)
+    stack.wait_settled()
