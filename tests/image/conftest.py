@@ -83,7 +83,7 @@ def _run_script(name: str, *arguments: Path) -> None:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the models half_plus_two and slow, and an empty one."""
+    """A directory with the models half_plus_two, slow and half_plus_three, and an empty one."""
     directory = tmp_path_factory.mktemp("models")
     directory.chmod(0o755)
     _run_script("export_half_plus_two.py", directory)

@@ -1,4 +1,4 @@
-"""Writes the two small models of the image tests. Run as a process of its own, for it imports TensorFlow.
+"""Writes the small models of the image tests. Run as a process of its own, for it imports TensorFlow.
 
 usage: python export_half_plus_two.py MODELS_DIRECTORY
 """
@@ -29,11 +29,11 @@ def slow_half_plus_two(model: Any, x: Any) -> Any:
     return half_plus_two(model, x) + 0.0 * tf.cast(turns, tf.float32)
 
 
-def save(compute: Compute, directory: Path) -> None:
+def save(compute: Compute, directory: Path, *, added: float = 2.0) -> None:
     """Write a SavedModel with the variables half and two, whose serving_default takes float32 of any length."""
     model = tf.Module()
     model.half = tf.Variable(0.5)
-    model.two = tf.Variable(2.0)
+    model.two = tf.Variable(added)
     signature = [tf.TensorSpec([None], tf.float32, name="x")]
     predict = tf.function(lambda x: {"y": compute(model, x)}, input_signature=signature)
     tf.saved_model.save(model, str(directory), signatures={"serving_default": predict})
@@ -43,6 +43,7 @@ def main() -> None:
     models = Path(sys.argv[1])
     save(half_plus_two, models / "half_plus_two" / "1")
     save(slow_half_plus_two, models / "slow" / "1")
+    save(half_plus_two, models / "half_plus_three" / "1", added=3.0)
 
 
 if __name__ == "__main__":
