@@ -119,6 +119,8 @@ dist: $(STAMP) ## Build the wheels of server and client into dist/, and try each
 lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(COMPILE) --extra openvino --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --group pyproject.toml:tracing --constraints requirements.lock --output-file requirements-tracing.lock
+	@$(COMPILE) --group pyproject.toml:stores --constraints requirements.lock --constraints requirements-tracing.lock \
+		--output-file requirements-stores.lock
 	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
 	@$(COMPILE) --group pyproject.toml:bench --constraints requirements-dev.lock --output-file requirements-bench.lock
 	@$(COMPILE) --group pyproject.toml:docs --constraints requirements-dev.lock --output-file requirements-docs.lock

@@ -15,10 +15,11 @@ from serving.core.request_logging import RequestLogging
 from serving.core.servable import ServableId, ServableState, State
 from serving.core.startup import Progress, Startup
 from serving.errors import Code, ConfigurationError, ServingError, first_few
+from serving.loading import sources
 from serving.loading.manager_loop import LoaderFor, ManagerLoop
+from serving.loading.sources import Sources, StoreFlags
 from serving.loading.weighing import Meter
 from serving.request_log.log import RequestLog
-from serving.sources.file_system import FileSystemSource, ModelPath
 from serving.telemetry.log import logger
 
 
@@ -31,7 +32,8 @@ class Models:
     """Every method may be called from any thread; ``start`` comes first, once, and ``close`` last.
 
     ``platforms`` are those a model may have; ``allow_unavailable_labels`` lets new labels point to versions that are
-    not available; ``request_log`` follows each list. The other arguments are ManagerLoop's.
+    not available; ``request_log`` follows each list; ``stores`` is for models in
+    object stores. The other arguments are ManagerLoop's.
     """
 
     def __init__(
@@ -48,16 +50,17 @@ class Models:
         request_log: RequestLog,
         allow_unavailable_labels: bool = False,
         platforms: frozenset[str] = frozenset((model_config.PLATFORM,)),
+        stores: StoreFlags | None = None,
         on_death: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.manager = manager
         self._allow_unavailable_labels = allow_unavailable_labels
         self._platforms = platforms
         self._request_log = request_log
-        self._source = FileSystemSource({})
+        self.sources = Sources(manager, stores, self._rescan, on_death or (lambda _: None))
         self._loop = ManagerLoop(
             manager,
-            self._source,
+            self.sources,
             loader_for,
             poll_wait_seconds=poll_wait_seconds,
             settle_seconds=settle_seconds,
@@ -66,6 +69,7 @@ class Models:
             held_bytes=held_bytes,
             meter=meter,
             on_death=on_death,
+            stamp_of=self.sources.stamp_of,
         )
         self._applying = Lock()
         self._configured: Configured = None
@@ -161,6 +165,7 @@ class Models:
     def close(self, seconds: float) -> None:
         """Unload everything within ``seconds``, as far as nobody holds it."""
         self.end_waits()
+        self.sources.close()
         self._loop.close(seconds)
 
     def _apply(self, configured: Configured) -> tuple[str, ...]:
@@ -184,6 +189,7 @@ class Models:
         for model in configured if labelled is None else labelled:
             self._check_labels(model)
         model_config.check_platforms(configured, self._platforms)
+        sources.check(configured)
         self._request_log.check(_logged(configured))
 
     def _put(self, configured: Sequence[ModelConfig], named: Iterable[ModelConfig]) -> None:
@@ -195,7 +201,7 @@ class Models:
         for model in named:
             logger.info(" (Re-)adding model: %s", model.name)
         known, self._configured = set(self.names), tuple(configured)
-        self._source.replace(_paths(configured))
+        self.sources.replace(configured)
         for name in known.difference(self.names):
             self._served.discard(name)
             self.manager.set_aspired(name, {})
@@ -250,6 +256,9 @@ class Models:
         names = set(self.names)
         return [name for name in added if name in names]
 
+    def _rescan(self) -> None:
+        self._loop.rescan()
+
     def _note(self, state: ServableState) -> None:
         if state.state is State.AVAILABLE and state.id.name in self.names:
             self._served.add(state.id.name)
@@ -274,7 +283,3 @@ def _tell_changes(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) -
 
 def _logged(configured: Iterable[ModelConfig]) -> Mapping[str, RequestLogging]:
     return {model.name: model.logging for model in configured if model.logging is not None}
-
-
-def _paths(configured: Iterable[ModelConfig]) -> Mapping[str, ModelPath]:
-    return {model.name: ModelPath(base_path=model.base_path, policy=model.policy) for model in configured}
