@@ -85,6 +85,10 @@ class Sources:
         """What a model's store does at this moment, for a sentence; empty if there is nothing to tell."""
         return "" if self._stores is None else self._stores.shown(name)
 
+    def is_asking(self, name: str) -> bool:
+        """Whether nothing is known yet of a model in a store, and nothing has gone wrong either."""
+        return self._stores is not None and self._stores.is_asking(name)
+
     def readings(self) -> Iterator[Reading]:
         """For the metrics page."""
         if self._stores is not None:

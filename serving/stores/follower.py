@@ -163,7 +163,9 @@ class Follower:
             )
         chosen = choose(following.policy, names)
         if not chosen:
-            wanted = "the version policy asks for others" if names else "expected a numeric version directory such as 1/"
+            wanted = (
+                "the version policy asks for others" if names else "expected a numeric version directory such as 1/"
+            )
             what = f"found {first_few(store.there) or 'nothing'}; {wanted}"
             self._say("none", f"No versions of servable {following.name} found under base path {following.url}: {what}")
         else:
@@ -293,6 +295,7 @@ class Follower:
                 "Model %s: %s: %s. It is tried again, %s", following.name, following.url, error.text, self._stays
             )
         self.trouble = error.text
+        self._changed()  # somebody may wait for this model
         return pause
 
     @property

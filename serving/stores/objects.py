@@ -126,8 +126,9 @@ class ObjectStore:
         if self._url.scheme in ("gs", "gcs"):
             # Not the class that the package registers: that one asks for the layout of each bucket first, by another
             # API with rights of its own.
-            return self._explained(lambda: _google(self._url.url, **options))
-        fs, root = self._explained(lambda: url_to_fs(self._url.url, **options))
+            fs, root = self._explained(lambda: _google(self._url.url, **options))
+        else:
+            fs, root = self._explained(lambda: url_to_fs(self._url.url, **options))
         return fs, str(root).rstrip("/")
 
     def _call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -146,7 +147,7 @@ def _google(url: str, **options: Any) -> tuple[AsyncFileSystem, str]:
     from gcsfs.core import GCSFileSystem
 
     fs = GCSFileSystem(**options)
-    return fs, str(fs._strip_protocol(url)).rstrip("/")
+    return fs, str(fs._strip_protocol(url))
 
 
 def _in_words(error: Exception, url: StoreUrl, seconds: float) -> StoreError:

@@ -137,6 +137,12 @@ class StoreSource:
             return f"fetching {fetching.shown}"
         return f"{follower.following.url}: {trouble}; it is tried again" if trouble else ""
 
+    def is_asking(self, name: str) -> bool:
+        """Whether nothing is known yet of a model that is followed, and nothing has gone wrong either."""
+        with self._lock:
+            followed = self._followed.get(name)
+        return followed is not None and followed.follower.aspired is None and not followed.follower.trouble
+
     def readings(self) -> Iterator[Reading]:
         """For the metrics page, by model."""
         with self._lock:

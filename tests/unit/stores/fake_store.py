@@ -1,7 +1,7 @@
 """A store in memory that behaves as stores do, the bad ones too: down, cut, changed meanwhile, wrong bytes."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class FakeStore:
     modified: float = 0.0
     reads: list[str] = field(default_factory=list)
     bytes_read: int = 0
-    there: tuple[str, ...] = ()
+    there: Sequence[str] = ()
 
     def versions(self) -> Mapping[int, str] | None:
         self._answer()

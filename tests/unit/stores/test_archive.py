@@ -49,7 +49,7 @@ def zipped(name: str, mode: int = 0o100644, data: bytes = b"x") -> bytes:
         pytest.param("m.zip", zipped("..\\evil"), "leads out of it", id="zip, up by another slash"),
         pytest.param("m.zip", zipped("1/link", 0o120777), "neither a file nor a directory", id="zip, link"),
         pytest.param("m.tgz", special(type=tarfile.SYMTYPE, linkname="/etc"), "neither a file nor", id="link"),
-        pytest.param("m.tgz", special(type=tarfile.LNKTYPE, linkname="/etc/passwd"), "neither a file nor", id="hard link"),
+        pytest.param("m.tgz", special(type=tarfile.LNKTYPE, linkname="/x"), "neither a file nor", id="hard link"),
         pytest.param("m.tgz", special(type=tarfile.CHRTYPE), "neither a file nor a directory", id="device"),
         pytest.param("m.tar.gz", b"<html></html>", "cannot be read", id="a page"),
         pytest.param("m.tar.gz", followed.archive({"1/x": bytes(range(256)) * 99})[:-60], "cannot be read", id="cut"),
@@ -82,7 +82,7 @@ def test_one_that_grows_is_stopped(tmp_path: Path, name: str, monkeypatch: pytes
 def test_what_the_disk_has_no_room_for(tmp_path: Path) -> None:
     (tmp_path / "m.tar").write_bytes(followed.archive({"1/x": bytes(5000)}, "w"))
     (tmp_path / "to").mkdir()
-    with pytest.raises(StoreError, match="unpacks to more than 0.0 MB"):
+    with pytest.raises(StoreError, match=r"unpacks to more than 0\.0 MB"):
         archive.unpack(tmp_path / "m.tar", "m.tar", tmp_path / "to", 1000, never)
 
 
