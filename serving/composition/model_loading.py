@@ -1,7 +1,6 @@
 """How versions are read, and the models that are loaded, as the flags say."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from serving.configuration.session_config import Sessions
 from serving.core.manager import Manager
@@ -9,7 +8,7 @@ from serving.host.memory import held_bytes
 from serving.loading.loaders import Loaders
 from serving.loading.model_kinds import ModelLoader
 from serving.loading.models import Models
-from serving.loading.sources import StoreFlags, default_flags
+from serving.loading.sources import StoreFlags
 from serving.loading.weighing import Meter
 from serving.request_log.log import RequestLog
 from serving.servables.saved_model import SavedModelOptions
@@ -61,9 +60,8 @@ def models(
 
 def store_flags(settings: Settings) -> StoreFlags:
     """What the flags say of models in object stores."""
-    cache = settings.model_cache_dir
     return StoreFlags(
-        cache=Path(cache).absolute() if cache else default_flags().cache,
+        cache=settings.model_cache_dir,
         poll_seconds=max(settings.model_store_poll_wait_seconds, 0),
         settle_seconds=max(settings.version_settle_seconds, 0.0),
         answer_seconds=max(settings.model_store_timeout_seconds, 0.1),

@@ -29,7 +29,7 @@ def look(model: ModelConfig, url: StoreUrl, settings: Settings) -> tuple[dict[in
     if lacking:
         return {}, [fails(what, lacking)]
     flags = store_flags(settings)
-    place = CachePlace(flags.cache, url)
+    place = CachePlace(flags.directory, url)
     try:
         bundles, there = _listed(model, url, min(flags.answer_seconds, _LONGEST_SECONDS))
     except StoreError as error:
@@ -41,7 +41,7 @@ def look(model: ModelConfig, url: StoreUrl, settings: Settings) -> tuple[dict[in
     names = first_few([each.named for each in bundles])
     size = megabytes(sum(each.size for each in bundles))
     in_cache = first_few([each.named for each in cached_bundles]) or "nothing of it"
-    row = ok(what, f"{url} has {names}, {size} in all; {in_cache} is in {flags.cache}")
+    row = ok(what, f"{url} has {names}, {size} in all; {in_cache} is in {flags.directory}")
     return {each.version: place.path(each.folder) for each in cached_bundles if each.version is not None}, [row]
 
 
@@ -51,7 +51,7 @@ def fetched(model: ModelConfig, url: StoreUrl, settings: Settings) -> tuple[dict
     following = Following(name=model.name, url=url, policy=model.policy, poll_seconds=0, settle_seconds=0)
     follower = Follower(
         following,
-        CachePlace(flags.cache, url),
+        CachePlace(flags.directory, url),
         lambda: open_store(url, flags.answer_seconds),
         _NONE,
         lambda: None,

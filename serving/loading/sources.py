@@ -24,12 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFlags:
-    """What flags say of object stores; ``cache`` is where versions are fetched to."""
+    """What flags say of object stores; ``cache`` is where versions are fetched to, empty for the usual place."""
 
-    cache: Path
+    cache: str = ""
     poll_seconds: float = 30.0
     settle_seconds: float = 0.0
     answer_seconds: float = 30.0
+
+    @property
+    def directory(self) -> Path:
+        """``cache``, or a directory for this user below that for temporary files."""
+        if self.cache:
+            return Path(self.cache).absolute()
+        import os
+        import tempfile  # only for who has a model in a store: it looks for a directory that can be written to
+
+        return Path(tempfile.gettempdir()) / f"tensorflow-serving-models-{os.geteuid()}"
 
 
 class Sources:
@@ -46,7 +56,8 @@ class Sources:
         on_death: Callable[[BaseException], None],
     ) -> None:
         self._manager = manager
-        self._flags = flags
+        self._flags = flags or StoreFlags()
+        self._cache: Path | None = None
         self._changed = changed
         self._on_death = on_death
         self._directories = FileSystemSource({})
@@ -77,7 +88,7 @@ class Sources:
 
     def stamp_of(self, path: Path) -> Stamp:
         """What a version's files look like; those in the cache were checked, and change no more."""
-        if self._flags is not None and self._flags.cache in path.parents:
+        if self._cache is not None and self._cache in path.parents:
             return Stamp(changed_ns=0, youngest=".", entries=hash(path))
         return stamp(path)
 
@@ -105,9 +116,10 @@ class Sources:
         if self._stores is None:
             from serving.stores.follower import InUse
 
-            flags = self._flags or default_flags()
+            flags = self._flags
+            self._cache = flags.directory
             options = StoreOptions(
-                cache=flags.cache,
+                cache=self._cache,
                 poll_seconds=flags.poll_seconds,
                 settle_seconds=flags.settle_seconds,
                 answer_seconds=flags.answer_seconds,
@@ -130,14 +142,6 @@ class Sources:
             each.version for each, state in unserved.items() if state is not HarnessState.LOADING and each.name == name
         }
         return set(self._managed(name)) - loose
-
-
-def default_flags() -> StoreFlags:
-    """Where versions are kept if no flag says: below the directory for temporary files, by user."""
-    import os
-    import tempfile
-
-    return StoreFlags(cache=Path(tempfile.gettempdir()) / f"tensorflow-serving-models-{os.geteuid()}")
 
 
 def check(configured: Iterable[ModelConfig]) -> None:

@@ -55,14 +55,14 @@ class CachePlace:
         """Make it if it is missing. StoreError where that cannot be, or where others may write."""
         try:
             self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = self.directory.parent.stat()
-            if owner.st_uid not in (os.geteuid(), 0) or (owner.st_mode & 0o002 and not owner.st_mode & 0o1000):
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            owner = self.directory.stat()
+            if owner.st_uid not in (os.geteuid(), 0) or owner.st_mode & 0o022:
                 raise StoreError(
-                    f"--model_cache_dir={self.directory.parent} is not this user's, or everybody may write to it: what "
-                    "is there could be anybody's; name another one",
+                    f"{self.directory} is not this user's, or others may write to it: what is there could be "
+                    "anybody's; remove it, or name another --model_cache_dir",
                     Code.FAILED_PRECONDITION,
                 )
-            self.directory.mkdir(mode=0o700, exist_ok=True)
             (self.directory / "url").write_text(f"{self._url}\n")
         except OSError as error:
             raise StoreError(

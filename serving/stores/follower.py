@@ -286,6 +286,8 @@ class Follower:
         if self.aspired is None:
             self._serve_cached()
         self._failures += 1
+        if error.code is Code.PERMISSION_DENIED:
+            self._store = None  # credentials are read when it is opened
         longest = max(_LONGEST_RETRY_SECONDS, following.poll_seconds)
         pause = min(_FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 20), longest) * random.uniform(0.75, 1.25)  # noqa: S311 - spread, no secret
         if self.failing_since is None:

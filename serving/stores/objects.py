@@ -157,7 +157,7 @@ def _in_words(error: Exception, url: StoreUrl, seconds: float) -> StoreError:
     said = (str(error).strip().splitlines() or [""])[0][:_LONGEST_SHOWN]
     if isinstance(error, FileNotFoundError) or status == 404:
         return StoreError(f"there is nothing at {url}", Code.NOT_FOUND)
-    if isinstance(error, PermissionError) or status in _REFUSED:
+    if isinstance(error, PermissionError) or status in _REFUSED or "credentials" in said:
         return StoreError(f"it refuses these credentials, or there are none: {said}", Code.PERMISSION_DENIED)
     if isinstance(error, TimeoutError):
         return StoreError(f"it gave no answer within {seconds:g} s", Code.DEADLINE_EXCEEDED)
