@@ -48,9 +48,9 @@ RUN set -eux; \
 
 # cpu, or gpu for the wheels with CUDA.
 ARG VARIANT=cpu
-# keras, tracing, or both.
+# keras, stores, tracing, or several of them.
 ARG EXTRAS=""
-COPY requirements.lock requirements-gpu.lock requirements-tracing.lock build/images/install-packages.sh build/images/slim-packages.sh /tmp/
+COPY requirements.lock requirements-gpu.lock requirements-stores.lock requirements-tracing.lock build/images/install-packages.sh build/images/slim-packages.sh /tmp/
 COPY --from=wheels /wheels /wheels
 RUN set -eux; \
 	case "$VARIANT" in gpu*) lock=requirements-gpu.lock ;; *) lock=requirements.lock ;; esac; \
@@ -74,6 +74,7 @@ RUN set -eux; \
 		/opt/serving/bin/python -c 'from opentelemetry.sdk.trace import TracerProvider; \
 			from opentelemetry.exporter.otlp.proto import grpc, http; print(TracerProvider().resource.attributes)' ;; \
 	esac; \
+	case " $EXTRAS " in *' stores '*) /opt/serving/bin/python -c 'import adlfs, gcsfs, s3fs' ;; esac; \
 	case " $EXTRAS " in *' keras '*) /opt/serving/bin/python -c 'import keras; print(keras.ops.ones(1))' ;; esac
 
 

@@ -6,7 +6,7 @@
 
 # The fastest suitable one of these makes the environment; the first, where they are about as fast as each other.
 PYTHON ?= python3 python3.13 python3.12 python3.11 /usr/bin/python3
-# Extras of the image that it is without unless they are asked for: tracing.
+# Extras of the image that it is without unless they are asked for: stores, tracing.
 EXTRAS ?=
 # What the image is called, and what it is built on when not on the Dockerfile's own base.
 IMAGE ?= tensorflow-serving-appliance:cpu$(foreach extra,$(EXTRAS),-$(extra))
@@ -122,6 +122,8 @@ dist: $(STAMP) ## Build the wheels of server and client into dist/, and try each
 lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(COMPILE) --extra openvino --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --group pyproject.toml:tracing --constraints requirements.lock --output-file requirements-tracing.lock
+	@$(COMPILE) --group pyproject.toml:stores --constraints requirements.lock --constraints requirements-tracing.lock \
+		--output-file requirements-stores.lock
 	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
 	@$(COMPILE) --group pyproject.toml:bench --constraints requirements-dev.lock --output-file requirements-bench.lock
 	@$(COMPILE) --group pyproject.toml:docs --constraints requirements-dev.lock --output-file requirements-docs.lock
@@ -138,7 +140,7 @@ devel: $(STAMP) ## Compile TensorFlow for VARIANT, for hours, and build the imag
 	$(BIN)/python -m build all --variant $(VARIANT) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
 		--revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --created "$$($(COMMITTED))" $(ARGS)
 
-image: ## Build the runtime image; BASE_IMAGE=name builds on another base, EXTRAS=tracing adds the extra and to the tag
+image: ## Build the runtime image; BASE_IMAGE=name builds on another base, EXTRAS=stores or tracing adds that and to the tag
 	@build/images/check-docker.sh
 	docker build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(EXTRAS),--build-arg EXTRAS="$(EXTRAS)") \
 		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" --build-arg CREATED="$$($(COMMITTED))" \

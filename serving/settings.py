@@ -81,7 +81,7 @@ class Settings(_Frozen):
     model_config_file: str = _flag("string", "", _MODELS, "Text ModelServerConfig of the models to serve; replaces --model_name and --model_base_path.")
     model_config_file_poll_wait_seconds: int = _flag("int32", 0, _MODELS, "Seconds between re-readings of --model_config_file; never if not positive.")
     model_name: str = _flag("string", "default", _MODELS, "Name of the one model to serve.")
-    model_base_path: str = _flag("string", "", _MODELS, "Directory that contains the version directories of the one model to serve; absolute.")
+    model_base_path: str = _flag("string", "", _MODELS, "Directory that contains the version directories of the one model to serve; absolute. Or an address in an object store, such as s3://BUCKET/PATH, or of an archive, https://HOST/PATH.tar.gz.")
     num_load_threads: int = _flag("int32", 0, _MODELS, "Versions loaded at the same time, each on a thread of its own. 0 is 4 times the CPUs.")
     num_unload_threads: int = _flag("int32", 0, _MODELS, "Versions unloaded at the same time. 0 is one.")
     max_num_load_retries: int = _flag("int32", 5, _MODELS, "How often a failed load of a version is tried again.")
@@ -120,6 +120,9 @@ class Settings(_Frozen):
     # Ours: what tensorflow_model_server lacks.
     custom_op_libraries: str = _flag("string", "", _MODELS, "Comma-separated shared libraries with custom operations and kernels, or directories of them, loaded in this order before any model.", ours=True)
     version_settle_seconds: float = _flag("float", 2.0, _MODELS, "Seconds for which nothing in a version's directory may have changed before it is loaded, so that none is loaded that is still being copied; older ones wait for nothing. 0 loads at once.", ours=True)
+    model_cache_dir: str = _flag("string", "", _MODELS, "Directory that versions from object stores and the web are fetched to; made if it is missing, and several servers may share it. Without it a directory for this user below that for temporary files.", ours=True)
+    model_store_poll_wait_seconds: int = _flag("int32", 30, _MODELS, "Seconds between two looks at each object store for versions; not positive looks once, and again at a reload.", ours=True)
+    model_store_timeout_seconds: float = _flag("float", 30.0, _MODELS, "Seconds that an object store may take for one answer, such as a list or a piece of a file; then it is asked again.", ours=True)
     memory_budget_mb: int = _flag("int32", 0, _MODELS, "MiB that the server may hold, models and all. A version that does not fit is refused, with the figures as its status. 0 is what the container may use, without a limit if it has none; negative refuses nothing.", ours=True)
     lazy_load: bool = _flag("bool", False, _MODELS, "Load a model when the first request for it comes, which waits for that; models without requests make room for it if --memory_budget_mb says so, the longest unused first.", ours=True)
     lazy_load_timeout_seconds: float = _flag("float", 60.0, _MODELS, "Seconds that a request waits for its model with --lazy_load, if its deadline does not come first.", ours=True)

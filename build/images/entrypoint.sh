@@ -189,11 +189,14 @@ main() {
 	fi
 	local named=("--model_name=${MODEL_NAME-}")
 	# Vertex AI names the directory by a variable that the server reads itself.
-	[ -n "${AIP_STORAGE_URI-}" ] || named+=("--model_base_path=${MODEL_BASE_PATH-}/${MODEL_NAME-}")
+	local base_path=${MODEL_BASE_PATH-}/${MODEL_NAME-}
+	# An archive is the model itself, and there is nothing below it.
+	[[ ${MODEL_BASE_PATH-} != *://*.@(tar.gz|tgz|tar|zip)?(\?*) ]] || base_path=$MODEL_BASE_PATH
+	[ -n "${AIP_STORAGE_URI-}" ] || named+=("--model_base_path=$base_path")
 	if [ -z "${AIP_STORAGE_URI-}" ] && ! names_models "$@"; then
 		require_variable MODEL_NAME my_model
 		require_variable MODEL_BASE_PATH /models
-		explain_missing_model "$MODEL_BASE_PATH/$MODEL_NAME"
+		explain_missing_model "$base_path"
 	fi
 	exec tensorflow_model_server \
 		--port=8500 \

@@ -8,10 +8,12 @@ from serving.host.memory import held_bytes
 from serving.loading.manager_loop import LoaderFor
 from serving.loading.model_kinds import ModelLoader
 from serving.loading.models import Models
+from serving.loading.sources import StoreFlags
 from serving.loading.weighing import Meter
 from serving.request_log.log import RequestLog
 from serving.servables.saved_model import SavedModelOptions
 from serving.servables.threads import ModelThreads
+from serving.settings import Settings
 
 
 def model_loader(sessions: Sessions, options: SavedModelOptions, executor: ModelThreads) -> ModelLoader:
@@ -51,5 +53,16 @@ def models(
         request_log=request_log,
         held_bytes=None if budget is None else held_bytes,
         meter=meter,
+        stores=store_flags(settings),
         on_death=on_death,
+    )
+
+
+def store_flags(settings: Settings) -> StoreFlags:
+    """What the flags say of models in object stores."""
+    return StoreFlags(
+        cache=settings.model_cache_dir,
+        poll_seconds=max(settings.model_store_poll_wait_seconds, 0),
+        settle_seconds=max(settings.version_settle_seconds, 0.0),
+        answer_seconds=max(settings.model_store_timeout_seconds, 0.1),
     )

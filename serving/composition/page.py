@@ -40,6 +40,7 @@ def fill(
         process_readings.container,
         page_readings.engines(manager, metrics),
         page_readings.queues(executor, workers, unsent),
+        models.sources.readings,
     ]
     if limiter is not None:
         metrics.readers.append(page_readings.in_flight(limiter))

@@ -88,10 +88,12 @@ def _vertex_ai(variables: Mapping[str, str], arguments: Sequence[str]) -> list[s
 
 def _directory(uri: str) -> str:
     path = uri.removeprefix("file://")
+    if path.startswith("gs://"):
+        return path
     if "://" in path:
         raise ConfigurationError(
             Code.UNIMPLEMENTED,
-            f"AIP_STORAGE_URI is {uri}, an object store, which this server cannot read yet; expected a directory of "
+            f"AIP_STORAGE_URI is {uri}, which Vertex AI does not give; expected gs:// or a directory of "
             "the container with version directories in it. Put the model into the image, or mount it, and say where it "
             "is by --model_base_path: then this variable does not count",
         )

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from serving.configuration import text_proto
+from serving.core import store_url
 from serving.core.request_logging import RequestLogging, TaskSampling
+from serving.core.store_url import StoreUrl
 from serving.core.version_policy import All, Latest, Specific, VersionPolicy
 from serving.errors import Code, ConfigurationError, invalid_configuration
 from serving.protos import ModelServerConfig
@@ -28,7 +30,7 @@ class ModelConfig:
     """
 
     name: str
-    base_path: Path
+    base_path: Path | StoreUrl
     policy: VersionPolicy = field(default_factory=Latest)
     labels: Mapping[str, int] = field(default_factory=dict)
     model_type: int = 0
@@ -139,14 +141,10 @@ def _logging(name: str, message: Any) -> RequestLogging:
     )
 
 
-def _base_path(name: str, base_path: str) -> Path:
+def _base_path(name: str, base_path: str) -> Path | StoreUrl:
     path = base_path.removeprefix("file://")
     if "://" in path:
-        raise ConfigurationError(
-            Code.UNIMPLEMENTED,
-            f"Model {name} has base_path()={base_path}, an object store; expected a directory of this machine, "
-            "for instance a mounted one",
-        )
+        return _store_url(name, path)
     if "\0" in path:
         raise invalid_configuration(f"Model {name} has base_path()={path!r}, with a NUL, which no path can have")
     if not path.startswith("/"):
@@ -154,6 +152,18 @@ def _base_path(name: str, base_path: str) -> Path:
             f"Expected model {name} to have an absolute path or URI; got base_path()={base_path}"
         )
     return Path(path)
+
+
+def _store_url(name: str, base_path: str) -> StoreUrl:
+    try:
+        url = store_url.parse(base_path)
+    except ValueError as error:
+        raise invalid_configuration(
+            f"Model {name} has base_path()={base_path.partition('?')[0]!r}, with {error}"
+        ) from None
+    if url is None:
+        raise ConfigurationError(Code.UNIMPLEMENTED, f"Model {name} has base_path()={base_path}; {store_url.EXPECTED}")
+    return url
 
 
 def _policy(message: Any) -> VersionPolicy:

@@ -6,19 +6,28 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from serving.core import version_files
+from serving.core.store_url import StoreUrl
 from serving.doctor.config_files import Named
 from serving.doctor.finding import Finding, fails, ok, warning
 from serving.doctor.foreign_files import foreign
 from serving.doctor.reading import missing, obstacle
 from serving.errors import first_few
+from serving.settings import Settings
 from serving.sources.scan import Scan, scan, version_number
 
 _DIGITS = re.compile(r"[0-9]+")
 
 
-def look(named: Named) -> tuple[dict[int, Path], list[Finding]]:
-    """The versions that the server would load, by their numbers, and rows about the base path."""
-    base, what = named.model.base_path, f"model {named.model.name}"
+def look(named: Named, settings: Settings) -> tuple[dict[int, Path], list[Finding]]:
+    """The versions that the server would load, by their numbers, and rows about the base path.
+
+    Of a base path in an object store the versions are those that are in the cache.
+    """
+    if isinstance(named.model.base_path, StoreUrl):
+        from serving.doctor import stores  # only where a model is in one
+
+        return stores.look(named.model, named.model.base_path, settings)
+    base, what = named.directory, f"model {named.model.name}"
     stopped = obstacle(base)
     if stopped is not None:
         advice = f"chmod -R a+rX {base}, or run as the owner (docker run --user)."
@@ -43,7 +52,7 @@ def _besides(named: Named, what: str, versions: dict[int, Path], found: Scan) ->
         numbers = first_few([str(each) for each in found.absent])
         yield warning(what, f"the version policy names {numbers}, not there in {named.model.base_path}")
     for version, taken, ignored in found.duplicates:
-        advice = f"Remove or rename {named.model.base_path / ignored}."
+        advice = f"Remove or rename {named.directory / ignored}."
         yield warning(what, f"{taken} and {ignored} are both version {version}; {ignored} is passed over", advice)
     for label, version in named.model.labels.items():
         if version not in versions:
@@ -53,7 +62,7 @@ def _besides(named: Named, what: str, versions: dict[int, Path], found: Scan) ->
 
 
 def _no_versions(named: Named, what: str, found: Scan) -> Finding:
-    base = named.model.base_path
+    base = named.directory
     children = sorted(base.iterdir())
     names = [each.name for each in children]
     if any(name in names for name in version_files.MODELS):
@@ -75,7 +84,7 @@ def _no_versions(named: Named, what: str, found: Scan) -> Finding:
 
 
 def _one_too_deep(named: Named, what: str) -> Finding:
-    base = named.model.base_path
+    base = named.directory
     if version_number(base.name) is not None:
         found = f"{base} is a version itself, for the model lies directly in it: one level too deep"
         return fails(what, found, f"Give {named.base_path_is(base.parent)}")

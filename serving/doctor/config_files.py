@@ -38,7 +38,7 @@ MESSAGES: Mapping[str, Any] = {
 
 _ADVICE: Mapping[str, str] = {
     "platform": 'Write model_platform: "tensorflow"',
-    "object store": "Mount it as a directory, or copy it into one.",
+    "mounted one": "Mount it as a directory, or copy it into one.",
     "absolute path": "Write the whole path, beginning with /",
 }
 """What to do, by words of the error."""
@@ -51,6 +51,12 @@ class Named:
     model: ModelConfig
     file: Path | None = None
     line: int = 1
+
+    @property
+    def directory(self) -> Path:
+        """The base path of a model that is in a directory of this machine."""
+        assert isinstance(self.model.base_path, Path)  # noqa: S101 - the caller has asked
+        return self.model.base_path
 
     def base_path_is(self, path: object) -> str:
         """How to configure another base path."""

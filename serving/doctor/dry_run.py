@@ -14,6 +14,7 @@ from serving.composition.parts import Composition
 from serving.configuration.model_config import Configured, ModelConfig
 from serving.configuration.session_config import Sessions
 from serving.core.servable import Servable, ServableId
+from serving.core.store_url import StoreUrl
 from serving.doctor import base_paths
 from serving.doctor.config_files import Named
 from serving.doctor.finding import Level, megabytes
@@ -68,7 +69,12 @@ class _DryRun:
     def try_model(self, model: ModelConfig) -> None:
         """All versions that the policy names, one after the other; they stay loaded, as in a server."""
         file = self._sessions.settings.model_config_file
-        versions, findings = base_paths.look(Named(model=model, file=Path(file) if file else None))
+        settings, url = self._sessions.settings, model.base_path
+        versions, findings = base_paths.look(Named(model=model, file=Path(file) if file else None), settings)
+        if isinstance(url, StoreUrl) and not any(each.level is Level.FAILS for each in findings):
+            from serving.doctor import stores  # only where a model is in one
+
+            versions, findings = stores.fetched(model, url, settings)
         for finding in findings:
             if finding.level is not Level.OK:
                 self._count.failures += finding.level is Level.FAILS

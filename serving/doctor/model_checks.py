@@ -7,6 +7,7 @@ from serving.configuration import batching_config
 from serving.configuration.model_config import PLATFORM, ModelConfig, check_platforms
 from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableId
+from serving.core.store_url import StoreUrl
 from serving.core.version_files import BATCHING_PARAMETERS
 from serving.doctor import base_paths, graphs, machine
 from serving.doctor.config_files import Named
@@ -38,7 +39,7 @@ class Looked:
 
 def look(named: Named, sessions: Sessions, looked: Looked, *, read: bool = True) -> list[Finding]:
     """Rows for one model, without TensorFlow's library; graphs are left alone unless ``read``. Adds to ``looked``."""
-    versions, findings = base_paths.look(named)
+    versions, findings = base_paths.look(named, sessions.settings)
     findings = [*_platform(named.model, sessions.platforms), *findings]
     for number, path in versions.items():
         servable_id = ServableId(name=named.model.name, version=number)
@@ -52,7 +53,8 @@ def look(named: Named, sessions: Sessions, looked: Looked, *, read: bool = True)
 
 def look_at_version(model: ModelConfig, number: int, sessions: Sessions) -> list[Finding]:
     """Rows for one version of a server that serves, whose interpreter must not be held for long; none if it is gone."""
-    path = (scan(model.base_path, model.policy).versions or {}).get(number)
+    base = model.base_path
+    path = None if isinstance(base, StoreUrl) else (scan(base, model.policy).versions or {}).get(number)
     if path is None:
         return []
     servable_id = ServableId(name=model.name, version=number)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from serving.configuration.model_config import Configured
+from serving.core.store_url import StoreUrl
 from serving.errors import Code, ConfigurationError, first_few
 
 _ROOT = Path("/")
@@ -15,7 +16,8 @@ class BasePaths:
     """Allows what is below the parents of the base paths that the operator has given, by flags or in a file.
 
     A parent that is the root of all would allow everything; of such a base path itself is allowed, and what is below
-    it. Links are followed before paths are compared. What is below ``directories`` is allowed besides.
+    it. Links are followed before paths are compared; addresses in stores are compared as text, up to their last part.
+    What is below ``directories`` is allowed besides.
     """
 
     def __init__(self, directories: Sequence[Path] = ()) -> None:
@@ -33,9 +35,12 @@ class BasePaths:
         """
         known = {model.base_path for model in present or ()}
         roots = tuple(dict.fromkeys(self._roots()))
+        above = tuple(dict.fromkeys(self._above()))
         for model in asked or ():
-            if model.base_path not in known and not _is_allowed(model.base_path, roots):
-                raise _refusal(what, model.name, model.base_path, roots)
+            path = model.base_path
+            allowed = str(path).startswith(above) if isinstance(path, StoreUrl) else _is_allowed(path, roots)
+            if path not in known and not allowed:
+                raise _refusal(what, model.name, path, roots, above)
 
     @property
     def given(self) -> Configured:
@@ -47,11 +52,19 @@ class BasePaths:
         for directory in self._directories:
             yield _real(directory), False
         for model in self._given or ():
+            if isinstance(model.base_path, StoreUrl):
+                continue
             parent, real = _parent(model.base_path), _real(model.base_path)
             if parent != _ROOT:
                 yield parent, False
             if real != _ROOT and (parent == _ROOT or parent not in real.parents):
                 yield real, True
+
+    def _above(self) -> Iterator[str]:
+        """What addresses in stores may begin with."""
+        for model in self._given or ():
+            if isinstance(model.base_path, StoreUrl):
+                yield model.base_path.above
 
 
 def _parent(path: Path) -> Path:
@@ -67,8 +80,11 @@ def _is_allowed(path: Path, roots: Iterable[tuple[Path, bool]]) -> bool:
     return any(root in real.parents or (itself and real == root) for root, itself in roots)
 
 
-def _refusal(what: str, name: str, path: Path, roots: Iterable[tuple[Path, bool]]) -> ConfigurationError:
+def _refusal(
+    what: str, name: str, path: Path | StoreUrl, roots: Iterable[tuple[Path, bool]], above: Iterable[str]
+) -> ConfigurationError:
     allowed = [_told(root) if itself else f"below {root}" for root, itself in roots]
+    allowed += [f"below {each}" for each in above]
     where = first_few(allowed) if allowed else "nowhere, for no base path was given at the start"
     return ConfigurationError(
         Code.PERMISSION_DENIED,

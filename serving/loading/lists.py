@@ -8,7 +8,6 @@ from serving.configuration.model_config import ModelConfig
 from serving.core.request_logging import RequestLogging
 from serving.core.servable import ServableId
 from serving.core.version_policy import Specific
-from serving.sources.file_system import ModelPath
 from serving.telemetry.log import logger
 
 
@@ -32,11 +31,6 @@ def tell_changes(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) ->
 def logged(configured: Iterable[ModelConfig]) -> Mapping[str, RequestLogging]:
     """How the requests of models are logged, of those that are."""
     return {model.name: model.logging for model in configured if model.logging is not None}
-
-
-def paths(configured: Iterable[ModelConfig]) -> Mapping[str, ModelPath]:
-    """Where versions are to be looked for."""
-    return {model.name: ModelPath(base_path=model.base_path, policy=model.policy) for model in configured}
 
 
 def as_served(configured: Iterable[ModelConfig], served: Iterable[ServableId]) -> Iterator[ModelConfig]:

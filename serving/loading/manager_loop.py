@@ -18,6 +18,7 @@ from serving.loading.settling import Settling
 from serving.loading.weighing import Meter, Weighing
 from serving.sources.file_system import NotADirectory, reservable
 from serving.sources.poll import Source
+from serving.sources.stamp import Stamp, stamp
 from serving.telemetry.log import logger
 
 LoaderFor = Callable[[str, int, Path], Loader]
@@ -56,6 +57,7 @@ class ManagerLoop:
         held_bytes: Callable[[], int] | None = None,
         meter: Meter | None = None,
         on_death: Callable[[BaseException], None] | None = None,
+        stamp_of: Callable[[Path], Stamp] = stamp,
         clock: Callable[[], float] = time.monotonic,
         spawn: Spawn = on_thread,
     ) -> None:
@@ -72,7 +74,7 @@ class ManagerLoop:
         self._weighing = Weighing(manager)
         self.on_first_failure: Callable[[ServableId], None] = lambda servable_id: None
         self._performer = Performer(manager, meter, lambda servable_id: self.on_first_failure(servable_id))
-        self._settling = Settling(manager, settle_seconds)
+        self._settling = Settling(manager, settle_seconds, stamp_of=stamp_of)
         self._thread: threading.Thread | None = None
         self._next_poll: float | None = None
         self._quiescing: list[ServableId] = []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from serving.configuration import model_config
 from serving.configuration.model_config import Configured, ModelConfig
+from serving.core.store_url import StoreUrl
 from serving.errors import Code, ServingError, first_few
 from serving.inference.repository import LoadRequest
 from serving.loading.base_paths import BasePaths
@@ -65,7 +66,8 @@ class ModelPlaces:
     def _places(self) -> tuple[Path, ...]:
         """The directories that hold base paths: of the list in effect, then of those that the operator has given."""
         lists: tuple[Configured, ...] = (self._models.configured, self._models.listed, self._base_paths.given)
-        parents = (model.base_path.parent for configured in lists for model in configured or ())
+        paths = [model.base_path for configured in lists for model in configured or ()]
+        parents = (path.parent for path in paths if isinstance(path, Path))
         return tuple(dict.fromkeys(parent for parent in parents if parent != _ROOT))
 
     def _allows(self, path: Path) -> bool:
@@ -79,6 +81,8 @@ class ModelPlaces:
 
 def check_versions(model: ModelConfig, *, named: bool) -> None:
     """NOT_FOUND if there is nothing to load, or with ``named`` not all that the policy names."""
+    if isinstance(model.base_path, StoreUrl):
+        return  # it is asked on a thread of its own, and the load waits for that
     found = scan(model.base_path, model.policy)
     if named and found.absent:
         missing = ", ".join(map(str, found.absent))

@@ -12,13 +12,13 @@ from serving.core.manager import Manager
 from serving.core.servable import ServableId, ServableState, State
 from serving.core.startup import Progress, Startup, resumed, settled
 from serving.errors import Code, ConfigurationError
-from serving.loading import lists
+from serving.loading import lists, sources
 from serving.loading.added import check_added
 from serving.loading.everywhere import Change, Everywhere, Here, Resumed, Waits, names
 from serving.loading.manager_loop import LoaderFor, ManagerLoop
+from serving.loading.sources import Sources, StoreFlags
 from serving.loading.weighing import Meter
 from serving.request_log.log import RequestLog
-from serving.sources.file_system import FileSystemSource
 from serving.telemetry.log import logger
 
 _ADDED = "added"
@@ -33,7 +33,8 @@ class Models:
     """Every method may be called from any thread; ``start`` comes first, once, and ``close`` last.
 
     ``platforms`` are those a model may have; ``allow_unavailable_labels`` lets new labels point to versions that are
-    not available; ``request_log`` follows each list. The other arguments are ManagerLoop's.
+    not available; ``request_log`` follows each list; ``stores`` is for models in
+    object stores. The other arguments are ManagerLoop's.
     """
 
     def __init__(
@@ -50,16 +51,17 @@ class Models:
         request_log: RequestLog,
         allow_unavailable_labels: bool = False,
         platforms: frozenset[str] = frozenset((model_config.PLATFORM,)),
+        stores: StoreFlags | None = None,
         on_death: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.manager = manager
         self._allow_unavailable_labels = allow_unavailable_labels
         self._platforms = platforms
         self._request_log = request_log
-        self._source = FileSystemSource({})
+        self.sources = Sources(manager, stores, self._rescan, on_death or (lambda _: None))
         self._loop = ManagerLoop(
             manager,
-            self._source,
+            self.sources,
             loader_for,
             poll_wait_seconds=poll_wait_seconds,
             settle_seconds=settle_seconds,
@@ -68,6 +70,7 @@ class Models:
             held_bytes=held_bytes,
             meter=meter,
             on_death=on_death,
+            stamp_of=self.sources.stamp_of,
         )
         self.waits = Waits()  # what others wait for here, too
         self.waits.add(_ADDED, self._wait_for_added)
@@ -129,7 +132,7 @@ class Models:
         if begun.configured is not None:
             self._put(begun.configured, begun.configured)
             if self._poll_wait_seconds <= 0:  # the others look for versions when they are told to, not when one starts
-                self._source.replace(lists.paths(lists.as_served(begun.configured, begun.served or ())))
+                self.sources.replace(tuple(lists.as_served(begun.configured, begun.served or ())))
         self._first_scan = self._loop.rescan()
 
     def reload(self, configured: Configured, timeout: float | None = None, gone: Callable[[], bool] = never) -> None:
@@ -180,7 +183,7 @@ class Models:
     def look(self) -> int:
         """Have the base paths looked at now."""
         if self.resume_as is not None:
-            self._source.replace(lists.paths(self._configured or ()))
+            self.sources.replace(self._configured or ())
         return self._loop.rescan()
 
     def wake(self) -> None:
@@ -223,6 +226,7 @@ class Models:
     def close(self, seconds: float) -> None:
         """Unload everything within ``seconds``, as far as nobody holds it."""
         self.end_waits()
+        self.sources.close()
         self._loop.close(seconds)
 
     def _apply(self, configured: Configured) -> tuple[str, ...]:
@@ -244,6 +248,7 @@ class Models:
         for model in configured if labelled is None else labelled:
             self._check_labels(model)
         model_config.check_platforms(configured, self._platforms)
+        sources.check(configured)
         self._request_log.check(lists.logged(configured))
 
     def _put(self, configured: Sequence[ModelConfig], named: Iterable[ModelConfig]) -> None:
@@ -255,7 +260,7 @@ class Models:
         for model in named:
             logger.info(" (Re-)adding model: %s", model.name)
         known, self._configured = set(self.names), tuple(configured)
-        self._source.replace(lists.paths(configured))
+        self.sources.replace(configured)
         for name in known.difference(self.names):
             self._served.discard(name)
             self.manager.set_aspired(name, {})
@@ -297,6 +302,9 @@ class Models:
     def _still_listed(self, added: Sequence[str]) -> list[str]:
         names = set(self.names)
         return [name for name in added if name in names]
+
+    def _rescan(self) -> None:
+        self._loop.rescan()
 
     def _note(self, state: ServableState) -> None:
         if state.state is State.AVAILABLE and state.id.name in self.names:

@@ -164,6 +164,8 @@ class SingleModels:
                 asked = True
                 manager.ask_for(name)
                 return False
+            if models.sources.is_asking(name):
+                return False
             return name not in models.names or all(map(_is_settled, manager.attempts(name)))
 
         try:
@@ -182,6 +184,9 @@ class SingleModels:
                 self.on_failure(replace(each, state=State.END))
         if failed:
             raise _failure(failed, [each for each in manager.answerable(name) if each not in _numbers(failed)])
+        trouble = models.sources.shown(name)
+        if not attempts and trouble:
+            raise ServingError(Code.FAILED_PRECONDITION, f"Model {shown(name)} did not become available: {trouble}")
         if not attempts:
             raise ServingError(Code.NOT_FOUND, f"The versions of model {shown(name)} went away while it was loaded")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from serving.configuration.model_config import ModelConfig
 from serving.core.servable import State
+from serving.core.store_url import StoreUrl
 from serving.errors import first_few
 from serving.loading.models import Models
 from serving.sources.scan import version_number
@@ -33,6 +34,8 @@ def _waits_for(models: Models, model: ModelConfig) -> str:
     if loading:
         return f"version {max(loading)} of {model.name}, which is being loaded"
     base = model.base_path
+    if isinstance(base, StoreUrl):
+        return f"{model.name}, {models.sources.shown(model.name) or f'of which {base} has no version yet'}"
     if not base.is_dir():
         parent = next(each for each in base.parents if each.is_dir())
         return f"{base}, which does not exist; {parent} has {_listed(parent)}"

@@ -53,6 +53,8 @@ class ModelView:
     versions: tuple[VersionView, ...]
     shadow: Mapping[str, object] | None = None
     """What came of its shadow requests, as ``core.shadow.ShadowState.shown`` has it."""
+    store: str = ""
+    """What is being fetched from its object store, or what the store does not do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

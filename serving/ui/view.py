@@ -134,6 +134,7 @@ class View:
                 for each in manager.states(name)
             ),
             shadow=None if shadow is None else shadow.shown(),
+            store=self._parts.models.sources.shown(name),
         )
 
     def _version(self, state: ServableState, attempted: ServableState, lease: Lease | None) -> VersionView:

@@ -25,7 +25,18 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "make fuzz": frozenset({"engine", "input", "seed", "target"}),
         "make bench": frozenset({"only", "rounds", "changes", "out", "rest", "grpc", "model", "ours", "baseline"}),
         "docker": frozenset(
-            {"all-tags", "build-arg", "driver-opt", "entrypoint", "gpus", "mount", "platform", "read-only", "rm", "time"}
+            {
+                "all-tags",
+                "build-arg",
+                "driver-opt",
+                "entrypoint",
+                "gpus",
+                "mount",
+                "platform",
+                "read-only",
+                "rm",
+                "time",
+            }
             | {"tmpfs", "user"}
         ),
         "docker compose": frozenset({"profile"}),

@@ -26,6 +26,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "host": frozenset({"core", "errors", "settings", "telemetry"}),
         "core": frozenset({"errors"}),
         "codecs": frozenset({"core", "errors", "protos"}),
+        "stores": frozenset({"core", "errors", "sources", "telemetry"}),
         "sources": frozenset({"core", "errors"}),
         "servables": frozenset({"core", "codecs", "protos", "errors", "host", "telemetry"}),
         "openvino": frozenset({"core", "errors", "protos"}),
@@ -38,7 +39,17 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
         "tls": frozenset({"configuration", "protos", "errors", "telemetry"}),
         "configuration": frozenset({"batching", "core", "protos", "errors", "settings", "telemetry"}),
         "loading": frozenset(
-            {"batching", "configuration", "inference", "request_log", "servables", "sources", "codecs", "core"}
+            {
+                "batching",
+                "configuration",
+                "inference",
+                "request_log",
+                "servables",
+                "sources",
+                "stores",
+                "codecs",
+                "core",
+            }
             | {"errors", "host", "protos", "settings", "telemetry"}
         ),
         "optimizing": frozenset(
@@ -67,6 +78,7 @@ ROOMS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "rpc",
                 "servables",
                 "sources",
+                "stores",
                 "codecs",
                 "core",
             }
@@ -113,6 +125,8 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "flatbuffers": ("serving.servables.tflite_signatures",),
         "keras": ("serving.loading.keras_child",),
         "opentelemetry": ("serving.tracing",),
+        "fsspec": ("serving.stores.objects",),
+        "gcsfs": ("serving.stores.objects",),
         "PIL": ("serving.client.terminal.images",),
         "docker": ("build.engine",),
         "build": ("build",),

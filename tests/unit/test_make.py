@@ -18,11 +18,11 @@ PAGES = ["README.md", "CHANGELOG.md", "examples/demo_models/README.md"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 ADDED = {"bench": "requirements-bench.lock", "docs": "requirements-docs.lock"}
 """What `make bench` and `make docs-site` add to the second one, by dependency group."""
-TRACING_LOCK = "requirements-tracing.lock"
-"""What images with the extra `tracing` add to the first one, or to the one for GPUs."""
+EXTRA_LOCKS = {"stores": "requirements-stores.lock", "tracing": "requirements-tracing.lock"}
+"""What images with an extra add to the first one, or to the one for GPUs."""
 GPU_LOCK = "requirements-gpu.lock"
 """What the image's variant gpu has in place of the first one."""
-EVERY_LOCK = [*LOCKS, *ADDED.values(), GPU_LOCK, TRACING_LOCK]
+EVERY_LOCK = [*LOCKS, *ADDED.values(), GPU_LOCK, *EXTRA_LOCKS.values()]
 
 
 def make(*arguments: str) -> str:
@@ -142,7 +142,8 @@ def test_locks_cover_the_dependencies() -> None:
     project = pyproject["project"]
     dependencies = names(project["dependencies"] + project["optional-dependencies"]["openvino"])
     groups = pyproject["dependency-groups"]
-    development = names(groups["dev"]) | names(groups["tracing"]) | names(pyproject["build-system"]["requires"])
+    extras = names(groups["stores"]) | names(groups["tracing"])
+    development = names(groups["dev"]) | extras | names(pyproject["build-system"]["requires"])
     server, everything = (locked(lock) for lock in LOCKS)
     assert dependencies - set(server) == set()
     assert (dependencies | development) - set(everything) == set()
@@ -179,14 +180,15 @@ def test_added_locks_change_nothing(lock: str) -> None:
     assert {name: added[name] - rest[name] for name in shared if added[name] - rest[name]} == {}
 
 
-def test_the_tracing_lock_adds_to_either_image() -> None:
+@pytest.mark.parametrize("name", EXTRA_LOCKS)
+def test_the_lock_of_an_extra_adds_to_either_image(name: str) -> None:
     """It covers the extra, which is the group, and has no other version of a package that the server has."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extra = pyproject["project"]["optional-dependencies"]["tracing"]
-    assert extra == pyproject["dependency-groups"]["tracing"]
-    added = dict(pins(TRACING_LOCK))
+    extra = pyproject["project"]["optional-dependencies"][name]
+    assert extra == pyproject["dependency-groups"][name]
+    added = dict(pins(EXTRA_LOCKS[name]))
     assert names(extra) - set(added) == set()
-    for lock in (LOCKS[0], GPU_LOCK):
+    for lock in (LOCKS[0], GPU_LOCK, *EXTRA_LOCKS.values()):
         versions: dict[str, set[str]] = {}
         for name, version in pins(lock):
             versions.setdefault(name, set()).add(version)

@@ -31,7 +31,7 @@ export class ModelPage {
     this.tabs.hidden = !model;
     if (!model) return;
     swap(this.head, [model.labels, model.base_path], () => [labelsOf(model), model.base_path && h("code", { class: "path" }, model.base_path)]);
-    swap(this.versions, [model.versions, model.waits_for], () => versionsOf(model));
+    swap(this.versions, [model.versions, model.waits_for, model.store], () => versionsOf(model));
     const move = state.server.model_control && state.may.admin && model.versions.some((each) => each.state === "AVAILABLE");
     swap(this.labels, [move, model.labels, model.shadow, model.versions.map((each) => [each.version, each.state])], () => [shadowOf(model), move && labelForm(model)]);
     swap(this.signatures, model.versions.map((each) => [each.version, each.signatures]), () => signaturesOf(model));
@@ -58,7 +58,8 @@ export class ModelPage {
 
 function versionsOf(model) {
   if (!model.versions.length) return h("p", { class: "callout waits" }, model.waits_for || "No version was found yet.");
-  return [model.waits_for && h("p", { class: "callout waits" }, model.waits_for), h("ul", { class: "versions" }, model.versions.map((version) => versionOf(model, version)))];
+  const waits = model.waits_for || model.store;
+  return [waits && h("p", { class: "callout waits" }, waits), h("ul", { class: "versions" }, model.versions.map((version) => versionOf(model, version)))];
 }
 
 function versionOf(model, version) {

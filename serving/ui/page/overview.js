@@ -78,7 +78,7 @@ function card(model) {
       return badge(`${version.version} ${text.toLowerCase()}`, tone);
     }), model.versions.length === 0 && badge("no version", "waits")),
     failed && h("span", { class: "error-line" }, cut(failed.error, 160)),
-    !failed && model.waits_for && h("span", { class: "muted" }, model.waits_for),
+    !failed && (model.waits_for || model.store) && h("span", { class: "muted" }, model.waits_for || model.store),
     h("span", { class: "foot" }, engines.join(", "), labels.map(([label, version]) => h("span", { class: "tag" }, `${label} → ${version}`))));
 }
 

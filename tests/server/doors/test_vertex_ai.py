@@ -135,7 +135,7 @@ def test_a_directory_by_its_variable(models: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "text"),
     [
-        pytest.param({"AIP_STORAGE_URI": "gs://bucket/model"}, "AIP_STORAGE_URI is gs://bucket/model, an", id="gs"),
+        pytest.param({"AIP_STORAGE_URI": "hdfs://h/model"}, "AIP_STORAGE_URI is hdfs://h/model, which", id="hdfs"),
         pytest.param({"AIP_HTTP_PORT": "http"}, "AIP_HTTP_PORT is http; expected a port from 1 to 65535", id="port"),
         pytest.param(
             {"AIP_PREDICT_ROUTE": "predict", "AIP_STORAGE_URI": "/models"},

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from serving.configuration import model_config
 from serving.configuration.model_config import Configured, ModelConfig
+from serving.core.store_url import StoreUrl
 from serving.core.version_policy import All, Latest, Specific, VersionPolicy
 from serving.errors import Code, ConfigurationError
 
@@ -70,7 +71,7 @@ def test_file_uri_is_a_path() -> None:
     assert model_config.single("m", "file:///models/m")[0].base_path == Path("/models/m")
 
 
-@pytest.mark.parametrize("base_path", ["gs://bucket/m", "s3://bucket/m", "hdfs://host/m"])
+@pytest.mark.parametrize("base_path", ["hdfs://host/m", "ram://m"])
 def test_object_stores_are_not_served_from(base_path: str) -> None:
     """UNIMPLEMENTED says what was given and what to do instead."""
     with pytest.raises(ConfigurationError, match="mounted") as raised:
@@ -260,7 +261,8 @@ def test_directory_instead_of_a_file(tmp_path: Path) -> None:
 def test_any_file_is_models_or_an_error(tmp_path: Path, text: str | bytes) -> None:
     """Whatever is in the file, only ConfigurationError comes out."""
     with contextlib.suppress(ConfigurationError):
-        assert all(model.base_path.is_absolute() for model in configured(tmp_path, text) or ())
+        for model in configured(tmp_path, text) or ():
+            assert isinstance(model.base_path, StoreUrl) or model.base_path.is_absolute()
 
 
 def test_base_path_with_a_nul_is_refused() -> None:

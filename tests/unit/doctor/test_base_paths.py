@@ -7,9 +7,16 @@ from pathlib import Path
 import pytest
 
 from serving.core.version_policy import All, Specific
-from serving.doctor.base_paths import look
-from serving.doctor.finding import Level
+from serving.doctor import base_paths
+from serving.doctor.config_files import Named
+from serving.doctor.finding import Finding, Level
+from serving.settings import Settings
 from tests.unit.doctor.rows import fill, level, model, only, somebody
+
+
+def look(named: Named) -> tuple[dict[int, Path], list[Finding]]:
+    return base_paths.look(named, Settings())
+
 
 MISTAKES = [
     pytest.param(

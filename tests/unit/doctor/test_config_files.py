@@ -42,7 +42,10 @@ MISTAKES = [
         id="relative path",
     ),
     pytest.param(
-        ONE.replace('"/models/a"', '"s3://b/a"'), "line 4, column 5: Model a has base_path()=s3://b/a", "", id="store"
+        ONE.replace('"/models/a"', '"hdfs://b/a"'),
+        "line 4, column 5: Model a has base_path()=hdfs://b/a",
+        "",
+        id="store",
     ),
     pytest.param(
         ONE.replace("\n}\n", '\n  config {\n    name: "a"\n    base_path: "/b"\n  }\n}\n'),

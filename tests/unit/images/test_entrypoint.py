@@ -183,6 +183,14 @@ def test_other_file_systems_are_not_looked_at(entrypoint: Entrypoint) -> None:
     assert "--model_base_path=gs://bucket/models/resnet\0" in done.stdout
 
 
+@pytest.mark.parametrize("url", ["https://h/resnet.tar.gz", "https://h/m.zip?signature=x", "s3://b/m.tgz"])
+def test_an_archive_is_the_model_itself(entrypoint: Entrypoint, url: str) -> None:
+    """The model's name is not added to its address."""
+    done = entrypoint.run(MODEL_BASE_PATH=url)
+    assert done.stderr == ""
+    assert f"--model_base_path={url}\0" in done.stdout
+
+
 def test_an_unwritable_temporary_directory_is_replaced(entrypoint: Entrypoint, tmp_path: Path) -> None:
     """Where TMPDIR cannot be written to, memory's directory is used, as `docker run --read-only` has it."""
     done = entrypoint.run("sh", "-c", 'echo "$TMPDIR"', TMPDIR=str(tmp_path / "absent"))
