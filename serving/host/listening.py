@@ -31,18 +31,21 @@ _DROP_SYN = b"".join(
 """A socket filter: a segment that begins a connection is dropped, all others pass."""
 
 
-_shared: list[bool] = []
-"""Not empty once this process shares its ports."""
+_sharing = [1]
+"""How many processes there are at this process's ports."""
 
 
-def share_ports(*, shared: bool = True) -> None:
-    """From now on this process's ports are shared with others of the same user that share them: SO_REUSEPORT."""
-    _shared[:] = [True] if shared else []
+def share_ports(processes: int) -> None:
+    """From now on this process's ports are shared with others of the same user that share them: SO_REUSEPORT.
+
+    ``processes`` are at them in all; 1 is to share them no more.
+    """
+    _sharing[:] = [processes]
 
 
-def are_shared() -> bool:
-    """Whether other processes open the same ports, so that the kernel divides the connections."""
-    return bool(_shared)
+def shared_by() -> int:
+    """How many processes open the same ports, between which the kernel divides the connections."""
+    return _sharing[0]
 
 
 def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
@@ -82,7 +85,7 @@ def _bind(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # its connections have it, too
-        if _shared:
+        if shared_by() > 1:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4])
     except OSError as error:

@@ -64,7 +64,7 @@ class Group:
 
     def settings(self, settings: Settings) -> Settings:
         """Those of this worker: ports that all share, a part of the memory; UNIX sockets are the first one's alone."""
-        listening.share_ports()
+        listening.share_ports(self.count)
         grpc_port, rest_port = self._place.ports
         path = "" if self.index else settings.grpc_socket_path
         budget = settings.memory_budget_mb

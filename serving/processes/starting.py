@@ -65,7 +65,7 @@ def _hold(held: ExitStack, flag: str, hosts: tuple[str, ...], port: int, *, but:
         port = int(alone[0].getsockname()[1])
         for listener in alone:
             listener.close()
-        listening.share_ports()
+        listening.share_ports(2)  # or more
         for listener in listening.bind(hosts, port):
             held.enter_context(listener)
     except OSError as error:
@@ -73,5 +73,5 @@ def _hold(held: ExitStack, flag: str, hosts: tuple[str, ...], port: int, *, but:
             f"Cannot listen on {error.filename or port}: {error.strerror}. See {flag}."
         ) from None
     finally:
-        listening.share_ports(shared=False)
+        listening.share_ports(1)
     return port

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from serving.errors import ConfigurationError, invalid_configuration
 from serving.host.addresses import IPV4, IPV6, for_grpc, shown
-from serving.host.listening import are_shared, bind, ipv4_alone
+from serving.host.listening import bind, ipv4_alone, shared_by
 from serving.settings import Settings
 
 _SCHEME = "unix:"
@@ -39,7 +39,7 @@ def reserved(settings: Settings, *, each_family: bool = False) -> Iterator[list[
 
 def check(settings: Settings) -> None:
     """Raise ConfigurationError if the port, or the socket, cannot be had now; nobody can connect to it meanwhile."""
-    if settings.port > 0 and not are_shared() and _SHARED not in settings.grpc_channel_arguments:
+    if settings.port > 0 and shared_by() == 1 and _SHARED not in settings.grpc_channel_arguments:
         for listener in _bound(list(for_grpc(settings)), settings.port):
             listener.close()
     if settings.grpc_socket_path:

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from serving.errors import ServingError
-from serving.host.listening import are_shared
+from serving.host.listening import shared_by
 from serving.host.threads import Share, SharedThreads
 from serving.inference.accounts import Accounts, named
 from serving.inference.call import Call
@@ -69,7 +69,7 @@ class GrpcioTransport:
         options: dict[str, str | int] = {
             "grpc.max_receive_message_length": min(max_request_bytes, LARGEST_MESSAGE),
             "grpc.max_send_message_length": -1,
-            "grpc.so_reuseport": int(are_shared()),  # a second server is a mistake; gRPC's default lets it pass
+            "grpc.so_reuseport": int(shared_by() > 1),  # a second server is a mistake; gRPC's default lets it pass
             # From the first number on gRPC cancels some of the calls that wait for Python, from the second on all.
             "grpc.server.max_pending_requests": 10_000,
             "grpc.server.max_pending_requests_hard_limit": 30_000,
