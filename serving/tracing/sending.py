@@ -1,7 +1,5 @@
 """OpenTelemetry's SDK set up for this server, by its own environment variables; imported only by who sends traces."""
 
-import socket
-
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -50,5 +48,5 @@ def _resource() -> Resource:
     worker = log.worker()
     if worker is None:
         return found
-    instance = found.attributes.get(SERVICE_INSTANCE_ID) or socket.gethostname()
+    instance = found.attributes.get(SERVICE_INSTANCE_ID, _SERVICE)
     return found.merge(Resource({SERVICE_INSTANCE_ID: f"{instance}/worker-{worker}", _WORKER: worker}))
