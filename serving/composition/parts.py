@@ -90,10 +90,8 @@ class Composition:
         self.metrics = ServingMetrics()
         budget = memory.budget_bytes(settings)
         self.manager = memory.manager(settings, budget)
-        self.known: Known = self.manager
-        """What tells requests the states of models."""
-        self.on_list: Callable[[Configured], None] = self.base_paths.give
-        """Takes each list that the operator has given."""
+        self.known: Known = self.manager  # what tells requests the states of models
+        self.on_list: Callable[[Configured], None] = self.base_paths.give  # takes each list of the operator's
         self.version_metrics = self._version_metrics()
         self.tracing = accounting.tracing(settings, otlp_protocol, self.metrics, self.version_metrics, self.rest_tls)
         self.accounts = accounting.accounts(settings, self._observers(), log.write, log.worker())

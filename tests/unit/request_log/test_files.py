@@ -41,6 +41,15 @@ def test_name(prefix: str, expected: str) -> None:
     assert disk.records == {expected: [b"a"]}
 
 
+def test_name_of_a_worker() -> None:
+    """Two processes that write at the same moment have files of their own."""
+    disk = Disk()
+    for worker in (0, 1):
+        file = RotatingFile(Path("/logs"), "m", 1000, worker=worker, create=disk.create, clock=ManualClock(MOMENT))
+        file.append(b"a")
+    assert disk.records == {f"{NAME}-w0-0000.tfrecord": [b"a"], f"{NAME}-w1-0000.tfrecord": [b"a"]}
+
+
 @pytest.mark.parametrize(
     ("max_bytes", "expected"),
     [
