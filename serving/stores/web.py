@@ -47,6 +47,7 @@ class WebArchive:
         except urllib.error.HTTPError as error:
             if error.code not in _NO_HEAD:
                 raise self._in_words(error) from error
+            error.close()
             headers = self._headers_by_get()
         except (OSError, http.client.HTTPException) as error:
             raise self._in_words(error) from error

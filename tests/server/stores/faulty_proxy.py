@@ -14,8 +14,8 @@ _HOST = "127.0.0.1"
 class Fault:
     """What happens to every request from now on, those of open connections included.
 
-    ``status`` is answered in place of the store; ``hang`` answers nothing; ``cut_after`` bytes of each answer the
-    connection is reset; ``bytes_per_second`` of each answer come; ``corrupt`` changes the last byte of what is sent.
+    ``status`` is answered in place of the store; ``hang`` answers nothing; ``cut_after`` bytes each connection is
+    closed; ``bytes_per_second`` come of each answer; ``corrupt`` changes the last byte of files, but not of lists.
     """
 
     status: int = 0
@@ -124,6 +124,10 @@ class FaultyProxy:
                 if fault is not None and fault.cut_after is not None and sent > fault.cut_after:
                     client.sendall(data[: max(len(data) - (sent - fault.cut_after), 0)])
                     return
-                client.sendall(data[:-1] + bytes([data[-1] ^ 1]) if fault is not None and fault.corrupt else data)
+                client.sendall(_corrupted(data) if fault is not None and fault.corrupt else data)
                 if fault is not None and fault.bytes_per_second is not None:
                     changed.wait(1.0)
+
+
+def _corrupted(data: bytes) -> bytes:
+    return data if data.rstrip().endswith(b">") or data.endswith(b"\r\n\r\n") else data[:-1] + bytes([data[-1] ^ 1])

@@ -16,9 +16,9 @@ FAULTS = [
     pytest.param(Fault(status=500), r"on purpose|gave no answer", id="500"),
     pytest.param(Fault(status=503), r"on purpose|gave no answer", id="503"),
     pytest.param(Fault(status=403), r"refuses these credentials|Forbidden|on purpose", id="no rights"),
-    pytest.param(Fault(cut_after=900), r"Model half: s3://models/faults/half: .*", id="cut"),
-    pytest.param(Fault(bytes_per_second=150), r"it gave no answer within 4 s|Read timeout", id="slow"),
-    pytest.param(Fault(corrupt=True), r"Model half: s3://models/faults/half: .*", id="wrong bytes"),
+    pytest.param(Fault(cut_after=6000), r"version \d+ was not fetched: ", id="cut"),
+    pytest.param(Fault(bytes_per_second=2500), r"version \d+ was not fetched: .*(no answer|[Tt]imeout)", id="slow"),
+    pytest.param(Fault(corrupt=True), r"did not come whole: its MD5 is not that of the store", id="wrong bytes"),
 ]
 
 

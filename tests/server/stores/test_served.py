@@ -74,7 +74,7 @@ def test_a_reload_names_another_place(s3: S3, tmp_path: Path) -> None:
         status, answer = load("s3://secrets/other")
         assert (status, "allowed, links followed: below s3://models/reload/" in answer.decode()) == (403, True)
         status, answer = load(s3.url("reload/nothing"))
-        assert (status, "there is nothing at" in answer.decode()) == (412, True)
+        assert (status, "there is nothing at" in answer.decode()) == (400, True)
         status, answer = load(s3.url("reload/other"))
         assert status == 200, answer
         _, answer = server.rest("GET", "/v1/models/other")
