@@ -11,7 +11,9 @@ from tests.support.steady_load import KINDS, SteadyLoad
 def load_on(server: ServerProcess, added: float) -> SteadyLoad:
     """Clients who take x / 2 and so much more for the right answer."""
     rest, grpc = (f"127.0.0.1:{port}" for port in (server.rest_port, server.grpc_port))
-    return SteadyLoad(rest=rest, grpc=grpc, model="default", functions={"right": lambda x: np.float32(0.5) * x + np.float32(added)})
+    return SteadyLoad(
+        rest=rest, grpc=grpc, model="default", functions={"right": lambda x: np.float32(0.5) * x + np.float32(added)}
+    )
 
 
 def test_every_request_is_accounted_for(models: Path) -> None:
