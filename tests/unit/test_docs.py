@@ -32,6 +32,7 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
             | {"pixels", "protocol", "requests", "rest", "seconds", "server", "signature", "timeout", "tls", "version"}
             | {"cores", "data", "measured", "network", "p99", "rate", "spare", "url", "utilisation"}
         ),
+        "python -m tests.bench.capacity": frozenset({"load"}),
         "our server with several processes": frozenset({"workers"}),
         "uv": frozenset({"generate-hashes", "require-hashes", "universal"}),
         "openapi-python-client": frozenset({"output-path", "path"}),
