@@ -6,7 +6,6 @@ due. The rows it prints are those of docs/capacity.md.
 """
 
 import argparse
-import itertools
 import os
 import subprocess
 import sys
@@ -123,20 +122,19 @@ class Calls:
 
     def most(self) -> float:
         """Answers per second with more requests on their way than threads."""
-        left, until = threading.Semaphore(0), time.perf_counter() + _MOST_SECONDS
-        began, answered = time.perf_counter(), 0
-        for number in range(_IN_FLIGHT):
+        left, began, answered = threading.Semaphore(0), time.perf_counter(), 0
+
+        def send(number: int) -> None:
             future = self._calls[number % _CONNECTIONS].future(self._payload, timeout=_CALL_SECONDS)
             future.add_done_callback(lambda done: left.release())
-        for number in itertools.count():
+
+        for number in range(_IN_FLIGHT):
+            send(number)
+        while (taken := time.perf_counter() - began) < _MOST_SECONDS:
             left.acquire()
             answered += 1
-            if time.perf_counter() > until:
-                taken = time.perf_counter() - began
-                break
-            future = self._calls[number % _CONNECTIONS].future(self._payload, timeout=_CALL_SECONDS)
-            future.add_done_callback(lambda done: left.release())
-        for _ in range(_IN_FLIGHT - 1):
+            send(answered)
+        for _ in range(_IN_FLIGHT):
             left.acquire()
         return answered / taken
 

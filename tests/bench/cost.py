@@ -99,7 +99,7 @@ def measured(base: Path, rounds: int) -> Iterator[tuple[Way, int, float, list[fl
         for _ in range(rounds):
             for number, way in enumerate(WAYS):
                 server = servers[way.transport]
-                ask(server, way, base / str(number), way.requests // 10)
+                ask(server, way, base / str(number), max(way.requests // 10, _IN_FLIGHT))
                 began = cpu_seconds(server)
                 answers[way] = ask(server, way, base / str(number), way.requests)
                 found[way].append((cpu_seconds(server) - began) / way.requests * 1e6)

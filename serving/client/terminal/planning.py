@@ -98,8 +98,8 @@ def _advice(measured: Measurement, wish: Wish, made: Plan, spare: int) -> Iterat
         )
     elif best.server_cores is not None and best.server_cores < _IDLE:
         yield (
-            f"Nobody was busy, the client with {best.client_cores:.2g} cores, the server with {best.server_cores:.2g}: "
-            "the model waits, the way between them is slow, or others use these machines."
+            f"Nobody was busy, the client with {best.client_cores:.2g} cores and the server with "
+            f"{best.server_cores:.2g}: the model waits, the way between them is slow, or others use these machines."
         )
     if made.workers_per_machine > 1:
         yield (
