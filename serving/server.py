@@ -6,19 +6,19 @@ import signal
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvloop
 
 import serving
 from serving import tls
-from serving.composition import announcing, following
+from serving.composition import announcing, following, joining
 from serving.composition.memory import check_pins
 from serving.composition.parts import Composition
 from serving.composition.shadowing import check_shadows
 from serving.configuration import session_config
 from serving.configuration.model_config import Configured
-from serving.configuration.named_models import named_by_flags
 from serving.configuration.session_config import Sessions
 from serving.core.servable import ServableId, ServableState, State
 from serving.core.startup import Progress
@@ -60,7 +60,7 @@ def run(
 
     ``admit`` is a policy; ``group`` has the other workers, if this process is one of several.
     """
-    models, unread = _named(settings, group)
+    models, unread = joining.named(settings, group)
     settings = resolved(settings)
     sessions = session_config.decide(settings, cpus)
     load_custom_ops(named_by(settings.custom_op_libraries))
@@ -72,16 +72,6 @@ def run(
     stop_signals.stop_watching()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Server(sessions, models, cpus, admit, variables, group, unread).run())
-
-
-def _named(settings: Settings, group: "Group | None") -> tuple[Configured, ServingError | None]:
-    """The models of the flags. What is wrong with these is no matter to a worker that others tell what they serve."""
-    try:
-        return named_by_flags(settings), None
-    except ServingError as error:
-        if group is None:
-            raise
-        return None, error
 
 
 def versions() -> str:
@@ -157,27 +147,15 @@ class Server:
             following.follow_certificates(self._composition, event_loop, door, stop, self._loop_died)
             addresses.check(self._settings)  # now: models may take minutes to load
             self._composition.base_paths.give(self._configured)
-            await self._join(event_loop)
+            if self._group is not None:
+                self._configured = await joining.join(
+                    self._composition, self._group, self._configured, self._unread, partial(self._end_soon, event_loop)
+                )
             self._models.start(self._configured)
             if await self._models_available(app) and await self._all_loaded():
                 self._config_loop = following.follow_config_file(self._composition, self._loop_died, self._group)
                 await self._serve(app, door)
         return 0
-
-    async def _join(self, event_loop: asyncio.AbstractEventLoop) -> None:
-        """Become one of the workers; what they have changed since the start of the server holds here, too."""
-        if self._group is not None:
-            from serving.composition import worker
-
-            def stop() -> None:
-                with suppress(RuntimeError):
-                    event_loop.call_soon_threadsafe(self._end)
-
-            self._group.stop = stop
-            begin = await asyncio.to_thread(self._group.join)
-            self._configured = await asyncio.to_thread(worker.begin, self._composition, begin, self._configured)
-            if self._unread is not None and self._configured is None:
-                raise self._unread
 
     async def _all_loaded(self) -> bool:
         """Whether the doors may open: when all workers have loaded their models."""
@@ -277,6 +255,10 @@ class Server:
     def _stop(self, number: int) -> None:
         logger.info("%s: ending", signal.Signals(number).name)
         self._end()
+
+    def _end_soon(self, event_loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            event_loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
         self._stopping.set()

@@ -1,13 +1,15 @@
-"""What lists of models say to others: where versions are, whose requests are logged, what one changes of another."""
+"""What lists of models say to others: whose requests are logged, what one changes of another, which labels fit."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from serving.configuration.changes import changes
 from serving.configuration.model_config import ModelConfig
+from serving.core.manager import Manager
 from serving.core.request_logging import RequestLogging
 from serving.core.servable import ServableId
 from serving.core.version_policy import Specific
+from serving.errors import Code, ConfigurationError
 from serving.telemetry.log import logger
 
 
@@ -41,3 +43,17 @@ def as_served(configured: Iterable[ModelConfig], served: Iterable[ServableId]) -
     for model in configured:
         found = versions.get(model.name)
         yield model if found is None else replace(model, policy=Specific(versions=frozenset(found)))
+
+
+def check_labels(manager: Manager, model: ModelConfig, *, allow_unavailable: bool) -> None:
+    """Raise ConfigurationError for a label of a version that cannot be asked; a new one may be, if that is allowed."""
+    available = manager.answerable(model.name)
+    present = manager.serving.labels.get(model.name, {})
+    for label, version in model.labels.items():
+        moved = present.get(label, version) != version
+        if version not in available and (moved or not allow_unavailable):
+            raise ConfigurationError(
+                Code.FAILED_PRECONDITION,
+                f"Request to assign label to version {version} of model {model.name}, which is not currently "
+                "available for inference",
+            )

@@ -246,7 +246,7 @@ class Models:
         """
         model_config.check_change(self._configured or (), configured)
         for model in configured if labelled is None else labelled:
-            self._check_labels(model)
+            lists.check_labels(self.manager, model, allow_unavailable=self._allow_unavailable_labels)
         model_config.check_platforms(configured, self._platforms)
         sources.check(configured)
         self._request_log.check(lists.logged(configured))
@@ -274,18 +274,6 @@ class Models:
                 "another.",
             )
         logger.info("Taking no action for empty config.")
-
-    def _check_labels(self, model: ModelConfig) -> None:
-        available = self.manager.answerable(model.name)
-        present = self.manager.serving.labels.get(model.name, {})
-        for label, version in model.labels.items():
-            moved = present.get(label, version) != version
-            if version not in available and (moved or not self._allow_unavailable_labels):
-                raise ConfigurationError(
-                    Code.FAILED_PRECONDITION,
-                    f"Request to assign label to version {version} of model {model.name}, which is not currently "
-                    "available for inference",
-                )
 
     def _wait_for_added(self, added: Sequence[str], timeout: float | None, gone: Callable[[], bool]) -> None:
         """Not before a scan: of a model that was dropped and is listed again, the former version may still serve."""

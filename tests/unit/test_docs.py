@@ -19,6 +19,7 @@ OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
             | {"show_progress_rate_limit", "verbose_failures"}
         ),
         "compile-tensorflow.sh": frozenset({"print"}),
+        "python -m tests.bench.capacity": frozenset({"load"}),
         "python -m build": frozenset({"tag-prefix", "variant"}),
         "python -m build verify": frozenset({"base", "image", "json", "sbom", "wheel"}),
         "curl": frozenset({"cacert", "data-binary", "fail", "retry", "retry-all-errors", "retry-delay"}),
