@@ -105,7 +105,7 @@ def test_models_that_are_not_there(endpoint: Endpoint) -> None:
         ("POST", "/models", "{}", 400, 'expected {"model_name": "NAME", "url": "/directory/with/versions"}'),
         ("POST", "/models", "[", 400, "The body of 1 bytes names no model to load"),
         ("POST", "/models", '{"model_name": 1, "url": "/x"}', 400, "names no model to load"),
-        ("POST", "/models", '{"model_name": "a", "url": "s3://x"}', 501, "an object store"),
+        ("POST", "/models", '{"model_name": "a", "url": "s3://x"}', 403, "s3://x"),
         ("POST", "/models", '{"model_name": "a", "url": "x"}', 400, "to have an absolute path"),
         ("POST", "/models", " " * 70_000, 400, "The body of 70000 bytes names no model to load"),
         ("GET", "/models?next_page_token=x", None, 400, "next_page_token is x; expected the nextPageToken"),

@@ -22,7 +22,8 @@ SAID = re.compile(r"is optimised: (.*)\. It took")
 def server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkersServer]:
     """Two workers that open their doors once the model is optimised; whatever is tried is found faster."""
     model = made_by(SCRIPT, pytestconfig, tmp_path_factory) / "served"
-    flags = (f"--model_base_path={model}", "--model_name=m", "--optimize_wait")
+    # The last one is without effect and each worker warns of that: so each says what else it does at its start.
+    flags = (f"--model_base_path={model}", "--model_name=m", "--optimize_wait", "--pin_models=m")
     command = (sys.executable, "-c", SERVER.format(children=FASTER))
     with WorkersServer(2, flags, command=command, wait=False) as made:
         made.wait_until_serving(TRIAL_SECONDS)

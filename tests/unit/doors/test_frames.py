@@ -78,7 +78,7 @@ def test_predict_on_the_lane(bench: Bench) -> None:
 
 def test_predict_over_native_grpc() -> None:
     """From taking the event to responding, in the thread that takes events."""
-    run, frames = Doubling(inline=True), Frames("NativeTransport._take_batch")
+    run, frames = Doubling(inline=True), Frames("NativeCalls._take_batch")
     handlers = routes(request_layer(manager({"m": run})), as_content=False)
     payload = predict_request(Target(model="m"), {"x": np.ones(3, np.float32)})
     threading.setprofile(frames)
