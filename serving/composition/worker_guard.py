@@ -19,6 +19,8 @@ from serving.processes.group import Group
 from serving.processes.supervisor import SET_ASIDE, Begin
 
 _CONNECTIONS = "gRPC connections"
+_LOOKS = 3
+"""So many in a row find connections to give up before any is: what others have is as old as their last look."""
 
 
 class WorkerGuard:
@@ -26,6 +28,7 @@ class WorkerGuard:
 
     def __init__(self, group: Group) -> None:
         self._group = group
+        self._uneven = 0
         self.counts = group.shared
         self._set_aside = SetAside()
         self.admit = self._set_aside.admit
@@ -36,8 +39,11 @@ class WorkerGuard:
     def surplus(self, connections: int) -> int:
         """Of so many gRPC connections of this worker, how many the others ought to have."""
         self.counts.put(_CONNECTIONS, "", connections)
-        serving = sum(each.stage == Stage.SERVING.value for each in self._group.members)
-        return too_many(connections, self.counts.of_others(_CONNECTIONS, ""), serving)
+        others = [each.worker for each in self._group.members if each.stage == Stage.SERVING.value]
+        counts = [self.counts.of_worker(each, _CONNECTIONS, "") for each in others if each != self._group.index]
+        surplus = too_many(connections, counts)
+        self._uneven = self._uneven + 1 if surplus else 0
+        return surplus if self._uneven >= _LOOKS else 0
 
     def connect(self, models: Models) -> None:
         """These are the models that are guarded."""

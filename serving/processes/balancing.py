@@ -1,12 +1,14 @@
 """How many connections a worker ought to give up, for others to have them: a pure decision, of counts."""
 
-_UNEVEN = 1.25
-"""So much more than its share, and a worker has too many; who connects anew may come to it again."""
+from collections.abc import Sequence
+
+_STARVED = 4
+"""A worker that has less than this part of its share has too few. What is less uneven stays: telling a connection to
+go elsewhere costs its client a new one, which may come to the same worker again."""
 
 
-def too_many(mine: int, of_others: int, workers: int) -> int:
-    """Of ``mine``, what is beyond the share of one of so many ``workers``; 0 if that is about what it has."""
-    if workers < 2:
-        return 0
-    share = -(-(mine + of_others) // workers)
-    return mine - share if mine >= share * _UNEVEN else 0
+def too_many(mine: int, others: Sequence[int]) -> int:
+    """Of ``mine``, what is beyond this worker's share and lacking in such of the ``others`` that have next to none."""
+    share = -(-(mine + sum(others)) // (len(others) + 1))
+    lacking = sum(share - each for each in others if each * _STARVED < share)
+    return max(min(mine - share, lacking), 0)

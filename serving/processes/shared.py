@@ -101,8 +101,11 @@ class Shared:
     def of_others(self, kind: str, name: str) -> int:
         """What all other workers have of ``name`` now."""
         hashed = self._hash(kind, name)
-        entries = _entries(hashed, _COUNTS, 2)
-        return sum(counts[at + 1] for counts in self._others for at in entries if counts[at] == hashed)
+        return sum(_count(counts, hashed) for counts in self._others)
+
+    def of_worker(self, worker: int, kind: str, name: str) -> int:
+        """What one worker has of ``name`` now."""
+        return _count(self._counts[worker], self._hash(kind, name))
 
     def take(self, name: str, per_second: float, most: float, now: float) -> float:
         """One of so many per second, from a bucket of ``most``: 0, or the seconds until there is one. Within ``alone``.
@@ -191,6 +194,10 @@ class Marks:
     def loading(self, *, is_so: bool) -> None:
         """The version is being loaded, or not any more."""
         self._numbers[self._at + 1] = is_so
+
+
+def _count(counts: memoryview, hashed: int) -> int:
+    return sum(counts[at + 1] for at in _entries(hashed, _COUNTS, 2) if counts[at] == hashed)
 
 
 def _entries(hashed: int, of: int, words: int) -> range:

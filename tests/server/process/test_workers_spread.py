@@ -62,6 +62,6 @@ def test_channels_spread_over_all_workers(server: WorkersServer) -> None:
             stack.callback(caller.close)
         stack.callback(stop.set)
         wait_until("it serves again", lambda: any("Worker 1 serves again" in line for line in server.output))
-        wait_until("both have some", lambda: min(server.connections_by_worker(server.grpc_port).values()) >= 2)
+        wait_until("both have some", lambda: min(server.connections_by_worker(server.grpc_port).values()) >= 1)
         wait_until("all have calls", lambda: min(caller.answered for caller in callers) > 10)
     assert [caller.failed for caller in callers] == [[]] * CHANNELS
