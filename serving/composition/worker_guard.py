@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from serving.core.servable import Loader, Servable, ServableId
+from serving.inference.context import Admit
 from serving.inference.set_aside import SetAside
 from serving.loading.manager_loop import LoaderFor
 from serving.loading.models import Models
@@ -31,7 +32,8 @@ class WorkerGuard:
         self._uneven = 0
         self.counts = group.shared
         self._set_aside = SetAside()
-        self.admit = self._set_aside.admit
+        # A policy costs each request something: those of versions that are loaded here are refused by their stage.
+        self.admit: Admit | None = self._set_aside.admit if self.counts.warns else None
         self.stage = RunningStage(lambda servable_id: self.counts.version(str(servable_id)))
         self._models: Models | None = None
         group.when_told(SET_ASIDE, lambda _, sentences: self._take(sentences))
@@ -74,5 +76,6 @@ class WorkerGuard:
 
     def _take(self, sentences: Mapping[str, str]) -> None:
         self._set_aside.sentences = dict(sentences)
+        self.stage.refuse(sentences)
         if self._models is not None:
             self._models.excused = self._set_aside.models

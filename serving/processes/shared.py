@@ -23,6 +23,8 @@ _NAME_BYTES = 232
 _RUN_BYTES = 256
 _REGION = _COUNTS * 2 * _WORDS + _RUNS * _RUN_BYTES
 _RATE_WORDS = 3
+_HEADER = _RATES * _RATE_WORDS
+_HEADER_WORDS = 8
 
 _MOST_TRIES = 1000
 """To hold ``alone``; each is some microseconds. A worker that is stopped in the middle must not stop the others."""
@@ -45,7 +47,7 @@ def make(workers: int) -> int:
 
 
 def _size(workers: int) -> int:
-    return _RATES * _RATE_WORDS * _WORDS + workers * _REGION
+    return (_HEADER + _HEADER_WORDS) * _WORDS + workers * _REGION
 
 
 class Shared:
@@ -57,7 +59,7 @@ class Shared:
         self._worker = worker
         memory = mmap.mmap(descriptor, _size(workers))
         bytes_ = self._bytes = memoryview(memory)
-        begin = _RATES * _RATE_WORDS * _WORDS
+        begin = (_HEADER + _HEADER_WORDS) * _WORDS
         self._rates = bytes_[:begin].cast("q")
         self._stamps = bytes_[:begin].cast("d")
         regions = [bytes_[begin + at * _REGION : begin + (at + 1) * _REGION] for at in range(workers)]
@@ -82,6 +84,15 @@ class Shared:
             yield
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+    @property
+    def warns(self) -> bool:
+        """Whether the supervisor has said that something is set aside."""
+        return bool(self._rates[_HEADER])
+
+    def warn(self) -> None:
+        """Something is set aside: workers that begin from now on look for it in each request."""
+        self._rates[_HEADER] = 1
 
     def put(self, kind: str, name: str, count: int) -> None:
         """What this worker has of ``name`` now."""

@@ -246,6 +246,7 @@ class Supervisor:
             self._stop_all(_SLACK_SECONDS)
             return
         if self._recovery.ended(child.number, child.pid, status, lived, self._shared.running(child.number)):
+            self._shared.warn()
             body = self._questions.kept[SET_ASIDE] = pickle.dumps(self._recovery.set_aside)
             for each in self._children.values():
                 if each.takes_part:
