@@ -14,6 +14,7 @@ from tests.support.workers_server import WorkersServer
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 SLOW = Target(model="slow", signature="wait")
+REFUSED = "1 requests are in flight, the limit that --max_in_flight sets"
 
 
 @pytest.fixture
@@ -35,29 +36,36 @@ def quick(channel: grpc.Channel) -> str:
     return "OK"
 
 
+class Slow:
+    """A call over one channel that does not end, begun until it has the only place: a quick one may have that first."""
+
+    def __init__(self, channel: grpc.Channel, other: grpc.Channel) -> None:
+        self._begin = channel.unary_unary(PREDICT).future
+        self._other = other
+        self.call = self._begun()
+        wait_until("it counts for the other worker", self._counts)
+
+    def _begun(self) -> grpc.Future:
+        payload = predict_request(SLOW, {"ms": floats(600_000.0)})
+        return self._begin(payload, timeout=START_SECONDS * 10)
+
+    def _counts(self) -> bool:
+        if self.call.done():
+            self.call = self._begun()
+        return REFUSED in quick(self._other)
+
+
 @pytest.mark.parametrize("server", [("--max_in_flight=1", "--max_waiting_requests=0")], indirect=True)
 def test_what_is_in_flight_in_one_worker_counts_in_the_other(server: WorkersServer) -> None:
     """And no more once it is over, or once its worker is dead."""
     with server.channels() as channels:
-        slow = (
-            channels[0]
-            .unary_unary(PREDICT)
-            .future(predict_request(SLOW, {"ms": floats(600_000.0)}), timeout=START_SECONDS * 10)
-        )
-        refused = "1 requests are in flight, the limit that --max_in_flight sets"
-        wait_until("it counts", lambda: refused in quick(channels[1]))
-        slow.cancel()
+        Slow(channels[0], channels[1]).call.cancel()
         wait_until("it does not count", lambda: quick(channels[1]) == "OK")
-        dying = (
-            channels[0]
-            .unary_unary(PREDICT)
-            .future(predict_request(SLOW, {"ms": floats(600_000.0)}), timeout=START_SECONDS * 10)
-        )
-        wait_until("it counts", lambda: refused in quick(channels[1]))
+        dying = Slow(channels[0], channels[1])
         server.kill_worker(0)
         wait_until("it does not count", lambda: quick(channels[1]) == "OK")
         with pytest.raises(grpc.RpcError):
-            dying.result()
+            dying.call.result()
 
 
 @pytest.mark.parametrize("server", [("--max_in_flight=1", "--max_wait_seconds=60")], indirect=True)
