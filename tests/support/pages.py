@@ -1,7 +1,9 @@
 """The project's pages, and what is found in their texts. No tests."""
 
+import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -34,3 +36,13 @@ def prose(text: str) -> str:
 def headings(text: str) -> list[str]:
     """The headings of a page, outermost and inner ones alike."""
     return _HEADING.findall(prose(text))
+
+
+def program(name: str) -> ModuleType:
+    """A program of docs/ as a module; docs/ is no package."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

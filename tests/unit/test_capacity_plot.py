@@ -1,12 +1,11 @@
 """docs/images/capacity.svg, the plot of docs/capacity.md, against the page's table."""
 
-import importlib.util
 import re
 from types import ModuleType
 
 import pytest
 
-from tests.support.pages import DOCS
+from tests.support.pages import DOCS, program
 
 ROW = "| {} | {}% | 10 | 100 | {} | {} | 1.0 | +0% | {} | {} | 1.0 | +0% | 1.0 |\n"
 
@@ -14,12 +13,7 @@ ROW = "| {} | {}% | 10 | 100 | {} | {} | 1.0 | +0% | {} | {} | 1.0 | +0% | 1.0 |
 @pytest.fixture(scope="module")
 def drawing() -> ModuleType:
     """docs/draw_capacity.py as a module; docs/ is no package."""
-    spec = importlib.util.spec_from_file_location("draw_capacity", DOCS / "draw_capacity.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("draw_capacity")
 
 
 def test_plot_is_as_drawn(drawing: ModuleType) -> None:

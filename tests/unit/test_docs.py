@@ -1,6 +1,5 @@
 """The pages in docs/ and beside the source: flags, headings and links. docs/compatibility.md has a file of its own."""
 
-import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from types import MappingProxyType, ModuleType
 import pytest
 
 from serving.settings import FLAGS, Flag
-from tests.support.pages import DOCS, FLAG, PAGES, ROOT, headings, prose
+from tests.support.pages import DOCS, FLAG, PAGES, ROOT, headings, program, prose
 
 OTHERS_FLAGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -97,12 +96,7 @@ def unknown_flags(text: str, flags: Iterable[str]) -> set[str]:
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
     """docs/generate_flags.py as a module; docs/ is no package."""
-    spec = importlib.util.spec_from_file_location("generate_flags", DOCS / "generate_flags.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("generate_flags")
 
 
 def test_flags_page_is_as_generated(generator: ModuleType) -> None:

@@ -1,11 +1,10 @@
 """docs/site_hooks.py: the links of a page on the site, and what a page may fetch."""
 
-import importlib.util
 from types import ModuleType
 
 import pytest
 
-from tests.support.pages import DOCS, PAGES, ROOT
+from tests.support.pages import DOCS, PAGES, ROOT, program
 
 PLACES = {"README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md", "examples/tls/README.md": "examples/tls/README.md"}
 
@@ -13,12 +12,7 @@ PLACES = {"README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md", "examples/tl
 @pytest.fixture(scope="module")
 def hooks() -> ModuleType:
     """docs/site_hooks.py as a module; docs/ is no package."""
-    spec = importlib.util.spec_from_file_location("site_hooks", DOCS / "site_hooks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("site_hooks")
 
 
 @pytest.mark.parametrize(

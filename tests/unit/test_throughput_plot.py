@@ -1,23 +1,17 @@
 """docs/images/throughput.svg, the plot of README.md, against docs/benchmarks.md."""
 
-import importlib.util
 import re
 from types import ModuleType
 
 import pytest
 
-from tests.support.pages import DOCS
+from tests.support.pages import DOCS, program
 
 
 @pytest.fixture(scope="module")
 def drawing() -> ModuleType:
     """docs/draw_throughput.py as a module; docs/ is no package."""
-    spec = importlib.util.spec_from_file_location("draw_throughput", DOCS / "draw_throughput.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("draw_throughput")
 
 
 def test_plot_is_as_drawn(drawing: ModuleType) -> None:
