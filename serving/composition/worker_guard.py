@@ -5,8 +5,10 @@ It is made before the other parts, which have its policy and its stage, and coun
 
 import pickle
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from serving.core.servable import Loader, Servable, ServableId
 from serving.inference.context import Admit
@@ -30,6 +32,7 @@ class WorkerGuard:
     def __init__(self, group: Group) -> None:
         self._group = group
         self._uneven = 0
+        self._one_load = Lock()
         self.counts = group.shared
         self._set_aside = SetAside()
         # A policy costs each request something: those of versions that are loaded here are refused by their stage.
@@ -68,11 +71,12 @@ class WorkerGuard:
     def _load(self, servable_id: ServableId, loader: Loader) -> Servable:
         self._set_aside.check_load(servable_id)
         marks = self.counts.version(str(servable_id))
-        marks.loading(is_so=True)
-        try:
-            return loader()
-        finally:
-            marks.loading(is_so=False)
+        with self._one_load if self.counts.is_careful else nullcontext():
+            marks.loading(is_so=True)
+            try:
+                return loader()
+            finally:
+                marks.loading(is_so=False)
 
     def _take(self, sentences: Mapping[str, str]) -> None:
         self._set_aside.sentences = dict(sentences)

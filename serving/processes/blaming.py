@@ -45,6 +45,8 @@ def to_blame(crashes: Sequence[Crash]) -> str | None:
     common = frozenset.intersection(*map(suspects, last))
     if not common:
         return None
+    if sum(all(each.loading for each in last[-1].running if each.version == version) for version in common) > 1:
+        return None  # workers that begin now load one at a time: the next crash tells
     seen = [each for crash in last for each in crash.running if each.version in common]
 
     def innocence(version: str) -> tuple[bool, int, str]:

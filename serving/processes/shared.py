@@ -94,6 +94,15 @@ class Shared:
         """Something is set aside: workers that begin from now on look for it in each request."""
         self._rates[_HEADER] = 1
 
+    @property
+    def is_careful(self) -> bool:
+        """Whether a worker has crashed while it loaded: those that begin from now on load one version at a time."""
+        return bool(self._rates[_HEADER + 1])
+
+    def be_careful(self) -> None:
+        """A worker has crashed while it loaded, and which version that was is to be seen the next time."""
+        self._rates[_HEADER + 1] = 1
+
     def put(self, kind: str, name: str, count: int) -> None:
         """What this worker has of ``name`` now."""
         hashed = self._hash(kind, name)

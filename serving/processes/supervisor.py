@@ -245,7 +245,10 @@ class Supervisor:
             self._reason = self._reason or ""
             self._stop_all(_SLACK_SECONDS)
             return
-        if self._recovery.ended(child.number, child.pid, status, lived, self._shared.running(child.number)):
+        running = self._shared.running(child.number)
+        if any(each.loading for each in running):
+            self._shared.be_careful()
+        if self._recovery.ended(child.number, child.pid, status, lived, running):
             self._shared.warn()
             body = self._questions.kept[SET_ASIDE] = pickle.dumps(self._recovery.set_aside)
             for each in self._children.values():

@@ -54,6 +54,13 @@ def test_nothing_is_set_aside(seen: list[Crash]) -> None:
     assert to_blame(seen) is None
 
 
+def test_of_several_that_load_none_is_blamed_until_one_loads_alone() -> None:
+    """Workers that begin after such a crash load one at a time."""
+    both = [running(BAD, loading=True), running(BUSY, loading=True)]
+    assert to_blame(crashes(*[both] * CRASHES)) is None
+    assert to_blame(crashes(both, both, [running(BAD, loading=True)])) == BAD
+
+
 def test_a_load_that_is_killed_is_to_blame() -> None:
     """As by the kernel, for want of memory."""
     assert to_blame(crashes(*[[running(BAD, loading=True)]] * CRASHES, status=-signal.SIGKILL)) == BAD
