@@ -11,8 +11,8 @@ SAYS = "this model ends its server"
 _FLOAT = 1
 
 
-def write(version: Path) -> None:
-    """Write the model; ``y`` is ``x``, and the signature ``abort`` never gives its ``y``."""
+def write(version: Path, *, at_load: bool = False) -> None:
+    """Write the model; ``y`` is ``x``, the signature ``abort`` never gives its ``y``; ``at_load`` ends a load."""
     saved_model = message("tensorflow.SavedModel")(saved_model_schema_version=1)
     meta_graph = saved_model.meta_graphs.add()
     meta_graph.meta_info_def.tags.append("serve")
@@ -27,6 +27,9 @@ def write(version: Path) -> None:
         signature.method_name = "tensorflow/serving/predict"
         _fill(signature.inputs["x"], "x:0")
         _fill(signature.outputs["y"], output)
+    if at_load:
+        nodes.add(name="initial", op="Abort").attr["error_msg"].s = SAYS.encode()
+        meta_graph.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = "initial"
     version.mkdir(parents=True)
     (version / "saved_model.pb").write_bytes(saved_model.SerializeToString())
 

@@ -119,3 +119,14 @@ def test_a_version_that_ends_workers_is_set_aside(models: Path, tmp_path: Path) 
         assert answers(server) == {0: ANSWER, 1: ANSWER}
         for status, _ in server.of_each("GET", "/healthz/ready").values():
             assert status == 200
+
+
+def test_a_version_that_ends_workers_while_it_loads_is_set_aside(models: Path, tmp_path: Path) -> None:
+    """And not the one that loads at the same time: the doors open without the first."""
+    aborting_model.write(tmp_path / "m" / "1", at_load=True)
+    paths = {"half_plus_three": models / "half_plus_three", "m": tmp_path / "m"}
+    config = write_model_config(tmp_path / "models.config", paths)
+    with WorkersServer(2, [f"--model_config_file={config}", *AT_ONCE]) as server:
+        assert says(server, "Servable {name: m version: 1} is set aside")
+        assert not says(server, "Servable {name: half_plus_three version: 1} is set aside")
+        assert answers(server) == {0: ANSWER, 1: ANSWER}
